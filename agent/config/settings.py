@@ -1,0 +1,296 @@
+"""The configuration as types: sections of greffier.toml, their defaults, ranges and cross-checks."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from agent.model.call import Direction
+from agent.model.purpose import ArtifactKind, AudioFormat, Condition, KeepFrom, Purpose, Trigger
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|days?|months?|years?)")
+_UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400, "day": 86400, "days": 86400, "month": 2629800, "months": 2629800}
+_UNIT_S |= {"year": 31557600, "years": 31557600}
+
+
+def seconds(value: object) -> int:
+    """A duration as whole seconds: a number, or text such as "90 s", "7 days", "6 months", "5 years"."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('expected a duration such as "90 s", "7 days", "6 months" or "5 years"')
+    return int(float(match[1]) * _UNIT_S[match[2]])
+
+
+Duration = Annotated[int, BeforeValidator(seconds), Field(ge=0)]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(_Section):
+    """A listening address written `udp:0.0.0.0:5060`, `tcp:[::1]:5060`."""
+
+    transport: Literal["udp", "tcp"]
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+
+def endpoint(value: object) -> object:
+    """Parse the written form of an Endpoint; other values pass to validation as they are."""
+    if not isinstance(value, str):
+        return value
+    transport, _, rest = value.partition(":")
+    host, _, port = rest.rpartition(":")
+    if transport not in ("udp", "tcp") or not host or not port.isdigit():
+        raise ValueError('expected "udp:ADDRESS:PORT" or "tcp:ADDRESS:PORT", such as "udp:0.0.0.0:5060"')
+    host = host.strip("[]")
+    ipaddress.ip_address(host)
+    return {"transport": transport, "host": host, "port": int(port)}
+
+
+Listen = Annotated[Endpoint, BeforeValidator(endpoint)]
+
+
+class Site(_Section):
+    """Who and where this box is."""
+
+    name: str = Field("site", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    state_dir: Path = Path("/var/lib/greffier")
+    run_dir: Path = Path("/run/greffier")
+    keys_dir: Path = Path("/etc/greffier/keys")
+    agents: Patterns = ("[1-9][0-9][0-9]", "[1-9][0-9][0-9][0-9]", "[1-9][0-9][0-9][0-9][0-9]")
+    """Shell patterns of numbers that are the site's own extensions; everyone else is a customer."""
+
+
+class Siprec(_Section):
+    """The session recording server."""
+
+    listen: tuple[Listen, ...] = Field(
+        default=(
+            Endpoint(transport="udp", host="0.0.0.0", port=5060),  # noqa: S104 - a recorder serves the site's network
+            Endpoint(transport="tcp", host="0.0.0.0", port=5060),  # noqa: S104
+        ),
+        min_length=1,
+    )
+    media_address: str = "auto"
+    media_ports: tuple[int, int] = (20000, 29998)
+    allow: Patterns = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7")
+    max_calls: int = Field(2000, ge=1, le=20000)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        low, high = self.media_ports
+        if not 1024 <= low < high <= 65535:
+            raise ValueError("media_ports: expected [LOW, HIGH] with 1024 <= LOW < HIGH <= 65535")
+        for net in self.allow:
+            ipaddress.ip_network(net)
+        if self.media_address != "auto":
+            ipaddress.ip_address(self.media_address)
+        return self
+
+
+class Capture(_Section):
+    """The gate's look-back in RAM and the capture log."""
+
+    holdback_s: float = Field(3.0, ge=0, le=30)
+    flush_interval_s: float = Field(1.0, ge=0.1, le=10)
+    reorder_ms: int = Field(200, ge=20, le=1000)
+    segment_mib: int = Field(64, ge=1, le=1024)
+
+
+class Pause(_Section):
+    """Limits of the agent's pause."""
+
+    warn_s: Duration = 240
+    limit_s: Duration = 300
+
+
+class Desk(_Section):
+    """The REST interface. `tokens_file` holds one line a token: sha256 hex, then `admin` or `agent:EXTENSION`."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8470, ge=0, le=65535)
+    tokens_file: Path = Path("desk-tokens.txt")
+
+
+class Scribe(_Section):
+    """Transcription and identities."""
+
+    engine: Literal["auto", "faster-whisper", "pocketsphinx", "none"] = "auto"
+    model: str | None = None
+    language: str = Field("fr", pattern=r"^[a-z]{2}$")
+    identity_rotation_s: Duration = 86400
+    deferred_limit_s: Duration = 7 * 86400
+    poll_s: float = Field(0.5, gt=0, le=60)
+
+
+class Courier(_Section):
+    """Delivery pace."""
+
+    poll_s: float = Field(1.0, gt=0, le=60)
+    retry_first_s: float = Field(2.0, gt=0)
+    retry_max_s: float = Field(900.0, gt=0)
+    part_mib: int = Field(8, ge=5, le=512)
+
+
+class Destination(_Section):
+    """Where artifacts go: a folder, or a bucket of S3-compatible storage (credentials in a file, never here)."""
+
+    kind: Literal["folder", "s3"]
+    path: Path | None = None
+    endpoint_url: str | None = None
+    bucket: str | None = None
+    prefix: str = ""
+    region: str = "us-east-1"
+    credentials_file: Path | None = None
+    verify_tls: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "folder" and self.path is None:
+            raise ValueError('a folder destination needs path = "/some/folder"')
+        if self.kind == "s3" and (self.bucket is None or self.credentials_file is None):
+            raise ValueError('an s3 destination needs bucket = "NAME" and credentials_file = "FILE"')
+        return self
+
+
+class When(_Section):
+    """Conditions; see `agent.model.purpose.Condition`."""
+
+    direction: Annotated[tuple[Direction, ...], BeforeValidator(_listed)] = ()
+    numbers: Patterns = ()
+    exclude_numbers: Patterns = ()
+    queue: Patterns = ()
+    did: Patterns = ()
+
+
+class PurposeSection(_Section):
+    """One `[purpose.NAME]`."""
+
+    trigger: Trigger
+    percent: float = Field(100.0, ge=0, le=100)
+    keep_from: KeepFrom = KeepFrom.START
+    when: When = When()
+    artifacts: tuple[ArtifactKind, ...] = ()
+    audio_format: AudioFormat = AudioFormat.FLAC
+    pseudonymise: bool = False
+    recipients_file: Path | None = None
+    destination: str | None = None
+    local_retention: Duration = 7 * 86400
+    central_retention: Duration = 0
+    basis: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.artifacts and self.recipients_file is None:
+            raise ValueError("recipients_file is missing: without a reader's key nothing may be kept")
+        if self.trigger is not Trigger.PERCENT and self.percent != 100.0:
+            raise ValueError('percent is only for trigger = "percent"')
+        return self
+
+
+PurposeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+
+class Settings(_Section):
+    """The whole of greffier.toml. Relative paths have been made absolute against the file's folder."""
+
+    site: Site = Site()
+    siprec: Siprec = Siprec()
+    capture: Capture = Capture()
+    pause: Pause = Pause()
+    desk: Desk = Desk()
+    scribe: Scribe = Scribe()
+    courier: Courier = Courier()
+    destination: dict[PurposeName, Destination] = Field(default_factory=dict)
+    purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, section in self.purpose.items():
+            if section.destination is not None and section.destination not in self.destination:
+                known = ", ".join(sorted(self.destination)) or "none"
+                raise ValueError(f"purpose.{name}.destination: no [destination.{section.destination}] (known: {known})")
+        return self
+
+    @property
+    def capture_dir(self) -> Path:
+        """Segments of the capture log."""
+        return self.site.state_dir / "capture"
+
+    @property
+    def callkeys_dir(self) -> Path:
+        """Wrapped call keys, one small file each."""
+        return self.site.state_dir / "callkeys"
+
+    @property
+    def identities_dir(self) -> Path:
+        """Working identities (scribe only) and, as `current.txt`, the recipient that new call keys are wrapped to."""
+        return self.site.state_dir / "identities"
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Artifacts, one folder a purpose."""
+        return self.site.state_dir / "outbox"
+
+    @property
+    def journal_dir(self) -> Path:
+        """Hash chains, one file a process, and their checkpoints."""
+        return self.site.state_dir / "journal"
+
+    @property
+    def models_dir(self) -> Path:
+        """Speech models, one folder each."""
+        return self.site.state_dir / "models"
+
+    @property
+    def catalog_path(self) -> Path:
+        """The catalog."""
+        return self.site.state_dir / "catalog.sqlite3"
+
+    @property
+    def recorder_socket(self) -> Path:
+        """The recorder's control socket."""
+        return self.site.run_dir / "recorder.sock"
+
+    def purposes(self) -> tuple[Purpose, ...]:
+        """The purposes as model values, recipients read from their files (OSError, ValueError if unreadable)."""
+        return tuple(
+            Purpose(
+                name=name,
+                trigger=p.trigger,
+                artifacts=p.artifacts,
+                recipients=read_recipients(p.recipients_file) if p.recipients_file else (),
+                destination=p.destination,
+                percent=p.percent,
+                keep_from=p.keep_from,
+                when=Condition(**{field: getattr(p.when, field) for field in When.model_fields}),
+                audio_format=p.audio_format,
+                pseudonymise=p.pseudonymise,
+                local_retention_s=p.local_retention,
+                central_retention_s=p.central_retention,
+                basis=p.basis,
+            )
+            for name, p in self.purpose.items()
+        )
+
+
+def read_recipients(path: Path) -> tuple[str, ...]:
+    """age public keys of a recipients file: one a line, `#` comments. Raises ValueError when there is none."""
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    keys = tuple(line for line in lines if line and not line.startswith("#"))
+    if not keys or not all(k.startswith("age1") for k in keys):
+        raise ValueError(f"{path}: expected age public keys (age1…), one a line")
+    return keys

@@ -1,0 +1,47 @@
+"""What a tap tells the recorder: started, parties changed, streams changed, ended (RFC 7865 terms)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.model.call import Call, Direction, MediaStream, Party
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A call was accepted and its media ports are bound."""
+
+    call: Call
+    kind: Literal["started"] = "started"
+
+    @property
+    def call_id(self) -> str:
+        """The call it speaks of."""
+        return self.call.call_id
+
+
+@dataclass(frozen=True, slots=True)
+class CallChanged:
+    """New metadata or a new session description: the whole of parties and streams as they now stand.
+
+    Parties that left keep their entry with `left_ns`; streams on hold have `active` false.
+    """
+
+    call_id: str
+    at_ns: int
+    parties: tuple[Party, ...]
+    streams: tuple[MediaStream, ...]
+    direction: Direction = Direction.UNKNOWN
+    kind: Literal["changed"] = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The session is over. `cause` is one of: bye, cancel, expired, transport, shutdown, interrupted."""
+
+    call_id: str
+    at_ns: int
+    cause: str
+    kind: Literal["ended"] = "ended"
+
+
+CallEvent = CallStarted | CallChanged | CallEnded

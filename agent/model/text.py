@@ -1,0 +1,36 @@
+"""Transcripts: words with times and confidence, per channel."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word; times in seconds from the call's media origin; `confidence` in 0..1."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One stretch of speech of one channel."""
+
+    channel: int
+    start_s: float
+    end_s: float
+    text: str
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All segments of a call in order of time. `engine` and `model_digest` (sha256, hex) say what wrote it."""
+
+    language: str
+    engine: str
+    model: str
+    model_digest: str
+    segments: tuple[Segment, ...]
+    test_only: bool = False
