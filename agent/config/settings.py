@@ -82,7 +82,6 @@ class Siprec(_Section):
             Endpoint(transport="udp", host="0.0.0.0", port=5060),  # noqa: S104 - a recorder serves the site's network
             Endpoint(transport="tcp", host="0.0.0.0", port=5060),  # noqa: S104
         ),
-        min_length=1,
     )
     media_address: str = "auto"
     media_ports: tuple[int, int] = (20000, 29998)
@@ -91,6 +90,8 @@ class Siprec(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not self.listen:
+            raise ValueError("siprec.listen: at least one address is needed")
         low, high = self.media_ports
         if not 1024 <= low < high <= 65535:
             raise ValueError("media_ports: expected [LOW, HIGH] with 1024 <= LOW < HIGH <= 65535")

@@ -1,0 +1,42 @@
+"""The `greffier` command: parses, calls, prints. Each command is a file of `agent.commands`."""
+
+import typer
+
+from agent.commands import calls, config_check, demo, doctor, export, gate, init, model, probe, run, show, token, verify
+
+app = typer.Typer(
+    name="greffier",
+    help="The call recorder at the edge of a telephone network: encrypted on the spot, split by purpose, forgotten on "
+    "time.\n\nBegin with: init, config check, doctor, run; then: probe, calls, show.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+)
+
+for command in (
+    init.init,
+    run.run,
+    doctor.doctor,
+    calls.calls,
+    show.show,
+    gate.pause,
+    gate.resume,
+    gate.keep,
+    export.export,
+    verify.verify,
+    probe.probe,
+    demo.demo,
+):
+    app.command()(command)
+app.add_typer(config_check.app, name="config")
+app.add_typer(model.app, name="model")
+app.add_typer(token.app, name="token")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

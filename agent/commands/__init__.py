@@ -1,0 +1,1 @@
+"""The commands of `greffier`, one file each; `agent.cli` gathers them."""

@@ -1,0 +1,85 @@
+"""`greffier calls`: live and recorded calls."""
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, clock, console, settings_of, utc
+from agent.config import Settings
+from agent.desk.recorder_client import RecorderAway, RecorderClient
+from agent.model.artifact import Artifact, Delivery
+from agent.store.catalog import Catalog
+
+
+def calls(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """List calls: the live ones first, then what was recorded, newest first."""
+    settings = settings_of(config)
+    live = live_calls(settings)
+    if live:
+        console.print(live_table(live))
+    if settings.catalog_path.exists():
+        console.print(recorded_table(Catalog(settings.catalog_path), limit))
+    elif not live:
+        console.print("No calls yet. `greffier probe` places a test call.")
+
+
+def live_calls(settings: Settings) -> list[dict[str, Any]]:
+    """Live calls from the recorder; none when it is not running."""
+    try:
+        answer = asyncio.run(RecorderClient(settings.recorder_socket).ask(op="calls"))
+    except (RecorderAway, ValueError):
+        return []
+    found: list[dict[str, Any]] = answer["calls"]
+    return found
+
+
+def live_table(live: list[dict[str, Any]]) -> Table:
+    """Calls in progress. Numbers are shown: the recorder has them in RAM; they are stored nowhere in clear."""
+    table = Table(title="Live calls")
+    for column in ("call", "since", "direction", "agent", "queue", "gates"):
+        table.add_column(column)
+    for call in live:
+        age = (time.time_ns() - call["started_ns"]) / 1e9
+        gates = ", ".join(f"{name} {_coloured(state)}" for name, state in call["states"].items())
+        table.add_row(
+            call["call_id"][:12], f"{age:.0f} s", call["direction"], call["agent"] or "–", call["queue"] or "–", gates
+        )
+    return table
+
+
+def _coloured(state: str) -> str:
+    colour = {"recording": "red", "paused": "yellow", "armed-paused": "yellow", "armed": "cyan"}.get(state)
+    return f"[{colour}]{state}[/]" if colour else state
+
+
+def recorded_table(catalog: Catalog, limit: int) -> Table:
+    """Calls of the catalog with what each purpose made of them."""
+    table = Table(title="Recorded calls")
+    for column in ("call", "started (UTC)", "length", "direction", "state", "artifacts"):
+        table.add_column(column)
+    for call in catalog.calls(limit):
+        made = catalog.artifacts(call_id=call.call_id)
+        table.add_row(
+            call.call_id[:12],
+            utc(call.started_ns),
+            clock(call.duration_samples),
+            call.direction,
+            call.state,
+            summary(made),
+        )
+    return table
+
+
+def summary(artifacts: list[Artifact]) -> str:
+    """`evidence 4 sent, analytics 3 waiting`."""
+    groups: dict[tuple[str, Delivery], int] = {}
+    for artifact in artifacts:
+        key = (artifact.purpose, artifact.delivery)
+        groups[key] = groups.get(key, 0) + 1
+    return ", ".join(f"{purpose} {n} {delivery.value}" for (purpose, delivery), n in sorted(groups.items())) or "–"

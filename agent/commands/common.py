@@ -1,0 +1,82 @@
+"""What several commands share: reading the configuration, talking to the recorder, printing times."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from agent.config import ConfigError, Settings, load
+from agent.desk.recorder_client import RecorderAway, RecorderClient
+from agent.model.call import CLOCK_RATE
+from agent.store.catalog import Catalog
+from agent.store.rows import CallRow
+
+console = Console()
+errors = Console(stderr=True)
+
+DEFAULT_CONFIG = Path("/etc/greffier/greffier.toml")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="GREFFIER_CONFIG", help="Path of greffier.toml.", show_default=True)
+]
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """Say what is wrong on standard error and end the command."""
+    errors.print(f"[bold red]greffier:[/] {message}", highlight=False)
+    raise typer.Exit(status)
+
+
+def settings_of(path: Path) -> Settings:
+    """The configuration, or the command ends with every problem listed."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            errors.print(line, style="red", markup=False, highlight=False)
+        raise typer.Exit(2) from None
+
+
+def ask_recorder(settings: Settings, **request: Any) -> dict[str, Any]:
+    """One question to the recorder's control socket; the command ends if it does not answer or refuses."""
+    try:
+        return asyncio.run(RecorderClient(settings.recorder_socket).ask(**request))
+    except RecorderAway as error:
+        fail(f"{error}; is it running? `greffier run` starts it")
+    except ValueError as error:
+        fail(f"not done: {error}")
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """The catalog, or the command ends saying that no call was recorded yet."""
+    if not settings.catalog_path.exists():
+        fail(f"there is no catalog at {settings.catalog_path} yet; `greffier run` makes it with the first call")
+    return Catalog(settings.catalog_path)
+
+
+def find_call(catalog: Catalog, prefix: str) -> CallRow:
+    """The call whose id begins with `prefix`, or the command ends."""
+    try:
+        return catalog.find_call(prefix.lower())
+    except LookupError as error:
+        fail(f"{error}; `greffier calls` lists them")
+
+
+def utc(ns: int | None) -> str:
+    """A UTC instant for people."""
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S") if ns else "–"
+
+
+def clock(samples: int) -> str:
+    """A media position as m:ss.s."""
+    seconds = samples / CLOCK_RATE
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def actor() -> str:
+    """Who presses from the command line."""
+    return f"cli:{os.environ.get('SUDO_USER') or os.environ.get('USER') or os.getuid()}"

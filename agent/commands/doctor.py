@@ -1,0 +1,175 @@
+"""`greffier doctor`: try everything the agent needs and say how to mend what is wrong."""
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from agent.commands.calls import live_calls
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, settings_of
+from agent.config import Endpoint, Settings
+from agent.forward.destination import Poison, Retry
+from agent.forward.opening import open_destination
+from agent.transcribe import models
+from agent.vault.secretfile import read_secret
+from agent.vault.signing import SiteKey
+
+GOOD, NOTE, BAD = "[green]✓[/]", "[yellow]![/]", "[red]✗[/]"
+LEAST_FREE = 2 << 30
+OLDEST_BUILD = 1_760_000_000
+"""No box that runs this has a right clock before this UTC second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: sign, what it is, and how to mend it when it is not good."""
+
+    sign: str
+    what: str
+    mend: str = ""
+
+
+def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
+    settings = settings_of(config)
+    bad = False
+    for look in (ports, wall_clock, disk, keys, recipients, model, destinations):
+        for finding in look(settings):
+            console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
+            if finding.mend:
+                console.print(f"    {finding.mend}", style="dim", highlight=False, soft_wrap=True)
+            bad = bad or finding.sign == BAD
+    if bad:
+        raise typer.Exit(1)
+
+
+def ports(settings: Settings) -> Iterator[Finding]:
+    """SIP and media ports: free, or ours."""
+    running = settings.recorder_socket.exists() and _answers(settings)
+    for endpoint in settings.siprec.listen:
+        where = f"{endpoint.transport} {endpoint.host}:{endpoint.port}"
+        if running:
+            yield Finding(GOOD, f"SIP {where}: the recorder is running")
+        elif (error := _try_bind(endpoint)) is None:
+            yield Finding(GOOD, f"SIP {where}: free")
+        else:
+            yield Finding(BAD, f"SIP {where}: {error}", f"see who holds it: ss -lnp 'sport = :{endpoint.port}'")
+    low, high = settings.siprec.media_ports
+    room = (high - low) // 4
+    if room < settings.siprec.max_calls:
+        yield Finding(
+            NOTE,
+            f"media ports {low}–{high} are enough for {room} calls, max_calls is {settings.siprec.max_calls}",
+            "widen siprec.media_ports or lower siprec.max_calls",
+        )
+    else:
+        yield Finding(GOOD, f"media ports {low}–{high}: enough for {room} two-party calls")
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(settings.recorder_socket))
+    except OSError:
+        return False
+    return True
+
+
+def _try_bind(endpoint: Endpoint) -> str | None:
+    kind = socket.SOCK_DGRAM if endpoint.transport == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    with socket.socket(family, kind) as trial:
+        if endpoint.transport == "tcp":
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((endpoint.host, endpoint.port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def wall_clock(_: Settings) -> Iterator[Finding]:
+    """A clock that cannot be right is said; deadlines depend on it."""
+    if time.time() < OLDEST_BUILD:
+        yield Finding(BAD, "the system clock is years behind", "set it: timedatectl set-ntp true")
+        return
+    synchronised = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyd") is not None
+    if synchronised:
+        yield Finding(GOOD, "clock: synchronised")
+    else:
+        yield Finding(NOTE, "clock: no sign of NTP here", "deadlines and times need it: apt install chrony")
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Room for recordings."""
+    folder = settings.site.state_dir
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    hours = free / (16000 * 3600)
+    what = f"disk: {free >> 30} GiB free in {folder}: about {hours:,.0f} call-hours before delivery"
+    yield Finding(GOOD if free > LEAST_FREE else BAD, what, "" if free > LEAST_FREE else "free at least 2 GiB")
+
+
+def keys(settings: Settings) -> Iterator[Finding]:
+    """The site's own keys."""
+    folder = settings.site.keys_dir
+    readers: dict[str, Callable[[Path], object]] = {
+        "site.pem": SiteKey.load,
+        "numbers.key": read_secret,
+        "percent.key": read_secret,
+    }
+    for name, read in readers.items():
+        try:
+            read(folder / name)
+        except (OSError, ValueError) as error:
+            yield Finding(BAD, f"key {name}: {error}", "`greffier init` makes the keys; restore yours if you had them")
+        else:
+            yield Finding(GOOD, f"key {name}")
+    left = folder.parent / "purpose-keys"
+    if left.is_dir() and any(left.iterdir()):
+        yield Finding(
+            NOTE,
+            f"{left} still holds the keys that open recordings",
+            "move each to those who may read that purpose, and delete it here",
+        )
+
+
+def recipients(settings: Settings) -> Iterator[Finding]:
+    """Whether every purpose has its readers."""
+    try:
+        purposes = settings.purposes()
+    except (OSError, ValueError) as error:
+        yield Finding(
+            BAD, f"recipients: {error}", "one age public key (age1…) a line, in the purpose's recipients_file"
+        )
+        return
+    yield Finding(GOOD, "recipients: " + ", ".join(f"{p.name} {len(p.recipients)}" for p in purposes))
+
+
+def model(settings: Settings) -> Iterator[Finding]:
+    """The speech model."""
+    found = models.installed(settings.models_dir)
+    if not found:
+        yield Finding(NOTE, "no speech model: transcripts wait for one", "`greffier model add PATH` installs one")
+    for one in found:
+        good = models.check(one)
+        mend = "" if good else f"`greffier model remove {one.name}`, then add it again from a good copy"
+        yield Finding(GOOD if good else BAD, f"model {one.name} sha256 {one.sha256[:16]}…", mend)
+
+
+def destinations(settings: Settings) -> Iterator[Finding]:
+    """Each destination, tried."""
+    for name, section in settings.destination.items():
+        try:
+            open_destination(name, section).check()
+        except (Retry, Poison, OSError, ValueError) as error:
+            yield Finding(BAD, f"destination {name} ({section.kind}): {error}", "recordings wait here until it works")
+        else:
+            yield Finding(GOOD, f"destination {name} ({section.kind}): writable")
+    if live := live_calls(settings):
+        yield Finding(GOOD, f"{len(live)} live calls")

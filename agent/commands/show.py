@@ -1,0 +1,109 @@
+"""`greffier show CALL`: one call, everything known about it."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from agent.commands.calls import live_calls, live_table
+from agent.commands.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    catalog_of,
+    clock,
+    console,
+    find_call,
+    settings_of,
+    utc,
+)
+from agent.store.catalog import Catalog
+from agent.store.rows import CallRow
+
+
+def show(
+    call: Annotated[str, typer.Argument(help="Call id, or its first digits.")], config: ConfigOption = DEFAULT_CONFIG
+) -> None:
+    """Show one call: parties, decisions with their rules, pauses, quality, artifacts and where they went."""
+    settings = settings_of(config)
+    live = [c for c in live_calls(settings) if c["call_id"].startswith(call.lower())]
+    if live:
+        console.print(live_table(live))
+        if not settings.catalog_path.exists():
+            return
+    catalog = catalog_of(settings)
+    row = find_call(catalog, call)
+    console.print(f"[bold]Call {row.call_id}[/]  {row.direction}, {row.state}", highlight=False)
+    console.print(
+        f"  {utc(row.started_ns)} to {utc(row.ended_ns)} UTC, {clock(row.duration_samples)}, ended by {row.cause or '–'}"
+        f", from gateway {row.gateway}",
+        highlight=False,
+    )
+    for table in (_parties(catalog, row), _decisions(catalog, row), _gates(catalog, row), _quality(catalog, row)):
+        if table.row_count:
+            console.print(table)
+    console.print(artifacts_table(catalog, row))
+    for deferred in catalog.deferred():
+        if deferred.call_id == row.call_id:
+            console.print(f"  deferred for {deferred.purpose}: {deferred.reason}", style="yellow")
+
+
+def _parties(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Parties (numbers are kept only as keyed hashes)")
+    for column in ("role", "number", "channel", "joined", "left"):
+        table.add_column(column)
+    for p in catalog.parties(row.call_id):
+        table.add_row(
+            p.role,
+            f"#{p.number_hash[:10]}",
+            "–" if p.channel is None else str(p.channel),
+            utc(p.joined_ns),
+            utc(p.left_ns),
+        )
+    return table
+
+
+def _decisions(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Decisions")
+    for column in ("purpose", "applies", "rule"):
+        table.add_column(column)
+    for d in catalog.decisions(row.call_id):
+        table.add_row(d.purpose, "yes" if d.applies else "no", d.rule)
+    return table
+
+
+def _gates(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Gates")
+    for column in ("at", "purpose", "what", "since", "state", "by", "reason"):
+        table.add_column(column)
+    for m in catalog.marks(row.call_id):
+        table.add_row(utc(m.at_ns), m.purpose, m.verb, clock(m.since_samples), m.state.value, m.actor, m.reason)
+    return table
+
+
+def _quality(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Streams (packets)")
+    for column in ("channel", "codec", "received", "lost", "late", "duplicate", "reordered", "foreign", "jumps"):
+        table.add_column(column)
+    for stream, c in catalog.counts(row.call_id):
+        numbers = (c.received, c.lost, c.late, c.duplicates, c.reordered, c.foreign, c.jumps)
+        table.add_row(str(stream.channel), stream.codec.value, *map(str, numbers))
+    return table
+
+
+def artifacts_table(catalog: Catalog, row: CallRow) -> Table:
+    """What was derived from a call, per purpose, where it is and until when."""
+    table = Table(title="Artifacts")
+    for column in ("purpose", "kind", "bytes", "delivery", "destination", "local copy", "centre until"):
+        table.add_column(column)
+    for a in sorted(catalog.artifacts(call_id=row.call_id), key=lambda a: (a.purpose, a.path)):
+        local = f"until {utc(a.local_deadline_ns)}" if catalog.is_local(a.artifact_id) else "deleted"
+        table.add_row(
+            a.purpose,
+            a.kind.value,
+            str(a.size_bytes),
+            a.delivery.value,
+            a.destination or "–",
+            local,
+            utc(a.central_deadline_ns or None),
+        )
+    return table

@@ -1,0 +1,1 @@
+"""The desk process: the REST interface that people and telephones press buttons through."""

@@ -1,0 +1,52 @@
+"""How each of the four processes begins: configuration, logs as JSON events, no core dumps, private files."""
+
+import argparse
+import logging
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from agent.config import ConfigError, Settings, load
+
+EXIT_CONFIG = 78
+"""EX_CONFIG of sysexits.h: the supervisor and systemd need not try again."""
+
+
+def main(name: str, serve: Callable[[Settings], None]) -> None:
+    """Run process `name` until `serve` returns; its exceptions are logged and end the process with status 1."""
+    parser = argparse.ArgumentParser(prog=f"python -m agent.{name}", description=f"The {name} process of Greffier.")
+    parser.add_argument("--config", type=Path, required=True, help="path of greffier.toml")
+    path = parser.parse_args().config
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o027)
+    log_events(name)
+    log = structlog.get_logger()
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        log.error("config.refused", problems=error.problems)
+        sys.exit(EXIT_CONFIG)
+    try:
+        serve(settings)
+    except Exception as error:
+        log.critical("process.failed", error=str(error), kind=type(error).__name__)
+        sys.exit(1)
+
+
+def log_events(name: str) -> None:
+    """Send structlog events to standard error, one JSON object a line, `process` among the fields."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(process=name)

@@ -1,0 +1,76 @@
+"""The recorder's control socket: one JSON object a line in, one a line out; only our user and group and root may talk.
+
+Requests: `{"op": "calls"}`, `{"op": "gate", "call": ID | "agent": NUMBER, "verb": "pause", "actor": "cli:root", …}`,
+`{"op": "stats"}`. Answers carry `ok`, and `error` in words when it is false.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+MAX_LINE = 65536
+_UCRED = struct.Struct("3i")
+
+Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+log = structlog.get_logger()
+
+
+class ControlSocket:
+    """Listens on `path` (mode 0660) and passes each request to `handler`, whose KeyError, ValueError and LookupError
+    become answers with `ok` false."""
+
+    def __init__(self, path: Path, handler: Handler) -> None:
+        self._path = path
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Bind; a socket file left by a dead recorder is replaced."""
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE)
+        self._path.chmod(0o660)
+
+    async def stop(self) -> None:
+        """Stop listening and remove the file."""
+        if self._server:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if not may_talk(writer.get_extra_info("socket")):
+                log.warning("control.refused", why="the peer is another user")
+                return
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):  # gone, or a line beyond the limit
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise ValueError("expected a JSON object")
+            return {"ok": True, **await self._handler(request)}
+        except KeyError as error:
+            return {"ok": False, "error": f"missing or unknown field {error}"}
+        except (LookupError, ValueError) as error:
+            return {"ok": False, "error": str(error)}
+
+
+def may_talk(connection: socket.socket) -> bool:
+    """Whether the peer of a Unix socket is root, this user, or of this process's group (SO_PEERCRED, unix(7))."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _, uid, gid = _UCRED.unpack(raw)
+    return uid in (0, os.geteuid()) or gid == os.getegid()

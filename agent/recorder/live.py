@@ -1,0 +1,78 @@
+"""One live call as the media thread holds it: its gate, its key, and the sink that writes both to the capture log."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.capture.format import RecordKind
+from agent.capture.gate import CallGate
+from agent.capture.keys import CallKey
+from agent.capture.writer import LogWriter
+from agent.model.call import CLOCK_RATE, Call
+from agent.model.gate import GateMark
+from agent.model.media import StreamChunk
+from agent.model.wire import dump
+
+
+class CallSink:
+    """Writes one call's records. Until the call key is durable (ms after the start) they wait in RAM, in order."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
+        self._key: CallKey | None = None
+        self._waiting: list[Callable[[CallKey], None]] = []
+
+    def use_key(self, key: CallKey) -> None:
+        """The key is durable: write what waited."""
+        self._key = key
+        waiting, self._waiting = self._waiting, []
+        for write in waiting:
+            write(key)
+
+    def media(self, chunk: StreamChunk) -> None:
+        """One stretch of one stream, released by the gate."""
+        self._write(
+            lambda key: self._writer.append(
+                RecordKind.MEDIA,
+                key,
+                chunk.payload.data,
+                stream=chunk.stream,
+                codec=chunk.codec,
+                position_samples=chunk.position_samples,
+                lost_samples=chunk.lost_samples,
+            )
+        )
+
+    def mark(self, mark: GateMark) -> None:
+        """A change of a purpose's gate."""
+        self.record(RecordKind.GATE, dump(mark))
+
+    def record(self, kind: RecordKind, payload: bytes) -> None:
+        """Any other encrypted record of the call."""
+        self._write(lambda key: self._writer.append(kind, key, payload))
+
+    def opaque(self, kind: RecordKind, payload: bytes) -> None:
+        """A record that is sealed already."""
+        self._write(lambda key: self._writer.append_opaque(kind, key, payload))
+
+    def _write(self, write: Callable[[CallKey], None]) -> None:
+        if self._key is None:
+            self._waiting.append(write)
+        else:
+            write(self._key)
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """A call in progress. `origin_ns` is the monotonic time of media position 0; `last_media_ns` of the last packet."""
+
+    call: Call
+    origin_ns: int
+    gate: CallGate
+    sink: CallSink
+    last_media_ns: int
+    ports: dict[int, int] = field(default_factory=dict)
+    """Our media port → stream number."""
+
+    def now_samples(self, now_ns: int) -> int:
+        """The media position of a monotonic instant."""
+        return max(0, now_ns - self.origin_ns) * CLOCK_RATE // 1_000_000_000

@@ -1,0 +1,268 @@
+"""The media thread: the one owner of engine, gates and capture log; everything else posts work to it.
+
+A timed sweep reads all sockets (never a wake-up per packet); a posted command interrupts the wait, so a press of the
+pause button is obeyed at once and answered when the gate is closed.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import structlog
+
+from agent.capture.format import RecordKind
+from agent.capture.gate import CallGate, GateAlert
+from agent.capture.keys import CallKey
+from agent.capture.writer import CaptureFailed, LogWriter
+from agent.config import Settings
+from agent.media.engine import Engine
+from agent.media.udp import UdpSweep
+from agent.model.call import CLOCK_RATE, Call
+from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.gate import GateAnswer, GateCommand
+from agent.model.purpose import Decision, Purpose
+from agent.model.wire import dump
+from agent.recorder.live import CallSink, LiveCall
+from agent.recorder.ports import SweepPorts
+from agent.recorder.resume import Resume, ResumeBox
+
+SWEEP_S = 0.1
+HOUSEKEEPING_S = 0.25
+
+log = structlog.get_logger()
+
+
+class UnknownCall(LookupError):
+    """No live call has this id or belongs to this agent."""
+
+
+class MediaLoop:
+    """Runs in its own thread. `start`, `post`, `ask` and `stop` may be called from any thread; the rest only from it.
+
+    `dialog_of(call_id)` gives the tap's state to remember for a restart. When the capture log fails the loop stops and
+    `failure` is set: the process must die loudly and be restarted by its supervisor.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        purposes: tuple[Purpose, ...],
+        sweep: UdpSweep,
+        ports: SweepPorts,
+        writer: LogWriter,
+        box: ResumeBox,
+        dialog_of: Callable[[str], bytes],
+    ) -> None:
+        self._settings = settings
+        self._purposes = purposes
+        self._sweep = sweep
+        self._ports = ports
+        self._writer = writer
+        self._box = box
+        self._dialog_of = dialog_of
+        self._engine = Engine(
+            max_streams=settings.siprec.max_calls * 2 + 64,
+            reorder_ms=settings.capture.reorder_ms,
+            flush_interval_s=settings.capture.flush_interval_s,
+        )
+        self._calls: dict[str, LiveCall] = {}
+        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._stopping = False
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="media", daemon=True)
+
+    # ---- from any thread
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Run `function` in the media thread, after what was posted before. An exception of it ends the loop loudly."""
+        self._work.put(function)
+
+    def ask(self, function: Callable[[], Any]) -> Future[Any]:
+        """Run `function` in the media thread; the future carries its result, or the refusal it raised."""
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(function())
+            except CaptureFailed:
+                raise
+            except (LookupError, ValueError, OSError) as error:
+                future.set_exception(error)
+
+        self._work.put(work)
+        return future
+
+    def stop(self) -> None:
+        """End: what may be written is written and made durable; live calls stay open in the log for the restart."""
+        self._work.put(self._stop)
+        self._thread.join()
+
+    # ---- in the media thread
+
+    def call_started(self, event: CallStarted, decisions: tuple[Decision, ...], now_ns: int) -> None:
+        """Open the gates of a new call and listen for its streams. `now_ns` is its media origin (monotonic)."""
+        live = self._new_live(event.call, now_ns, None)
+        live.sink.record(RecordKind.EVENT, dump(event))
+        live.sink.record(RecordKind.DECISIONS, dump(decisions))
+        live.gate.open(decisions, 0, event.call.started_ns)
+        self._listen(live, now_ns)
+        self._remember(live)
+
+    def call_restored(self, resume: Resume, key: CallKey, now_ns: int) -> None:
+        """Go on with a call of before the restart, in the gate states it had."""
+        live = self._new_live(resume.call, resume.origin_ns, resume.gate)
+        live.sink.use_key(key)
+        self._listen(live, resume.origin_ns)
+        live.last_media_ns = now_ns
+        self._remember(live)
+
+    def use_key(self, key: CallKey) -> None:
+        """The key of a new call is durable."""
+        if live := self._calls.get(key.call_id):
+            live.sink.use_key(key)
+
+    def call_changed(self, event: CallChanged) -> None:
+        """New parties or streams."""
+        live = self._calls.get(event.call_id)
+        if live is None:
+            return
+        before = live.call
+        live.call = Call(
+            before.call_id,
+            before.reference,
+            before.tap,
+            before.gateway,
+            before.started_ns,
+            event.direction,
+            event.parties,
+            event.streams,
+            before.queue,
+            before.did,
+        )
+        live.sink.record(RecordKind.EVENT, dump(event))
+        self._listen(live, live.origin_ns)
+        self._remember(live)
+
+    def call_ended(self, event: CallEnded, now_ns: int) -> None:
+        """Drain, close the gates, write the counts and the end."""
+        live = self._calls.pop(event.call_id, None)
+        if live is None:
+            return
+        counts = []
+        for port, stream in live.ports.items():
+            for chunk in self._engine.remove(port):
+                live.gate.feed(chunk)
+            counts.append((stream, self._engine.counts(port)))
+            self._ports.give_back(port)
+        live.gate.end(live.now_samples(now_ns), event.at_ns)
+        live.sink.record(RecordKind.COUNTS, dump(tuple(counts)))
+        live.sink.record(RecordKind.END, dump(event))
+        log.info("call.ended", call=event.call_id, cause=event.cause)
+
+    def command(self, command: GateCommand, now_ns: int) -> GateAnswer:
+        """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
+        live = self._calls.get(command.call_id)
+        if live is None:
+            raise UnknownCall(f"no live call {command.call_id}")
+        answer = live.gate.command(command, live.now_samples(now_ns), time.time_ns())
+        if answer.changed:
+            self._remember(live)
+        log.info("gate", call=command.call_id, verb=command.verb, actor=command.actor, changed=list(answer.changed))
+        return answer
+
+    def give_back(self, port: int) -> None:
+        """A port the tap no longer needs; one that a live call still drains is closed when that call ends."""
+        if not any(port in live.ports for live in self._calls.values()):
+            self._ports.give_back(port)
+
+    def calls(self) -> list[LiveCall]:
+        """The live calls, oldest first."""
+        return list(self._calls.values())
+
+    def _new_live(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
+        capture, pause = self._settings.capture, self._settings.pause
+        sink = CallSink(self._writer)
+        limits = {
+            "holdback_samples": int(capture.holdback_s * CLOCK_RATE),
+            "limit_samples": pause.limit_s * CLOCK_RATE,
+            "warn_samples": pause.warn_s * CLOCK_RATE,
+        }
+        if gate_snapshot is None:
+            gate = CallGate(call.call_id, self._purposes, sink, **limits)
+        else:
+            gate = CallGate.restore(gate_snapshot, self._purposes, sink, **limits)
+        live = LiveCall(call, origin_ns, gate, sink, origin_ns)
+        self._calls[call.call_id] = live
+        return live
+
+    def _listen(self, live: LiveCall, origin_ns: int) -> None:
+        for stream in live.call.streams:
+            if stream.port in live.ports:
+                for chunk in self._engine.change(stream.port, stream.codec, stream.payload_type):
+                    live.gate.feed(chunk)
+            else:
+                self._engine.add(
+                    stream.port, live.call.call_id, stream.stream, stream.codec, stream.payload_type, origin_ns
+                )
+                live.ports[stream.port] = stream.stream
+
+    def _remember(self, live: LiveCall) -> None:
+        resume = Resume(live.call, live.origin_ns, self._dialog_of(live.call.call_id), live.gate.snapshot())
+        live.sink.opaque(RecordKind.RESUME, self._box.seal(resume))
+
+    def _run(self) -> None:
+        try:
+            next_sweep = next_care = time.monotonic()
+            while not self._stopping:
+                now = time.monotonic()
+                if now >= next_sweep:
+                    self._media()
+                    next_sweep = max(next_sweep + SWEEP_S, now)
+                if now >= next_care:
+                    self._care(now_ns=time.monotonic_ns())
+                    next_care = now + HOUSEKEEPING_S
+                self._obey(min(next_sweep, next_care) - time.monotonic())
+        except BaseException as error:  # the process must not live on with a recorder that does not record
+            self.failure = error
+            log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
+
+    def _obey(self, patience_s: float) -> None:
+        try:
+            self._work.get(timeout=max(0.0, patience_s))()
+            while True:
+                self._work.get_nowait()()
+        except queue.Empty:
+            return
+
+    def _media(self) -> None:
+        now_ns = time.monotonic_ns()
+        while (block := self._sweep.read()) is not None:
+            self._engine.process(block)
+        for chunk in self._engine.flush(now_ns):
+            if live := self._calls.get(chunk.call_id):
+                live.last_media_ns = now_ns
+                live.gate.feed(chunk)
+
+    def _care(self, now_ns: int) -> None:
+        for live in self._calls.values():
+            at = live.now_samples(now_ns)
+            live.gate.release(at)
+            for alert in live.gate.tick(at, time.time_ns()):
+                self._alert(live, alert)
+
+    def _alert(self, live: LiveCall, alert: GateAlert) -> None:
+        log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)
+        self._remember(live)
+
+    def _stop(self) -> None:
+        self._media()
+        self._care(time.monotonic_ns())
+        self._writer.close()
+        self._stopping = True

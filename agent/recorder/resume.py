@@ -1,0 +1,66 @@
+"""What the recorder must remember to go on with a call after it was killed, sealed for its own eyes.
+
+The key lives in the run folder, which is in RAM on a site: it survives the death of the process and not the loss of
+power, after which no dialog could be continued anyway. The sealed bytes go into the capture log as RESUME records.
+Monotonic clock values are only good within one boot, so the boot is named and compared.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from agent.model.call import Call
+from agent.model.wire import dump, load
+from agent.vault.secretfile import create_secret, read_secret
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_AAD = b"greffier resume 1"
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """State of one live call: the tap's dialog, the gate, and the media origin (monotonic ns)."""
+
+    call: Call
+    origin_ns: int
+    dialog: bytes
+    gate: bytes
+
+
+class ResumeBox:
+    """Seals and opens Resume values under the key file `resume.key` of the run folder, made when absent."""
+
+    def __init__(self, run_dir: Path) -> None:
+        path = run_dir / "resume.key"
+        self._aead = AESGCM(read_secret(path) if path.exists() else create_secret(path))
+        self._boot = _BOOT_ID.read_text(encoding="ascii").strip()
+
+    def seal(self, resume: Resume) -> bytes:
+        """Nonce and ciphertext."""
+        fields = {
+            "boot": self._boot,
+            "call": dump(resume.call).decode(),
+            "origin_ns": resume.origin_ns,
+            "dialog": b64encode(resume.dialog).decode(),
+            "gate": b64encode(resume.gate).decode(),
+        }
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, json.dumps(fields).encode(), _AAD)
+
+    def open(self, sealed: bytes) -> Resume | None:
+        """The state, or None when it is of another key or another boot: such a call cannot be continued."""
+        try:
+            fields = json.loads(self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _AAD))
+        except InvalidTag:
+            return None
+        if fields["boot"] != self._boot:
+            return None
+        return Resume(
+            load(Call, fields["call"]), fields["origin_ns"], b64decode(fields["dialog"]), b64decode(fields["gate"])
+        )

@@ -1,0 +1,215 @@
+"""The recorder's wiring: SIPREC tap and control socket in one asyncio loop, the media thread beside it.
+
+Call events are handled one after the other by a worker thread, because a new call's key must be durable before
+anything of the call is; the tap and the media never wait for it.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from agent.capture.format import RecordKind
+from agent.capture.keys import CallKey
+from agent.capture.keys import create as create_key
+from agent.capture.reader import OpenCall, open_calls
+from agent.capture.writer import LogWriter
+from agent.config import Settings
+from agent.media.udp import UdpSweep
+from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
+from agent.model.gate import GateAnswer, GateCommand, GateVerb
+from agent.model.wire import dump
+from agent.policy.decide import decide
+from agent.recorder.control import ControlSocket
+from agent.recorder.live import LiveCall
+from agent.recorder.loop import MediaLoop, UnknownCall
+from agent.recorder.ports import SweepPorts
+from agent.recorder.resume import Resume, ResumeBox
+from agent.tap.siprec import Srs
+from agent.vault.secretfile import read_secret
+
+log = structlog.get_logger()
+
+
+class Recorder:
+    """One recorder process. `run` returns when `stop` was asked for, and raises when capture failed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._purposes = settings.purposes()
+        self._percent_key = read_secret(settings.site.keys_dir / "percent.key")
+        for folder in (settings.capture_dir, settings.callkeys_dir, settings.site.run_dir):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._left_open = open_calls(settings.capture_dir)
+        self._sweep = UdpSweep()
+        self._ports = SweepPorts(self._sweep, *settings.siprec.media_ports, settings.capture_dir)
+        self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
+        self._box = ResumeBox(settings.site.run_dir)
+        self._srs = Srs(settings.siprec, settings.site, self, self, time)
+        self._loop = MediaLoop(
+            settings, self._purposes, self._sweep, self._ports, self._writer, self._box, self._srs.snapshot
+        )
+        self._control = ControlSocket(settings.recorder_socket, self._handle)
+        self._keymaker = ThreadPoolExecutor(1, "keys")
+        self._stop = asyncio.Event()
+
+    # ---- PortLender and CallListener of the tap
+
+    def lend(self, host: str) -> int:
+        """See SweepPorts.lend."""
+        port: int = self._loop.ask(lambda: self._ports.lend(host)).result()
+        return port
+
+    def give_back(self, port: int) -> None:
+        """The tap's stream is over; the media thread drains and closes."""
+        self._loop.post(lambda: self._loop.give_back(port))
+
+    def on_event(self, event: CallEvent) -> None:
+        """From the tap, in order."""
+        now_ns = time.monotonic_ns()
+        if isinstance(event, CallStarted):
+            decisions = decide(event.call, self._purposes, self._percent_key)
+            self._loop.post(lambda: self._loop.call_started(event, decisions, now_ns))
+            self._keymaker.submit(self._make_key, event.call_id, 0)
+        elif isinstance(event, CallChanged):
+            self._loop.post(lambda: self._loop.call_changed(event))
+        else:
+            self._loop.post(lambda: self._loop.call_ended(event, now_ns))
+
+    # ---- life
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        self._loop.start()
+        for call_id, left in self._left_open.items():
+            self._take_up(call_id, left)
+        await self._srs.start()
+        await self._control.start()
+        log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound])
+        while not self._stop.is_set() and self._loop.failure is None:
+            try:
+                await asyncio.wait_for(self._stop.wait(), 0.5)
+            except TimeoutError:
+                continue
+        await self._control.stop()
+        await self._srs.stop()
+        self._keymaker.shutdown()
+        if self._loop.failure:
+            raise self._loop.failure
+        await asyncio.to_thread(self._loop.stop)
+
+    def stop(self) -> None:
+        """Ask `run` to return. Live calls stay open in the log, to be taken up by the next start."""
+        self._stop.set()
+
+    def _make_key(self, call_id: str, epoch: int) -> None:
+        try:
+            key = self._new_key(call_id, epoch)
+        except Exception as error:  # without a key nothing of the call can be kept: the process must not go on silently
+            self._loop.failure = error
+            log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
+            return
+        self._loop.post(lambda: self._loop.use_key(key))
+
+    def _new_key(self, call_id: str, epoch: int) -> CallKey:
+        recipient = (self._settings.identities_dir / "current.txt").read_text(encoding="ascii").strip()
+        return create_key(self._settings.callkeys_dir, call_id, epoch, recipient)
+
+    def _take_up(self, call_id: str, left: OpenCall) -> None:
+        """Continue a call of before the restart, or close its record as interrupted."""
+        key = self._new_key(call_id, left.last_epoch + 1)
+        resume = self._box.open(left.last_resume.sealed) if left.last_resume else None
+        if resume is not None and self._reclaim(resume):
+            now_ns = time.monotonic_ns()
+            self._loop.ask(lambda: self._loop.call_restored(resume, key, now_ns)).result()
+            log.warning("call.resumed", call=call_id)
+            return
+        end = CallEnded(call_id, time.time_ns(), "interrupted")
+        self._loop.ask(lambda: self._writer.append(RecordKind.END, key, dump(end))).result()
+        log.warning("call.interrupted", call=call_id)
+
+    def _reclaim(self, resume: Resume) -> bool:
+        host = self._srs.media_host
+        try:
+            for stream in resume.call.streams:
+                self._ports.claim(host, stream.port)
+            self._srs.restore(resume.dialog)
+        except (OSError, ValueError) as error:
+            log.error("call.not_resumed", call=resume.call.call_id, error=str(error))
+            return False
+        return True
+
+    # ---- control
+
+    async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        operation = request["op"]
+        if operation == "calls":
+            return {"calls": [describe(live) for live in await self._live()]}
+        if operation == "gate":
+            return describe_answer(await self._gate(request))
+        if operation == "stats":
+            return {"calls": len(await self._live()), "segment": self._writer.segment}
+        raise ValueError(f"unknown op {operation!r}; known: calls, gate, stats")
+
+    async def _live(self) -> list[LiveCall]:
+        calls: list[LiveCall] = await asyncio.wrap_future(self._loop.ask(self._loop.calls))
+        return calls
+
+    async def _gate(self, request: dict[str, Any]) -> GateAnswer:
+        purpose = request.get("purpose")
+        if purpose is not None and purpose not in {p.name for p in self._purposes}:
+            raise ValueError(f"no purpose {purpose!r}")
+        call_id = await self._find(request)
+        command = GateCommand(
+            call_id,
+            GateVerb(request["verb"]),
+            str(request["actor"])[:100],
+            str(request.get("reason", ""))[:200],
+            purpose,
+        )
+        future = self._loop.ask(lambda: self._loop.command(command, time.monotonic_ns()))
+        answer: GateAnswer = await asyncio.wrap_future(future)
+        return answer
+
+    async def _find(self, request: dict[str, Any]) -> str:
+        live = await self._live()
+        if "agent" in request:
+            number = request["agent"]
+            found = [c.call.call_id for c in live if c.call.agent and c.call.agent.number == number]
+            if not found:
+                raise UnknownCall("no live call of this agent")
+            return found[-1]
+        prefix = str(request["call"])
+        found = [c.call.call_id for c in live if c.call.call_id.startswith(prefix)]
+        if len(found) != 1:
+            raise UnknownCall("no live call has this id" if not found else "several live calls begin with this id")
+        return found[0]
+
+
+def describe(live: LiveCall) -> dict[str, Any]:
+    """A live call for people: numbers in clear, since this never leaves RAM."""
+    call = live.call
+    return {
+        "call_id": call.call_id,
+        "reference": call.reference,
+        "gateway": call.gateway,
+        "started_ns": call.started_ns,
+        "direction": call.direction,
+        "queue": call.queue,
+        "agent": call.agent.number if call.agent else None,
+        "parties": [{"number": p.number, "name": p.name, "role": p.role} for p in call.parties],
+        "states": {name: state.value for name, state in live.gate.states.items()},
+        "media_s": live.now_samples(time.monotonic_ns()) / 8000,
+    }
+
+
+def describe_answer(answer: GateAnswer) -> dict[str, Any]:
+    """What the gate did, with the media time since which it holds."""
+    return {
+        "call_id": answer.call_id,
+        "states": {name: state.value for name, state in answer.states.items()},
+        "changed": list(answer.changed),
+        "since_s": answer.since_samples / 8000,
+    }

@@ -1,0 +1,104 @@
+"""The configuration explains its errors: the line, what was expected, the nearest word."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config import ConfigError, load, parse
+from agent.config.settings import seconds
+
+SOURCE = Path("/etc/greffier/greffier.toml")
+DEFAULTS = {
+    "NAME": "lyon",
+    "STATE": "/s",
+    "RUN": "/r",
+    "LISTEN": "0.0.0.0",
+    "SIP": "5060",
+    "MEDIA": "auto",
+    "PORTS": "20000, 29998",
+    "DESK": "8470",
+    "CENTRE": "/c",
+}
+
+
+def template() -> str:
+    text = files("agent.commands").joinpath("template.toml").read_text(encoding="utf-8")
+    for mark, value in DEFAULTS.items():
+        text = text.replace(f"@{mark}@", value)
+    return text
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, SOURCE)
+    return caught.value.problems
+
+
+def test_the_template_is_good_and_means_what_it_says():
+    settings = parse(template(), SOURCE)
+    assert settings.pause.limit_s == 300
+    assert settings.purpose["training"].percent == 10
+    assert settings.purpose["evidence"].central_retention == 5 * 31557600
+    assert settings.site.keys_dir == Path("/etc/greffier/keys")
+    assert settings.siprec.listen[0].port == 5060
+
+
+def test_a_typo_names_its_line_and_the_word_that_was_meant():
+    text = template().replace("holdback_s = 3.0", "holdbak_s = 3.0")
+    line = next(n for n, t in enumerate(text.splitlines(), 1) if "holdbak_s" in t)
+    assert problems(text) == [f'line {line}: capture.holdbak_s: unknown setting; did you mean "holdback_s"?']
+
+
+def test_a_wrong_choice_lists_the_choices_and_the_nearest():
+    found = problems('[purpose.a]\ntrigger = "al"\n')
+    assert found[0].startswith("line 2: purpose.a.trigger") and '"all"' in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ('[purpose.a]\ntrigger = "all"\nartifacts = ["audio"]\n', "line 1", "recipients_file is missing"),
+        ('[purpose.a]\ntrigger = "all"\ndestination = "x"\n', "line 3", "no [destination.x]"),
+        ('[purpose.a]\ntrigger = "all"\npercent = 10\n', "line 1", "percent is only for"),
+        ('[destination.a]\nkind = "folder"\n', "line 1", "needs path"),
+        ('[pause]\nlimit_s = "soon"\n', "line 2", "expected a duration"),
+        ('[siprec]\nlisten = ["sip:1"]\n', "line 2", "udp:ADDRESS:PORT"),
+        ("[capture]\nholdback_s = 99\n", "line 2", "less than or equal to 30"),
+        ("[capture\n", "not TOML", "line 1"),
+    ],
+)
+def test_each_kind_of_mistake_is_located_and_explained(text, line, says):
+    found = problems(text)
+    assert len(found) == 1 and line in found[0] and says in found[0]
+
+
+def test_all_problems_are_told_at_once():
+    assert len(problems("[site]\nnam = 1\n[capture]\nholdback = 1\n")) == 2
+
+
+def test_an_absent_file_says_what_makes_one(tmp_path):
+    with pytest.raises(ConfigError, match="greffier init"):
+        load(tmp_path / "none.toml")
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_config_error(text):
+    try:
+        parse(text, SOURCE)
+    except ConfigError as error:
+        assert error.problems
+
+
+def test_durations():
+    assert [seconds(t) for t in ("90 s", "2 min", "1.5 h", "7 days", "6 months", "5 years", 12)] == [
+        90,
+        120,
+        5400,
+        604800,
+        15778800,
+        157788000,
+        12,
+    ]

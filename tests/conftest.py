@@ -1,0 +1,33 @@
+"""What every test may use: the folder of shared speech, free ports, and a place for modules shared by test folders."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """Folder of real speech with `manifest.csv`; tests skip where it is absent, but never in CI."""
+    folder = SHARED / "speech"
+    if not (folder / "manifest.csv").exists():
+        if os.environ.get("GREFFIER_REQUIRE_SHARED"):
+            pytest.fail(f"{folder} is required here and absent")
+        pytest.skip("the shared speech folder is not beside this checkout")
+    return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP and UDP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
+        port: int = tcp.getsockname()[1]
+        return port
