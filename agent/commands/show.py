@@ -34,7 +34,7 @@ def show(
     row = find_call(catalog, call)
     console.print(f"[bold]Call {row.call_id}[/]  {row.direction}, {row.state}", highlight=False)
     console.print(
-        f"  {utc(row.started_ns)} to {utc(row.ended_ns)} UTC, {clock(row.duration_samples)}, ended by {row.cause or '–'}"
+        f"  {utc(row.started_ns)} to {utc(row.ended_ns)} UTC, {clock(row.duration_samples)}, ended: {row.cause or '–'}"
         f", from gateway {row.gateway}",
         highlight=False,
     )

@@ -1,0 +1,56 @@
+"""`greffier probe`: place a test call that speaks a built-in dialogue, as a gateway would."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
+from agent.config import Endpoint
+from agent.probe import ProbeRefused, dialogue, place
+
+Target = Annotated[str | None, typer.Option("--to", help="udp:HOST:PORT or tcp:HOST:PORT; this box's own by default.")]
+
+
+def probe(
+    language: Annotated[str, typer.Option("--language", "-l", help="fr or en.")] = "fr",
+    to: Target = None,
+    count: Annotated[int, typer.Option("--calls", "-n", min=1, max=500, help="How many calls at once.")] = 1,
+    codec: Annotated[str, typer.Option(help="PCMA or PCMU.")] = "PCMA",
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Place test calls: a small SIPREC client that speaks a two-party dialogue in real time over real sockets."""
+    target = _target(to, config)
+    try:
+        spoken = dialogue(language)
+    except LookupError as error:
+        fail(str(error), 2)
+    try:
+        asyncio.run(_place(target, spoken, count, codec))
+    except (ProbeRefused, OSError) as error:
+        fail(f"{target.transport}:{target.host}:{target.port}: {error}")
+    console.print(f"[green]✓[/] {count} call{'s' * (count > 1)} of {spoken.seconds:.0f} s placed; see `greffier calls`")
+
+
+def _target(to: str | None, config: ConfigOption) -> Endpoint:
+    if to is None:
+        first = settings_of(config).siprec.listen[0]
+        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(first.host, first.host)  # noqa: S104 - compared, not bound
+        return Endpoint(transport=first.transport, host=local, port=first.port)
+    transport, _, rest = to.partition(":")
+    host, _, port = rest.rpartition(":")
+    if transport not in ("udp", "tcp") or not host or not port.isdigit():
+        fail("--to is written udp:HOST:PORT or tcp:HOST:PORT", 2)
+    return Endpoint.model_validate({"transport": transport, "host": host.strip("[]"), "port": int(port)})
+
+
+async def _place(target: Endpoint, spoken, count: int, codec: str) -> None:  # type: ignore[no-untyped-def]
+    columns = (TextColumn("speaking {task.fields[what]}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=spoken.seconds, what=spoken.name)
+        calls = asyncio.gather(*(place(target, spoken, codec=codec) for _ in range(count)))
+        while not calls.done():
+            await asyncio.wait([calls], timeout=0.2)
+            progress.advance(bar, 0.2)
+        await calls
