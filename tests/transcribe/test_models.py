@@ -164,7 +164,7 @@ def test_what_is_no_model_at_all(tmp_path: Path, store: Path) -> None:
     (tmp_path / "noise").write_bytes(bytes(range(256)) * 16)
     (tmp_path / "cut.tar.gz").write_bytes(b"\x1f\x8b\x08" + bytes(range(64)))
     for name in ("noise", "absent", "cut.tar.gz"):
-        with pytest.raises(ModelError, match="expected a model folder|cannot be added"):
+        with pytest.raises(ModelError, match=r"expected a model folder|cannot be added"):
             add(tmp_path / name, store)
 
 

@@ -1,0 +1,1 @@
+"""The scribe: builds the catalog from the capture log, finalises calls, transcribes, derives and encrypts artifacts."""

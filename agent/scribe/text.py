@@ -1,0 +1,103 @@
+"""A transcript as JSON (`greffier-transcript-1`) and as WebVTT with voice tags (W3C WebVTT, §4.2.2)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from agent.model.text import Transcript
+
+FORMAT = "greffier-transcript-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A party as artifacts name it: `ref` is p1, p2… in order of channel; number and name only where permitted."""
+
+    ref: str
+    role: str
+    channel: int | None
+    number: str | None = None
+    name: str | None = None
+
+    def anonymous(self) -> "Voice":
+        """The same voice without number and name."""
+        return Voice(self.ref, self.role, self.channel)
+
+    def described(self) -> dict[str, object]:
+        """As a JSON object, without fields that are absent."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a transcript says about itself. `absent` are spans in seconds that the purpose may not hear."""
+
+    call_id: str
+    site: str
+    purpose: str
+    started_ns: int
+    duration_s: float
+    absent: tuple[tuple[float, float], ...]
+
+
+def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -> bytes:
+    """The transcript as UTF-8 JSON: parties by reference, segments in order of time, words timed."""
+    refs = {v.channel: v.ref for v in voices}
+    document = {
+        "format": FORMAT,
+        "call": heading.call_id,
+        "site": heading.site,
+        "purpose": heading.purpose,
+        "started_ns": heading.started_ns,
+        "duration_s": heading.duration_s,
+        "language": transcript.language,
+        "engine": {
+            "name": transcript.engine,
+            "model": transcript.model,
+            "model_sha256": transcript.model_digest,
+            "test_only": transcript.test_only,
+        },
+        "parties": [v.described() for v in voices],
+        "absent": [list(span) for span in heading.absent],
+        "segments": [
+            {
+                "party": refs.get(s.channel),
+                "channel": s.channel,
+                "start": s.start_s,
+                "end": s.end_s,
+                "text": s.text,
+                "words": [
+                    {"text": w.text, "start": w.start_s, "end": w.end_s, "confidence": round(w.confidence, 4)}
+                    for w in s.words
+                ],
+            }
+            for s in transcript.segments
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()
+
+
+def to_webvtt(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -> bytes:
+    """The transcript as WebVTT, one cue a segment, the speaker's role and reference as voice."""
+    names = {v.channel: f"{v.role} {v.ref}" for v in voices}
+    model = f"{transcript.engine}, {transcript.model}"
+    warning = " - for tests and demonstrations only" if transcript.test_only else ""
+    notes = [f"call {heading.call_id}, {heading.purpose}", f"written by {model}{warning}"]
+    notes += [f"absent by decision: {_clock(a)} to {_clock(b)}" for a, b in heading.absent]
+    blocks = ["WEBVTT"] + ["NOTE " + _plain(note) for note in notes]
+    for number, s in enumerate(transcript.segments, 1):
+        end = max(s.end_s, s.start_s + 0.001)
+        voice = _plain(names.get(s.channel, "other"))
+        blocks.append(f"{number}\n{_clock(s.start_s)} --> {_clock(end)}\n<v {voice}>{_plain(s.text)}")
+    return ("\n\n".join(blocks) + "\n").encode()
+
+
+def _plain(text: str) -> str:
+    """Text safe inside a cue: escaped, on one line (an arrow cannot survive the escaping of `>`)."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return " ".join(escaped.split())
+
+
+def _clock(seconds: float) -> str:
+    ms = max(0, round(seconds * 1000))
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
