@@ -14,7 +14,7 @@ from agent.transcribe.engine import Engine, to_engine_rate
 
 Spans = tuple[tuple[int, int], ...]
 
-LONGEST_S = 600
+LONGEST_S = 300
 """A stretch is handed over in pieces of at most this length, to bound memory in long calls."""
 QUIET = 16
 """Peak amplitude (of 32768) below which a piece is silence: G.711's own silence codes decode to at most 8."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -43,6 +44,17 @@ def sweep_partial(outbox_dir: Path) -> int:
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
+
+
+def remove_strays(outbox_dir: Path, call_id: str, known: Collection[str]) -> int:
+    """Remove files of a call that no catalog row speaks of (`known` are its rows' paths): nobody would delete them.
+
+    They come from a kill between file and row, when what was to be said changed before the restart.
+    """
+    strays = [p for p in outbox_dir.glob(f"*/{call_id}.*.age") if p.relative_to(outbox_dir).as_posix() not in known]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    return len(strays)
 
 
 def _sync_folder(folder: Path) -> None:

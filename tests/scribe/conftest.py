@@ -1,10 +1,54 @@
-"""What the scribe's tests share: a small full disk, speech, and a site with a capture log that a test can fill."""
+"""What the scribe's tests share: a small full disk, speech, and a site whose capture log a test can fill."""
 
+import importlib.util
+import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+import soxr
+from agent.capture.format import RecordKind
+from agent.capture.writer import LogWriter
+from agent.vault.age import Identity, new_identity
+from agent.vault.secretfile import create_secret
+from agent.vault.signing import SiteKey
+
+from agent.capture import keys
+from agent.config import Settings, load
+from agent.model.call import Call, Codec, Direction, MediaStream, Party, Role
+from agent.model.events import CallEnded, CallStarted
+from agent.model.gate import GateMark, GateState
+from agent.model.media import StreamCounts
+from agent.model.purpose import Decision, Trigger
+from agent.model.wire import dump
+
+HERE = Path(__file__).parent
+NUMBERS = ("+33612345678", "2001")
+
+
+_FFMPEG = {Codec.PCMA: "pcm_alaw", Codec.PCMU: "pcm_mulaw"}
+
+
+def encode(pcm: np.ndarray, codec: Codec) -> np.ndarray:
+    """int16 to G.711 by an independent hand (FFmpeg)."""
+    context = av.CodecContext.create(_FFMPEG[codec], "w")
+    context.sample_rate, context.layout, context.format = 8000, "mono", "s16"
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm)[None], format="s16", layout="mono")
+    frame.sample_rate = 8000
+    return np.frombuffer(b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)]), np.uint8)
+
+
+def decode(payload: np.ndarray, codec: Codec) -> np.ndarray:
+    """G.711 to int16 by an independent hand (FFmpeg)."""
+    context = av.CodecContext.create(_FFMPEG[codec], "r")
+    context.sample_rate, context.layout = 8000, "mono"
+    frames = [*context.decode(av.Packet(payload.tobytes())), *context.decode(None)]
+    return np.concatenate([f.to_ndarray()[0] for f in frames])
 
 
 @pytest.fixture
@@ -17,3 +61,244 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small tmpfs needs root")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def speech() -> Callable[[str], np.ndarray]:
+    """`speech("jfk.flac")` → mono int16 at 8 kHz. Skips where the shared recordings are not at hand."""
+    folder = Path(os.environ.get("GREFFIER_SPEECH", HERE.parents[2] / "shared" / "speech"))
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip(f"no speech recordings at {folder} (set GREFFIER_SPEECH)")
+
+    def read(name: str) -> np.ndarray:
+        with av.open(str(folder / name)) as container:
+            rate = container.streams.audio[0].rate
+            resampler = av.AudioResampler("s16", "mono", rate)
+            frames = [f for raw in container.decode(audio=0) for f in resampler.resample(raw)]
+            frames += resampler.resample(None)
+        pcm = np.concatenate([f.to_ndarray()[0] for f in frames])
+        return np.asarray(soxr.resample(pcm, rate, 8000), dtype=np.int16)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with random weights."""
+    spec = importlib.util.spec_from_file_location("tiny_whisper", HERE.parent / "transcribe" / "tiny_whisper.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.build(tmp_path_factory.mktemp("model") / "whisper-random")
+
+
+CONFIG = """
+[site]
+name = "test-site"
+state_dir = "state"
+run_dir = "run"
+keys_dir = "keys"
+
+[scribe]
+engine = "{engine}"
+language = "en"
+poll_s = 0.1
+deferred_limit_s = {deferred_limit_s}
+
+[destination.central]
+kind = "folder"
+path = "central"
+
+[purpose.evidence]
+trigger = "on_demand"
+artifacts = ["audio", "transcript", "manifest"]
+recipients_file = "evidence.txt"
+destination = "central"
+central_retention = "5 years"
+basis = "contract"
+
+[purpose.training]
+trigger = "all"
+artifacts = ["audio", "transcript"]
+audio_format = "opus"
+recipients_file = "training.txt"
+local_retention = "1 h"
+
+[purpose.analytics]
+trigger = "all"
+artifacts = ["transcript"]
+pseudonymise = true
+recipients_file = "analytics.txt"
+
+[purpose.assistance]
+trigger = "all"
+"""
+
+
+@dataclass
+class Taped:
+    """A call as a test writes it to the log: payloads by stream, and the marks in between."""
+
+    call: Call
+    payloads: dict[int, np.ndarray] = field(default_factory=dict)
+    codec: Codec = Codec.PCMA
+
+    def sent(self, stream: int) -> np.ndarray:
+        """What was put on the wire for a stream, decoded by FFmpeg."""
+        return decode(self.payloads[stream], self.codec)
+
+
+class Site:
+    """A box without its recorder: the test writes the capture log, the scribe under test does the rest."""
+
+    def __init__(self, root: Path, engine: str, deferred_limit_s: int = 3600) -> None:
+        self.root = root
+        self.readers: dict[str, Identity] = {}
+        for purpose in ("evidence", "training", "analytics"):
+            self.readers[purpose] = new_identity()
+            (root / f"{purpose}.txt").write_text(self.readers[purpose].recipient + "\n")
+        self.config = root / "greffier.toml"
+        self.configure(engine, deferred_limit_s)
+        (root / "keys").mkdir()
+        SiteKey.create(root / "keys" / "site.pem")
+        create_secret(root / "keys" / "numbers.key")
+        for folder in (self.settings.capture_dir, self.settings.callkeys_dir, self.settings.identities_dir):
+            folder.mkdir(parents=True)
+        working = new_identity()
+        name = self.settings.identities_dir / f"{time.time_ns()}.age-identity"
+        name.write_text(working.secret + "\n")
+        name.chmod(0o600)
+        (self.settings.identities_dir / "current.txt").write_text(working.recipient + "\n")
+        self.recipient = working.recipient
+        self.writer = self.new_writer()
+        self.keys: dict[str, keys.CallKey] = {}
+        self.calls: dict[str, Call] = {}
+
+    def configure(self, engine: str, deferred_limit_s: int = 3600) -> None:
+        self.config.write_text(CONFIG.format(engine=engine, deferred_limit_s=deferred_limit_s))
+        self.settings: Settings = load(self.config)
+
+    def new_writer(self) -> LogWriter:
+        """A recorder that (re)started: a new segment."""
+        return LogWriter(self.settings.capture_dir, 1 << 20, time.time_ns)
+
+    def restart_writer(self) -> None:
+        """The recorder was restarted."""
+        self.writer.close()
+        self.writer = self.new_writer()
+
+    def key(self, call_id: str) -> keys.CallKey:
+        self.keys[call_id] = keys.create(self.settings.callkeys_dir, call_id, 0, self.recipient)
+        return self.keys[call_id]
+
+    def tape(
+        self,
+        call_id: str,
+        pcm: list[np.ndarray],
+        *,
+        codec: Codec = Codec.PCMA,
+        paused: tuple[int, int] | None = None,
+        keep_at: int | None = None,
+        cause: str | None = "bye",
+    ) -> Taped:
+        """A call of one channel a party; `paused` samples are not written, as the gate would have it."""
+        call = sample_call(call_id, len(pcm), codec)
+        self.calls[call_id] = call
+        key, taped = self.key(call_id), Taped(call, codec=codec)
+        length = max([len(p) for p in pcm] + [0])
+
+        def put(kind: RecordKind, value: object, **where: object) -> None:
+            self.writer.append(kind, key, value if isinstance(value, bytes) else dump(value), **where)
+
+        def mark(
+            purpose: str, verb: str, state: GateState, since: int, actor: str = "policy", reason: str = ""
+        ) -> None:
+            at_ns = call.started_ns + since * 125_000
+            put(RecordKind.GATE, GateMark(call_id, at_ns, purpose, verb, state, since, actor, reason))
+
+        put(RecordKind.EVENT, CallStarted(call))
+        put(RecordKind.DECISIONS, decisions())
+        mark("evidence", "arm", GateState.ARMED, 0)
+        for purpose in ("training", "analytics", "assistance"):
+            mark(purpose, "select", GateState.RECORDING, 0)
+        step = 8000
+        pressed = keep_at is None
+        for at in range(0, length, step):
+            if not pressed and keep_at is not None and at >= keep_at:
+                mark("evidence", "keep", GateState.RECORDING, at, "agent:2001", "contract")
+                pressed = True
+            if paused and at <= paused[0] < at + step:
+                for purpose in ("evidence", "training", "analytics", "assistance"):
+                    mark(purpose, "pause", GateState.PAUSED, paused[0], "agent:2001", "card")
+            if paused and at <= paused[1] < at + step:
+                for purpose in ("evidence", "training", "analytics", "assistance"):
+                    state = GateState.RECORDING if purpose != "evidence" or keep_at is not None else GateState.ARMED
+                    mark(purpose, "resume", state, paused[1], "agent:2001")
+            for stream, samples in enumerate(pcm):
+                for start, end in visible(at, min(at + step, len(samples)), paused):
+                    payload = encode(samples[start:end], codec)
+                    taped.payloads[stream] = np.concatenate(
+                        [taped.payloads.get(stream, np.zeros(0, np.uint8)), payload]
+                    )
+                    put(RecordKind.MEDIA, payload.tobytes(), stream=stream, codec=codec, position_samples=start)
+        if cause is not None:
+            self.end(call, length, cause, put)
+        self.writer.sync()
+        return taped
+
+    def end(self, call: Call, length: int, cause: str, put: Callable[..., None]) -> None:
+        at_ns = call.started_ns + length * 125_000
+        if cause != "interrupted":
+            for purpose in ("evidence", "training", "analytics", "assistance"):
+                put(
+                    RecordKind.GATE,
+                    GateMark(call.call_id, at_ns, purpose, "end", GateState.ENDED, length, "policy", ""),
+                )
+            put(RecordKind.COUNTS, tuple((s.stream, StreamCounts(received=50, lost=1)) for s in call.streams))
+        put(RecordKind.END, CallEnded(call.call_id, at_ns, cause))
+
+    def outbox(self) -> dict[str, Path]:
+        """Artifacts by `PURPOSE/ENDING`, ending without the call id and `.age`."""
+        box = self.settings.outbox_dir
+        paths = [p for p in box.glob("*/*") if p.is_file()] if box.exists() else []
+        return {f"{p.parent.name}/{p.name.split('.', 1)[1].removesuffix('.age')}": p for p in paths}
+
+
+def visible(start: int, end: int, paused: tuple[int, int] | None) -> list[tuple[int, int]]:
+    spans = [(start, end)] if paused is None else [(start, min(end, paused[0])), (max(start, paused[1]), end)]
+    return [(a, b) for a, b in spans if b > a]
+
+
+def decisions() -> tuple[Decision, ...]:
+    armed = Decision("evidence", True, Trigger.ON_DEMAND, "trigger on_demand: armed, keeps from the start of the call")
+    return (armed, *(Decision(p, True, Trigger.ALL, "trigger all") for p in ("training", "analytics", "assistance")))
+
+
+def sample_call(call_id: str, channels: int, codec: Codec) -> Call:
+    started = 1_790_000_000 * 1_000_000_000
+    roles = (Role.CUSTOMER, Role.AGENT, Role.OTHER)
+    parties = tuple(
+        Party(f"part-{n}", NUMBERS[n] if n < 2 else "", ("Ann Example", "", "")[n], roles[n], started)
+        for n in range(channels)
+    )
+    payload_type = 8 if codec is Codec.PCMA else 0
+    streams = tuple(
+        MediaStream(n, str(n + 1), n, f"part-{n}", codec, payload_type, 20000 + 2 * n) for n in range(channels)
+    )
+    return Call(call_id, "ref-" + call_id, "siprec", "192.0.2.1", started, Direction.INBOUND, parties, streams)
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """`make_site("pocketsphinx")` → a fresh Site."""
+    made: list[Site] = []
+
+    def make(engine: str = "none", deferred_limit_s: int = 3600) -> Site:
+        root = tmp_path / f"site{len(made)}"
+        root.mkdir()
+        made.append(Site(root, engine, deferred_limit_s))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.writer.close()

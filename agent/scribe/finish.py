@@ -1,0 +1,165 @@
+"""Finalising calls: one at a time, each failure its own, keys destroyed once nothing more can be derived."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from agent.capture.reader import Record, Tampered, open_record
+from agent.config import Settings
+from agent.model.purpose import Purpose
+from agent.scribe.channels import rebuild
+from agent.scribe.derive import Deriver, Means
+from agent.scribe.engineroom import EngineRoom
+from agent.scribe.keyring import Keyring
+from agent.scribe.logindex import LogIndex
+from agent.scribe.outbox import OutboxFull, remove_strays
+from agent.scribe.projector import Projector
+from agent.scribe.testimony import Testimony
+from agent.store.catalog import Catalog
+from agent.store.journal import Journal
+
+log = structlog.get_logger()
+
+FIRST_RETRY_S, LAST_RETRY_S = 1.0, 300.0
+TRIES_BEFORE_GIVING_UP = 3
+NS = 1_000_000_000
+
+
+class Stopping(Exception):
+    """The process was told to stop; what was begun is taken up at the next start."""
+
+
+class KeyLocked(ValueError):
+    """A call's key is there and cannot be opened: nothing may be destroyed."""
+
+
+class Finisher:
+    """Takes calls whose end is projected and makes all there is to make of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        purposes: Sequence[Purpose],
+        catalog: Catalog,
+        journal: Journal,
+        projector: Projector,
+        index: LogIndex,
+        keyring: Keyring,
+        room: EngineRoom,
+        deriver: Deriver,
+        testimony: Testimony,
+        clock_ns: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._purposes = purposes
+        self._catalog = catalog
+        self._journal = journal
+        self._projector = projector
+        self._index = index
+        self._keyring = keyring
+        self._room = room
+        self._deriver = deriver
+        self._testimony = testimony
+        self._clock_ns = clock_ns
+        self._monotonic = monotonic
+        self._attempts: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+        self._deferred: dict[str, int] = {row.call_id: row.at_ns for row in catalog.deferred()}
+        """Calls that only wait for an engine → since when (UTC ns)."""
+        self._recovered = set(projector.ended)
+        """Calls that ended before this process started: lines about them may be in the journal already."""
+        self._full = False
+
+    def step(self) -> bool:
+        """Work on one call if one is due. Returns whether there was one; raises only Stopping."""
+        due = [c for c in sorted(self._projector.ended) if self._due(c)]
+        if not due:
+            return False
+        call_id = due[0]
+        try:
+            self._finish(call_id)
+        except Stopping:
+            raise
+        except OutboxFull as error:
+            self._again(call_id)
+            self._say_full(error)
+        except Exception as error:  # one call's failure must not stop the others; it is retried and stays visible
+            delay = self._again(call_id)
+            detail = str(error) if isinstance(error, OSError | sqlite3.Error | ValueError) else ""
+            log.error("call.failed", call=call_id, kind=type(error).__name__, error=detail, retry_s=delay)
+        else:
+            self._full = False
+        return True
+
+    def _due(self, call_id: str) -> bool:
+        if self._monotonic() < self._not_before.get(call_id, 0.0):
+            return False
+        return call_id not in self._deferred or self._room.engine() is not None or self._expired(call_id)
+
+    def _expired(self, call_id: str) -> bool:
+        since_ns = self._deferred.get(call_id)
+        return since_ns is not None and self._clock_ns() - since_ns > self._settings.scribe.deferred_limit_s * NS
+
+    def _finish(self, call_id: str) -> None:
+        if call_id not in self._recovered:
+            self._testimony.fresh(call_id)
+        if call_id in self._keyring.on_disk():
+            if not self._keyring.opens(call_id):
+                raise KeyLocked("no working identity here opens the call's key; it is kept")
+            tape = rebuild(call_id, ((r, self._open(r)) for r in self._index.records(call_id)))
+            engine = self._room.engine()
+            tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
+            give_up = tried and self._expired(call_id)
+            means = Means(engine, self._room.reason, self._settings.scribe.language, give_up)
+            unknown = sorted({d.purpose for d in tape.decisions if d.applies} - {p.name for p in self._purposes})
+            for name in unknown:
+                log.error("purpose.gone", call=call_id, purpose=name)
+                self._testimony.once("refused", call_id, name, "purpose", reason="purpose is no longer configured")
+            deferred = self._deriver.derive(tape, self._purposes, means)
+            if deferred:
+                self._deferred.setdefault(call_id, self._clock_ns())
+                if engine is not None:
+                    self._again(call_id)
+                return
+            if call_id in self._recovered or call_id in self._attempts:
+                known = {a.path for a in self._catalog.artifacts(call_id=call_id)}
+                remove_strays(self._settings.outbox_dir, call_id, known)
+            self._keyring.destroy(call_id)
+        self._testimony.once("callkey.destroyed", call_id, None, "callkey")
+        if self._catalog.find_call(call_id).state != "forgotten":
+            self._catalog.set_state(call_id, "finalised")
+        self._projector.forget(call_id)
+        self._testimony.forget(call_id)
+        for memory in (self._attempts, self._not_before, self._deferred):
+            memory.pop(call_id, None)
+        log.info("call.finalised", call=call_id)
+
+    def _open(self, record: Record) -> bytes | None:
+        key = self._keyring.key(record.header.call_id, record.header.epoch)
+        if key is None:
+            return None
+        try:
+            return open_record(record, key)
+        except Tampered:
+            place = f"{record.header.kind.name.lower()}:{record.header.epoch}:{record.header.counter}"
+            log.error("capture.tampered", call=record.header.call_id, kind=record.header.kind.name)
+            self._testimony.once("tampered", record.header.call_id, None, place, record=record.header.kind.name.lower())
+            return None
+
+    def _again(self, call_id: str) -> float:
+        attempt = self._attempts[call_id] = self._attempts.get(call_id, 0) + 1
+        delay = min(FIRST_RETRY_S * 2.0 ** min(attempt - 1, 16), LAST_RETRY_S)
+        self._not_before[call_id] = self._monotonic() + delay
+        return delay
+
+    def _say_full(self, error: OutboxFull) -> None:
+        """Once per spell of a full disk, in log and journal (which may lie on the same disk)."""
+        if self._full:
+            return
+        self._full = True
+        log.error("outbox.full", error=str(error), advice="free space on this disk; nothing is lost, retried by itself")
+        with contextlib.suppress(OSError):
+            self._journal.append("outbox.full", reason="no room on the disk of the outbox; derivation is retried")

@@ -1,0 +1,143 @@
+"""The life of the scribe: project, finalise, take care, sleep; stop cleanly between two steps on SIGTERM."""
+
+import signal
+import sqlite3
+import threading
+import time
+from types import FrameType
+
+import structlog
+
+from agent.config import Settings
+from agent.retain import identities
+from agent.scribe import outbox
+from agent.scribe.derive import Deriver
+from agent.scribe.engineroom import EngineRoom
+from agent.scribe.finish import Finisher, Stopping
+from agent.scribe.keyring import Keyring
+from agent.scribe.logindex import LogIndex
+from agent.scribe.names import Names
+from agent.scribe.projector import Projector
+from agent.scribe.testimony import Testimony
+from agent.store.catalog import Catalog
+from agent.store.journal import Journal
+from agent.vault.secretfile import read_secret
+from agent.vault.signing import SiteKey
+
+log = structlog.get_logger()
+
+CARE_S = 5.0
+CHECKPOINT_S = 60.0
+
+
+class Scribe:
+    """All parts wired. `step` does one round and says whether there was work."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        keys_dir = settings.site.keys_dir
+        self._settings = settings
+        self._stop = stop
+        self._site_key = SiteKey.load(keys_dir / "site.pem")
+        self.catalog = Catalog(settings.catalog_path)
+        self.journal = Journal(settings.journal_dir, "scribe", time.time_ns)
+        identities.ensure_current(
+            settings.identities_dir, settings.scribe.identity_rotation_s, time.time_ns(), self.journal
+        )
+        swept = outbox.sweep_partial(settings.outbox_dir)
+        self._keyring = Keyring(settings.identities_dir, settings.callkeys_dir)
+        self._index = LogIndex(settings.capture_dir)
+        self._projector = Projector(
+            settings.capture_dir,
+            settings.journal_dir,
+            self.catalog,
+            self.journal,
+            self._keyring,
+            self._index,
+            Names(read_secret(keys_dir / "numbers.key")),
+        )
+        testimony = Testimony(self.journal, settings.journal_dir)
+        deriver = Deriver(
+            settings.site.name,
+            settings.outbox_dir,
+            self.catalog,
+            testimony,
+            self._site_key,
+            time.time_ns,
+            self._going,
+        )
+        self._finisher = Finisher(
+            settings,
+            settings.purposes(),
+            self.catalog,
+            self.journal,
+            self._projector,
+            self._index,
+            self._keyring,
+            EngineRoom(settings, time.monotonic),
+            deriver,
+            testimony,
+            time.time_ns,
+            time.monotonic,
+        )
+        self._next_care = 0.0
+        self._next_checkpoint = 0.0
+        log.info("scribe.ready", unfinished=len(self._projector.ended), partial_files_removed=swept)
+
+    def step(self) -> bool:
+        """Project what is new, work on one call, take care when it is time. Raises Stopping."""
+        worked = self._project()
+        worked = self._finisher.step() or worked
+        if time.monotonic() >= self._next_care:
+            self._next_care = time.monotonic() + CARE_S
+            self._care()
+        return worked
+
+    def close(self) -> None:
+        """Seal the journal."""
+        self.journal.checkpoint(self._site_key)
+
+    def _going(self) -> None:
+        """Between two stretches of a long transcription: stop if told to, and keep the catalog up to date."""
+        if self._stop.is_set():
+            raise Stopping
+        self._project()
+
+    def _project(self) -> bool:
+        try:
+            return self._projector.advance() > 0
+        except (OSError, sqlite3.Error) as error:
+            log.error("projection.failed", kind=type(error).__name__, error=str(error))
+            return False
+
+    def _care(self) -> None:
+        """Prune the capture log, rotate identities, seal the journal: errors are said and tried again."""
+        try:
+            if gone := self._index.prune(self._projector.cursor.segment):
+                log.info("capture.pruned", segments=len(gone))
+            s = self._settings
+            identities.ensure_current(s.identities_dir, s.scribe.identity_rotation_s, time.time_ns(), self.journal)
+            identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal)
+            if time.monotonic() >= self._next_checkpoint:
+                self._next_checkpoint = time.monotonic() + CHECKPOINT_S
+                self.journal.checkpoint(self._site_key)
+        except (OSError, sqlite3.Error) as error:
+            log.error("care.failed", kind=type(error).__name__, error=str(error))
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    scribe = Scribe(settings, stop)
+    try:
+        while not stop.is_set():
+            if not scribe.step():
+                stop.wait(settings.scribe.poll_s)
+    except Stopping:
+        log.info("scribe.stopping")
+    scribe.close()

@@ -1,0 +1,134 @@
+"""The body of a manifest: what one purpose received of one call, what it did not, and by whose decision."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from agent.model.artifact import Artifact
+from agent.model.call import CLOCK_RATE
+from agent.model.gate import GateMark
+from agent.model.purpose import Purpose
+from agent.scribe.channels import Tape
+from agent.scribe.hearing import Spans, outside
+from agent.scribe.text import Voice
+
+FORMAT = "greffier-manifest-1"
+MISSING_MIN_SAMPLES = CLOCK_RATE // 10
+"""Stretches without media shorter than this are jitter, and are counted in `lost_samples` where packets were lost."""
+MOST_LISTED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptState:
+    """What the manifest says of the transcript: done, deferred, given-up, or not-permitted; by which engine, or why."""
+
+    state: str
+    detail: str = ""
+    engine: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    test_only: bool = False
+
+
+def body(
+    tape: Tape,
+    site: str,
+    purpose: Purpose,
+    spans: Spans,
+    voices: Sequence[Voice],
+    artifacts: Sequence[Artifact],
+    transcript: TranscriptState,
+    made_ns: int,
+    version: int,
+) -> dict[str, object]:
+    """The manifest's content as JSON values; times in UTC ns, spans in seconds from the call's media origin."""
+    call = tape.call
+    return {
+        "format": FORMAT,
+        "version": version,
+        "call": call.call_id,
+        "site": site,
+        "purpose": purpose.name,
+        "basis": purpose.basis,
+        "started_ns": call.started_ns,
+        "ended_ns": tape.ended.at_ns if tape.ended else None,
+        "cause": tape.ended.cause if tape.ended else "interrupted",
+        "duration_s": tape.samples / CLOCK_RATE,
+        "made_ns": made_ns,
+        "parties": [v.anonymous().described() for v in voices],
+        "decisions": [
+            {"applies": d.applies, "trigger": d.trigger.value, "rule": d.rule}
+            for d in tape.decisions
+            if d.purpose == purpose.name
+        ],
+        "gate": [
+            {
+                "verb": m.verb,
+                "state": m.state.value,
+                "at_ns": m.at_ns,
+                "since_s": m.since_samples / CLOCK_RATE,
+                "actor": m.actor,
+                "reason": m.reason,
+            }
+            for m in tape.marks
+            if m.purpose == purpose.name
+        ],
+        "absent": _absent(tape, purpose, spans),
+        "missing": _missing(tape, spans, voices),
+        "quality": [
+            {"label": s.label, "channel": s.channel, "codec": s.codec.value, **asdict(c)} for s, c in tape.counts
+        ]
+        + [{"filled_samples": tape.lost_samples, "spoiled_records": tape.spoiled}],
+        "transcript": asdict(transcript),
+        "artifacts": [
+            {
+                "kind": a.kind.value,
+                "path": a.path,
+                "media_type": a.media_type,
+                "size_bytes": a.size_bytes,
+                "plain_sha256": a.plain_sha256,
+                "cipher_sha256": a.cipher_sha256,
+                "local_deadline_ns": a.local_deadline_ns,
+                "central_deadline_ns": a.central_deadline_ns,
+            }
+            for a in artifacts
+        ],
+    }
+
+
+def _absent(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:
+    """Spans that this purpose may not have, each with who decided so and why."""
+    marks = [m for m in tape.marks if m.purpose == purpose.name]
+    return [
+        {"from_s": a / CLOCK_RATE, "to_s": b / CLOCK_RATE, **_who(marks, a, b)} for a, b in outside(spans, tape.samples)
+    ]
+
+
+def _who(marks: Sequence[GateMark], start: int, end: int) -> dict[str, str]:
+    pauses = [m for m in marks if m.verb == "pause" and start <= m.since_samples < end]
+    if pauses:
+        return {"verb": "pause", "actor": pauses[0].actor, "reason": pauses[0].reason}
+    if any(m.verb == "end" and m.since_samples <= start for m in marks):
+        return {"verb": "end", "actor": "", "reason": "after the end of the call"}
+    return {"verb": "arm", "actor": "", "reason": "not yet asked for"}
+
+
+def _missing(tape: Tape, spans: Spans, voices: Sequence[Voice]) -> list[dict[str, object]]:
+    """What this purpose should have and nobody captured: hold, no media, lost power."""
+    refs = {v.channel: v.ref for v in voices}
+    gaps: list[dict[str, object]] = []
+    for channel, captured in enumerate(tape.captured):
+        for start, end in outside(captured, tape.samples):
+            for a, b in spans:
+                low, high = max(a, start), min(b, end)
+                if high - low >= MISSING_MIN_SAMPLES and len(gaps) < MOST_LISTED:
+                    entry = {"channel": channel, "party": refs.get(channel)}
+                    gaps.append({**entry, "from_s": low / CLOCK_RATE, "to_s": high / CLOCK_RATE})
+    if tape.ended is None or tape.ended.cause == "interrupted":
+        gaps.append(
+            {
+                "from_s": tape.samples / CLOCK_RATE,
+                "to_s": None,
+                "reason": "the recorder was interrupted: what it held back, and at most one second more, is missing",
+            }
+        )
+    return gaps
