@@ -1,7 +1,7 @@
 """Writes the capture log: one writer, all calls interleaved, one `fdatasync` a second for everything.
 
 Byte layout: docs/capture-log.md. A record is handed to the kernel before `append` returns, so it survives the death of
-the process; the sync thread makes it survive a power cut. Any error is final: a restart is better than a log with a hole.
+the process; the sync thread makes it survive a power cut. Any error is final: better a restart than a log with a hole.
 """
 
 import os

@@ -1,0 +1,65 @@
+"""Where in a call samples may be written: half-open spans of media positions, a set per purpose and their union.
+
+Positions decide, not the time of arrival, so a packet that comes late is treated as what it is: part of a pause or not.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+
+FOREVER = 1 << 62
+"""End of a span that is still open."""
+MOST_SPANS = 256
+"""Kept per purpose. Older ones are forgotten, and what is forgotten may not be written."""
+
+Span = tuple[int, int]
+
+
+class Writable:
+    """Spans by purpose. `set` moves the current edge of one purpose; `parts` asks about all of them together."""
+
+    def __init__(self, spans: dict[str, list[Span]] | None = None) -> None:
+        self._spans = {name: list(mine) for name, mine in (spans or {}).items()}
+        self._union = merge(chain.from_iterable(self._spans.values()))
+
+    def set(self, purpose: str, writes: bool, at_samples: int) -> None:
+        """From `at_samples` on, the purpose writes or does not."""
+        mine = self._spans.setdefault(purpose, [])
+        is_open = bool(mine) and mine[-1][1] == FOREVER
+        if writes and not is_open:
+            mine.append((at_samples, FOREVER))
+            del mine[:-MOST_SPANS]
+        elif is_open and not writes:
+            start, _ = mine.pop()
+            if at_samples > start:
+                mine.append((start, at_samples))
+        self._union = merge(chain.from_iterable(self._spans.values()))
+
+    def opened_at(self, purpose: str) -> int | None:
+        """Where the span begins in which this purpose writes now; None when it does not."""
+        mine = self._spans.get(purpose)
+        return mine[-1][0] if mine and mine[-1][1] == FOREVER else None
+
+    def of(self, purpose: str) -> tuple[Span, ...]:
+        """The spans of one purpose, oldest first."""
+        return tuple(self._spans.get(purpose, ()))
+
+    def everything_from(self, start: int) -> bool:
+        """Whether every sample at or after `start` may be written as things stand."""
+        return bool(self._union) and self._union[-1][0] <= start and self._union[-1][1] == FOREVER
+
+    def parts(self, start: int, end: int) -> list[Span]:
+        """What of [start, end) some purpose may write, in order."""
+        if self._union and self._union[-1][0] <= start and end <= self._union[-1][1]:
+            return [(start, end)]
+        return [(max(a, start), min(b, end)) for a, b in self._union if a < end and b > start]
+
+
+def merge(spans: Iterable[Span]) -> list[Span]:
+    """The union of spans, sorted, those that overlap or touch made one; empty ones vanish."""
+    union: list[Span] = []
+    for start, end in sorted(spans):
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], end))
+        elif end > start:
+            union.append((start, end))
+    return union

@@ -1,0 +1,218 @@
+"""The gate by example: what a press removes, what stays, who is warned, and what a restart remembers."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from agent.capture.gate import CallGate
+from agent.model.call import Codec
+from agent.model.gate import GateCommand, GateState, GateVerb
+from agent.model.media import StreamChunk
+from agent.policy.permit import recorded_spans
+
+CALL = "00112233445566778899aabbccddeeff"
+HOLDBACK, LIMIT, WARN = 300, 5000, 4000
+PAUSE, RESUME, KEEP = GateVerb.PAUSE, GateVerb.RESUME, GateVerb.KEEP
+
+
+def press(verb: GateVerb, name: str | None = None) -> GateCommand:
+    return GateCommand(CALL, verb, "agent:2001", "card", name)
+
+
+@pytest.fixture
+def make(purposes, memory, decide):
+    """`make("training", …)` → (gate opened at 0, its sink)."""
+
+    def build(*names: str):
+        sink = memory()
+        gate = CallGate(CALL, [purposes[n] for n in names], sink, HOLDBACK, LIMIT, WARN)
+        gate.open(decide(*names), 0, 7)
+        return gate, sink
+
+    return build
+
+
+def test_a_late_press_removes_the_holdback_and_not_a_sample_more(make, media, purposes) -> None:
+    gate, sink = make("training")
+    gate.feed(media(0, 1000))
+    gate.release(950)
+    assert sink.samples() == list(range(650))
+    answer = gate.command(press(PAUSE), 1000, 8)
+    assert answer.since_samples == 700 and answer.changed == ("training",)
+    assert gate.held_samples == 50
+    gate.feed(media(1000, 1500))
+    gate.release(1500)
+    assert gate.held_samples == 0 and sink.samples() == list(range(700))
+    assert gate.command(press(RESUME), 1600, 9).since_samples == 1600
+    gate.feed(media(1500, 2000))
+    gate.end(2000, 10)
+    wanted = list(range(700)) + list(range(1600, 2000))
+    assert sink.samples() == wanted
+    spans = recorded_spans(sink.marks, purposes["training"], 2000)
+    assert [p for a, b in spans for p in range(a, b)] == wanted
+
+
+def test_the_press_cannot_reach_behind_what_was_released_or_resumed(make, media) -> None:
+    gate, sink = make("training")
+    gate.feed(media(0, 1000))
+    gate.release(1000)
+    assert gate.command(press(PAUSE), 900, 8).since_samples == 700, "a clock that goes back stands still"
+    gate.command(press(RESUME), 1200, 9)
+    assert gate.command(press(PAUSE), 1210, 10).since_samples == 1200
+    gate.end(1300, 11)
+    assert sink.samples() == list(range(700))
+
+
+def test_late_packets_of_a_pause_are_discarded_even_after_resume(make, media) -> None:
+    gate, sink = make("training")
+    gate.command(press(PAUSE), 1000, 8)
+    gate.command(press(RESUME), 2000, 9)
+    gate.feed(media(500, 2100))
+    gate.end(2100, 10)
+    assert sink.samples() == list(range(500, 700)) + list(range(2000, 2100))
+
+
+def test_one_purpose_pauses_while_another_records(make, media, purposes) -> None:
+    gate, sink = make("training", "analytics")
+    gate.feed(media(0, 1000))
+    assert gate.command(press(PAUSE, "training"), 1000, 8).since_samples == 700
+    gate.feed(media(1000, 2000))
+    gate.end(2000, 9)
+    assert sink.samples() == list(range(2000))
+    assert recorded_spans(sink.marks, purposes["training"], 2000) == ((0, 700),)
+    assert recorded_spans(sink.marks, purposes["analytics"], 2000) == ((0, 2000),)
+
+
+@pytest.mark.parametrize(("name", "first"), [("evidence", 0), ("contract", 1000)])
+def test_keep_from_the_start_and_from_the_press(make, media, purposes, name: str, first: int) -> None:
+    gate, sink = make(name)
+    gate.feed(media(0, 900))
+    assert gate.command(press(KEEP), 1000, 8).since_samples == 1000
+    gate.feed(media(900, 2000))
+    gate.end(2000, 9)
+    assert sink.samples() == list(range(first, 2000))
+    assert recorded_spans(sink.marks, purposes[name], 2000) == ((first, 2000),)
+
+
+def test_pause_soon_after_keep_still_removes_what_was_said_before(make, media, purposes) -> None:
+    gate, sink = make("evidence")
+    gate.feed(media(0, 1000))
+    gate.command(press(KEEP), 950, 8)
+    assert gate.command(press(PAUSE), 1000, 9).since_samples == 700
+    gate.end(1000, 10)
+    assert sink.samples() == list(range(700))
+    assert recorded_spans(sink.marks, purposes["evidence"], 1000) == ((0, 700),)
+
+
+@pytest.mark.parametrize("names", [(), ("assistance",)])
+def test_nothing_is_held_when_no_purpose_will_ever_write(make, media, names: tuple[str, ...]) -> None:
+    gate, sink = make(*names)
+    gate.feed(media(0, 1000))
+    assert gate.held_samples == 0
+    gate.end(1000, 9)
+    assert sink.chunks == []
+
+
+def test_a_forgotten_pause_is_warned_about_once_and_ends_at_the_limit(make, media) -> None:
+    gate, sink = make("training", "evidence")
+    gate.command(press(PAUSE), 1000, 8)
+    assert gate.tick(4999, 9) == []
+    assert [(a.kind, a.purpose, a.actor) for a in gate.tick(5000, 9)] == [
+        ("warn", "training", "agent:2001"),
+        ("warn", "evidence", "agent:2001"),
+    ]
+    assert gate.tick(5999, 9) == []
+    assert [(a.kind, a.paused_samples) for a in gate.tick(6000, 9)] == [("limit", 5000)] * 2
+    assert gate.states == {"training": GateState.RECORDING, "evidence": GateState.ARMED}
+    assert [(m.verb, m.since_samples) for m in sink.marks[-2:]] == [("limit", 6000)] * 2
+    gate.feed(media(5900, 6100))
+    gate.end(6100, 10)
+    assert sink.samples() == list(range(6000, 6100))
+
+
+def test_a_limit_of_zero_is_no_limit(purposes, memory, decide) -> None:
+    gate = CallGate(CALL, [purposes["training"]], memory(), HOLDBACK, 0, WARN)
+    gate.open(decide("training"), 0, 7)
+    gate.command(press(PAUSE), 1000, 8)
+    assert gate.tick(10**9, 9) == [] and gate.states["training"] is GateState.PAUSED
+
+
+def test_paused_stays_paused_over_a_restart_and_its_clock_goes_on(make, media, purposes, memory) -> None:
+    gate, _ = make("training", "contract")
+    gate.feed(media(0, 1000))
+    gate.release(1000)
+    gate.command(press(PAUSE), 1000, 8)
+    gate.tick(5100, 8)
+    sink = memory()
+    again = CallGate.restore(gate.snapshot(), list(purposes.values()), sink, HOLDBACK, LIMIT, WARN)
+    assert again.call_id == CALL
+    assert again.states["training"] is GateState.PAUSED and again.states["contract"] is GateState.ARMED_PAUSED
+    assert again.states["evidence"] is GateState.IDLE
+    again.feed(media(600, 5500))
+    again.release(5500)
+    assert sink.samples() == list(range(600, 700)), "late, but of before the pause"
+    assert again.tick(5999, 9) == [], "warned already"
+    assert [a.kind for a in again.tick(6000, 9)] == ["limit", "limit"]
+    again.feed(media(5500, 6500))
+    again.end(6500, 10)
+    assert sink.samples() == list(range(600, 700)) + list(range(6000, 6500))
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"{}", b"[1]", b'{"call_id": 1}'])
+def test_a_foreign_snapshot_is_refused(bytes_: bytes, memory) -> None:
+    with pytest.raises(ValueError):
+        CallGate.restore(bytes_, [], memory(), HOLDBACK, LIMIT, WARN)
+
+
+def test_what_a_pause_removes_leaves_memory_though_its_chunk_stays_in_part(make) -> None:
+    gate, sink = make("training")
+    base = (np.arange(1000) % 251).astype(np.uint8)
+    gone = weakref.ref(base)
+    gate.feed(StreamChunk(CALL, 0, Codec.PCMA, 0, base))
+    gate.command(press(PAUSE), 1000, 8)
+    del base
+    gc.collect()
+    assert gone() is None and gate.held_samples == 700
+    gate.end(1000, 9)
+    assert sink.samples() == list(range(700))
+
+
+def test_lost_samples_are_shared_out_and_add_up(make, media) -> None:
+    gate, sink = make("training")
+    gate.feed(media(0, 1000, lost=333))
+    for now in range(310, 1300, 77):
+        gate.release(now)
+    gate.end(1300, 9)
+    assert len(sink.chunks) > 5 and sum(c.lost_samples for c in sink.chunks) == 333
+
+
+def test_an_unknown_purpose_is_refused(make) -> None:
+    with pytest.raises(ValueError, match="not configured"):
+        make("training")[0].command(press(PAUSE, "nobody"), 1, 1)
+
+
+def test_a_second_press_changes_nothing_and_says_since_when(make) -> None:
+    gate, sink = make("training")
+    gate.command(press(PAUSE), 1000, 8)
+    count = len(sink.marks)
+    answer = gate.command(press(PAUSE), 2000, 9)
+    assert (answer.changed, answer.since_samples, len(sink.marks)) == ((), 700, count)
+
+
+def test_media_ahead_of_the_clock_survives_to_the_end_of_the_call(make, media, purposes) -> None:
+    gate, sink = make("training")
+    gate.feed(media(0, 1100))
+    gate.end(1000, 9)
+    assert sink.samples() == list(range(1100))
+    assert recorded_spans(sink.marks, purposes["training"], 1100) == ((0, 1100),)
+
+
+def test_after_the_end_nothing_is_taken(make, media) -> None:
+    gate, sink = make("training")
+    gate.end(100, 9)
+    gate.feed(media(0, 50))
+    gate.release(10_000)
+    assert gate.command(press(RESUME), 200, 10).changed == () and sink.chunks == []
+    assert gate.states == {"training": GateState.ENDED}

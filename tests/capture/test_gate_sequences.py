@@ -1,0 +1,152 @@
+"""The gate under every order of media, time and presses that hypothesis finds, against the marks it leaves.
+
+Marks and samples must agree both ways: nothing outside what some purpose may write is given (I1), and everything inside
+is given exactly once (I4).
+"""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from agent.capture.gate import CallGate
+from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
+from agent.model.purpose import KeepFrom, Purpose, Trigger
+from agent.policy.gate import writes
+from agent.policy.permit import recorded_spans
+
+CALL = "00112233445566778899aabbccddeeff"
+HOLDBACK, LIMIT, WARN = 30, 200, 150
+BLOCK = 10
+STREAMS = 2
+
+
+def written_by(marks: list[GateMark], purpose: Purpose, end: int) -> set[int]:
+    """Positions a purpose may have written, told from its marks alone, a mark at a time."""
+    positions: set[int] = set()
+    mine = [m for m in marks if m.purpose == purpose.name]
+    for mark, following in zip(mine, [*mine[1:], None], strict=True):
+        positions = {p for p in positions if p < mark.since_samples} if not writes(mark.state, purpose) else positions
+        if writes(mark.state, purpose):
+            positions |= set(range(mark.since_samples, following.since_samples if following else end))
+    return positions
+
+
+@pytest.fixture
+def machine(purposes, memory, decide, media) -> type[RuleBasedStateMachine]:
+    class Sequences(RuleBasedStateMachine):
+        @initialize(names=st.sets(st.sampled_from(sorted(purposes)), min_size=1))
+        def begin(self, names: set[str]) -> None:
+            self.purposes = [purposes[n] for n in sorted(names)]
+            self.sink = memory()
+            self.gate = CallGate(CALL, self.purposes, self.sink, HOLDBACK, LIMIT, WARN)
+            self.gate.open(decide(*sorted(names)), 0, 0)
+            self.now = self.frontier = 0
+            self.fed: set[tuple[int, int]] = set()
+            self.lost_in_restart: set[tuple[int, int]] = set()
+            self.paused_since: int | None = None
+
+        @rule(stream=st.integers(0, STREAMS - 1), back=st.integers(-3, 12), blocks=st.integers(1, 6))
+        def feed(self, stream: int, back: int, blocks: int) -> None:
+            start = max(0, self.now // BLOCK - back) * BLOCK
+            end = start
+            while end < start + blocks * BLOCK and (stream, end) not in self.fed:
+                end += BLOCK
+            if end > start:
+                self.gate.feed(media(start, end, stream))
+                self.fed |= {(stream, p) for p in range(start, end)}
+
+        @rule(ahead=st.integers(-20, 60))
+        def release(self, ahead: int) -> None:
+            self._time(ahead)
+            self.gate.release(self.now + min(0, ahead))
+            self.frontier = max(self.frontier, self.now - HOLDBACK)
+            given = self._given()
+            assert given == {s for s in self._wanted() if s[1] < self.frontier}
+
+        @rule(ahead=st.integers(0, 25), verb=st.sampled_from(GateVerb), one=st.none() | st.integers(0, 4))
+        def press(self, ahead: int, verb: GateVerb, one: int | None) -> None:
+            self._time(ahead)
+            name = None if one is None else self.purposes[one % len(self.purposes)].name
+            before = dict(self.gate.states)
+            answer = self.gate.command(GateCommand(CALL, verb, "agent:1", "", name), self.now, 1)
+            assert answer.states == self.gate.states
+            assert set(answer.changed) == {n for n, s in answer.states.items() if before[n] is not s}
+            if verb is GateVerb.PAUSE and answer.changed:
+                assert max(self.now - HOLDBACK, self.frontier) <= answer.since_samples <= self.now
+            if verb is GateVerb.PAUSE and not self._any_writes():
+                assert all(p < answer.since_samples for _, p in self._given() if answer.changed)
+
+        @rule(ahead=st.integers(0, 120))
+        def tick(self, ahead: int) -> None:
+            self._time(ahead)
+            paused = (GateState.PAUSED, GateState.ARMED_PAUSED)
+            before = dict(self.gate.states)
+            for alert in self.gate.tick(self.now, 1):
+                assert before[alert.purpose] in paused
+                assert (self.gate.states[alert.purpose] in paused) == (alert.kind == "warn")
+                assert alert.paused_samples >= (WARN if alert.kind == "warn" else LIMIT)
+
+        @rule(away=st.integers(0, 40))
+        def restart(self, away: int) -> None:
+            kept = self.gate.snapshot()
+            self.lost_in_restart |= self.fed - self._given()
+            states = self.gate.states
+            self.gate = CallGate.restore(kept, self.purposes, self.sink, HOLDBACK, LIMIT, WARN)
+            assert self.gate.states == states and self.gate.snapshot() == kept
+            self._time(away)
+
+        @invariant()
+        def a_closed_gate_gives_nothing_from_its_mark_on(self) -> None:
+            if not hasattr(self, "gate"):
+                return
+            marks = self.sink.marks
+            allowed = set().union(*(written_by(marks, p, self.now + 10**4) for p in self.purposes if p.artifacts))
+            assert {p for _, p in self._given()} <= allowed
+            for stream in range(STREAMS):
+                samples = self.sink.samples(stream)
+                assert len(samples) == len(set(samples)), "given twice"
+
+        def teardown(self) -> None:
+            if not hasattr(self, "gate"):
+                return
+            self.gate.end(self.now, 1)
+            assert self._given() >= self._wanted() - self.lost_in_restart
+            assert self._given() <= self._wanted()
+            assert self.gate.held_samples == 0
+            for purpose in self.purposes:
+                kept = any(m.verb == "keep" for m in self.sink.marks if m.purpose == purpose.name)
+                if purpose.artifacts and (kept or purpose.trigger is Trigger.ALL):
+                    spans = recorded_spans(self.sink.marks, purpose, 10**6)
+                    seen = {p for a, b in spans for p in range(a, b)}
+                    assert seen == written_by(self.sink.marks, purpose, 10**6)
+                elif purpose.artifacts and purpose.keep_from is KeepFrom.PRESS:
+                    assert written_by(self.sink.marks, purpose, 10**6) == set()
+
+        def _time(self, ahead: int) -> None:
+            self.now += max(0, ahead)
+
+        def _any_writes(self) -> bool:
+            return any(writes(self.gate.states[p.name], p) for p in self.purposes)
+
+        def _given(self) -> set[tuple[int, int]]:
+            return {(s, p) for s in range(STREAMS) for p in self.sink.samples(s)}
+
+        def _wanted(self) -> set[tuple[int, int]]:
+            """What was fed and some purpose may have, restarts aside."""
+            allowed = set().union(
+                *(written_by(self.sink.marks, p, self.now + 10**4) for p in self.purposes if p.artifacts)
+            )
+            lost = self.lost_in_restart - self._given()
+            return {s for s in self.fed if s[1] in allowed} - lost
+
+    return Sequences
+
+
+def test_marks_and_samples_agree_in_every_order(machine) -> None:
+    run_state_machine_as_test(machine, settings=settings(max_examples=120, stateful_step_count=30, deadline=None))
+
+
+@pytest.mark.slow
+def test_marks_and_samples_agree_in_many_more_orders(machine) -> None:
+    run_state_machine_as_test(machine, settings=settings(max_examples=3000, stateful_step_count=60, deadline=None))
