@@ -11,6 +11,8 @@ from agent.capture.format import RecordHeader, RecordKind
 from agent.capture.reader import Cursor, Record, scan
 
 SEGMENT_GLOB = "*.glog"
+NEAR_BYTES = 1 << 20
+"""Up to here reading on is cheaper than opening the segment anew."""
 
 
 class LogIndex:
@@ -28,11 +30,17 @@ class LogIndex:
             self._records[header.call_id].append(at)
 
     def records(self, call_id: str) -> Iterator[Record]:
-        """The call's records in order of the log, RESUME records left out."""
-        for at in self._records.get(call_id, ()):
-            found = next(iter(scan(self._folder, at)), None)
-            if found is not None and found[1].header.call_id == call_id:
-                yield found[1]
+        """The call's records in order of the log, RESUME records left out; near ones are read in one sweep."""
+        here = Cursor(-1, 0)
+        sweep: Iterator[tuple[Cursor, Record]] = iter(())
+        for at in tuple(self._records.get(call_id, ())):
+            if at.segment != here.segment or not 0 <= at.offset - here.offset <= NEAR_BYTES:
+                sweep = scan(self._folder, at)
+            for here, record in sweep:
+                if here > at:
+                    if record.header.call_id == call_id:
+                        yield record
+                    break
 
     def calls(self) -> set[str]:
         """All calls that have records here."""

@@ -90,6 +90,15 @@ def test_gaps_are_silence_and_the_rest_keeps_its_place(make_site) -> None:
     assert missing == [{"channel": 1, "party": "p2", "from_s": 1.5, "to_s": 4.0}]
 
 
+def test_a_call_over_several_segments_is_read_back_whole(make_site) -> None:
+    site = make_site()
+    pcm = np.random.default_rng(3).integers(-9000, 9000, (2, 90 * 8000)).astype(np.int16)
+    taped = site.tape(CALL, list(pcm), keep_at=8000)
+    assert len(list(site.settings.capture_dir.glob("*.glog"))) > 1
+    run(site)
+    assert np.array_equal(channels(opened(site, "evidence/audio.flac")), np.stack([taped.sent(0), taped.sent(1)]))
+
+
 def test_each_purpose_gets_its_kinds_and_no_other_key_opens_them(make_site, tmp_path: Path) -> None:
     site = make_site("pocketsphinx")
     site.tape(CALL, tones(2), keep_at=8000)
