@@ -114,6 +114,15 @@ def test_garbage_between_records_is_skipped(fresh, payloads: list[bytes], garbag
     assert opened(folder) == [*payloads, b"behind"]
 
 
+@pytest.mark.parametrize("gap", range((1 << 18) - 6, (1 << 18) + 3))
+def test_a_record_is_found_behind_long_damage_wherever_it_lies(fresh, gap: int) -> None:
+    folder = fresh()
+    write(folder, [b"behind"])
+    (path,) = folder.iterdir()
+    path.write_bytes(bytes(gap) + path.read_bytes())
+    assert opened(folder) == [b"behind"]
+
+
 def test_a_damaged_length_neither_exhausts_memory_nor_hides_what_follows(fresh) -> None:
     folder = fresh()
     ends = write(folder, [b"one", b"two", b"three"])

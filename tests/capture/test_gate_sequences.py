@@ -161,4 +161,4 @@ def test_marks_and_samples_agree_in_every_order(machine) -> None:
 
 @pytest.mark.slow
 def test_marks_and_samples_agree_in_many_more_orders(machine) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=3000, stateful_step_count=60, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=600, stateful_step_count=50, deadline=None))
