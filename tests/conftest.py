@@ -2,7 +2,9 @@
 
 import os
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,17 @@ def free_port() -> int:
         udp.bind(("127.0.0.1", tcp.getsockname()[1]))
         port: int = tcp.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB, soon full. Tests skip where mounting is not allowed, but never in CI."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode:
+        if os.environ.get("GREFFIER_REQUIRE_SHARED"):
+            pytest.fail("mounting a small tmpfs is required here and not allowed")
+        pytest.skip("mounting a small tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

@@ -20,6 +20,7 @@ from agent.scribe.names import Names
 from agent.scribe.projector import Projector
 from agent.scribe.testimony import Testimony
 from agent.store.catalog import Catalog
+from agent.store.checkpoint import seal
 from agent.store.journal import Journal
 from agent.vault.secretfile import read_secret
 from agent.vault.signing import SiteKey
@@ -94,7 +95,7 @@ class Scribe:
 
     def close(self) -> None:
         """Seal the journal."""
-        self.journal.checkpoint(self._site_key)
+        seal(self._settings.journal_dir, self._site_key, time.time_ns())
 
     def _going(self) -> None:
         """Between two stretches of a long transcription: stop if told to, and keep the catalog up to date."""
@@ -119,7 +120,7 @@ class Scribe:
             identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal)
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
-                self.journal.checkpoint(self._site_key)
+                seal(self._settings.journal_dir, self._site_key, time.time_ns())
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
 

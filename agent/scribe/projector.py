@@ -74,14 +74,15 @@ class Projector:
         noted: list[tuple[Cursor, Record]] = []
         batch = _Batch([], [], [])
         at = self.cursor
-        for after, record in scan(self._capture_dir, self.cursor):
-            before = at if at.segment == after.segment else Cursor(after.segment, 0)
-            noted.append((before, record))
-            at = after
-            if record.header.kind in _PROJECTED:
-                self._project(before, record, batch)
-            if len(noted) >= most:
-                break
+        with self._journal.group():
+            for after, record in scan(self._capture_dir, self.cursor):
+                before = at if at.segment == after.segment else Cursor(after.segment, 0)
+                noted.append((before, record))
+                at = after
+                if record.header.kind in _PROJECTED:
+                    self._project(before, record, batch)
+                if len(noted) >= most:
+                    break
         if not noted:
             return 0
         with self._catalog.transaction():

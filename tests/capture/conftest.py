@@ -1,9 +1,7 @@
 """What the capture tests share: purposes, a sink that remembers, and stretches of media that know where they lie."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,17 +73,3 @@ def media() -> Callable[..., StreamChunk]:
 def decide() -> Callable[..., tuple[Decision, ...]]:
     """All named purposes apply."""
     return lambda *names: tuple(Decision(name, True, PURPOSES[name].trigger, "rule") for name in names)
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB. Skips where mounting is not allowed."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)

@@ -1,8 +1,6 @@
 """What the scribe's tests share: a small full disk, speech, and a site whose capture log a test can fill."""
 
 import importlib.util
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,13 +10,10 @@ import av
 import numpy as np
 import pytest
 import soxr
-from agent.capture.format import RecordKind
-from agent.capture.writer import LogWriter
-from agent.vault.age import Identity, new_identity
-from agent.vault.secretfile import create_secret
-from agent.vault.signing import SiteKey
 
 from agent.capture import keys
+from agent.capture.format import RecordKind
+from agent.capture.writer import LogWriter
 from agent.config import Settings, load
 from agent.model.call import Call, Codec, Direction, MediaStream, Party, Role
 from agent.model.events import CallEnded, CallStarted
@@ -26,6 +21,9 @@ from agent.model.gate import GateMark, GateState
 from agent.model.media import StreamCounts
 from agent.model.purpose import Decision, Trigger
 from agent.model.wire import dump
+from agent.vault.age import Identity, new_identity
+from agent.vault.secretfile import create_secret
+from agent.vault.signing import SiteKey
 
 HERE = Path(__file__).parent
 NUMBERS = ("+33612345678", "2001")
@@ -51,24 +49,10 @@ def decode(payload: np.ndarray, codec: Codec) -> np.ndarray:
     return np.concatenate([f.to_ndarray()[0] for f in frames])
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB. Skips where mounting is not allowed."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 @pytest.fixture(scope="session")
-def speech() -> Callable[[str], np.ndarray]:
-    """`speech("jfk.flac")` → mono int16 at 8 kHz. Skips where the shared recordings are not at hand."""
-    folder = Path(os.environ.get("GREFFIER_SPEECH", HERE.parents[2] / "shared" / "speech"))
-    if not (folder / "manifest.csv").is_file():
-        pytest.skip(f"no speech recordings at {folder} (set GREFFIER_SPEECH)")
+def speech(speech: Path) -> Callable[[str], np.ndarray]:
+    """`speech("jfk.flac")` → mono int16 at 8 kHz."""
+    folder = speech
 
     def read(name: str) -> np.ndarray:
         with av.open(str(folder / name)) as container:

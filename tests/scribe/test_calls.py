@@ -12,8 +12,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from agent.store.journal import read, verify_journal
-from agent.vault.signing import load_public
 
 from agent.capture.format import RecordKind
 from agent.model.call import Codec
@@ -21,8 +19,11 @@ from agent.model.gate import GateMark, GateState
 from agent.model.purpose import ArtifactKind
 from agent.model.wire import dump
 from agent.scribe.loop import Scribe
+from agent.store.journal import read
+from agent.store.verify import verify_journal
 from agent.transcribe.models import add
 from agent.vault import age
+from agent.vault.signing import load_public
 
 CALL = "0192f0a0" + "0" * 23 + "1"
 OTHER = "0192f0a0" + "0" * 23 + "2"

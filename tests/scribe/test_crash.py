@@ -14,9 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from agent.store.catalog import Catalog
-from agent.store.journal import Journal, read, verify_journal
-from agent.vault.signing import load_public
 
 from agent.capture.format import RecordKind
 from agent.capture.keys import CallKey
@@ -26,7 +23,11 @@ from agent.model.gate import GateMark, GateState
 from agent.model.wire import dump
 from agent.scribe import keyring, outbox
 from agent.scribe.loop import Scribe
+from agent.store.catalog import Catalog
+from agent.store.journal import Journal, read
+from agent.store.verify import verify_journal
 from agent.vault import age
+from agent.vault.signing import load_public
 
 CALLS = [f"0192f0a0{n:024x}" for n in range(1, 9)]
 

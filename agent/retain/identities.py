@@ -1,0 +1,110 @@
+"""Working identities: the age keys that wrap call keys, rotated on time, destroyed once no call needs them.
+
+`<UTC ns>.age-identity` holds a secret (mode 0600, scribe only); `current.txt` the recipient that the recorder wraps new
+call keys to. A destroyed identity turns what is left of its calls in old disk blocks into noise (DESIGN §3).
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import structlog
+
+from agent.store.journal import Journal
+from agent.vault.age import WrongKey, decrypt, new_identity
+from agent.vault.secretfile import sync_folder, write_private
+
+log = structlog.get_logger()
+
+SUFFIX = ".age-identity"
+DOOMED = ".destroying"
+GRACE_NS = 60 * 1_000_000_000
+"""A recorder that read `current.txt` just before a rotation has written its call key long before this."""
+
+
+def ensure_current(identities_dir: Path, rotation_s: int, now_ns: int, journal: Journal) -> None:
+    """Make a new working identity when there is none or the newest is older than `rotation_s`. Raises OSError.
+
+    While the clock is behind the newest identity, that one goes on: ages are only ever counted forwards.
+    """
+    identities_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    known = _known(identities_dir)
+    newest = max(known, default=None)
+    if newest is None or now_ns - newest >= rotation_s * 1_000_000_000:
+        newest = now_ns
+        made = new_identity()
+        text = f"# public key: {made.recipient}\n{made.secret}\n"
+        write_private(identities_dir / f"{newest}{SUFFIX}", text.encode("ascii"))
+        journal.append("identity.rotated", identity=str(newest), recipient=made.recipient)
+        log.info("identity.rotated", identity=newest)
+        _publish(identities_dir, made.recipient)
+    else:
+        recipient = _recipient(known[newest])
+        current = identities_dir / "current.txt"
+        if recipient and (not current.exists() or current.read_text(encoding="ascii").strip() != recipient):
+            _publish(identities_dir, recipient)  # a kill came between the two files
+
+
+def destroy_unused(identities_dir: Path, callkeys_dir: Path, now_ns: int, journal: Journal) -> None:
+    """Destroy each identity that was succeeded at least a minute ago and that no call key left needs. Raises OSError.
+
+    Call keys are looked at by age first, and tried with the identity itself before it is destroyed: a clock that
+    jumped may keep an identity too long, but never destroys one that is needed.
+    """
+    for left in identities_dir.glob(f"*{DOOMED}"):
+        _destroy(left, journal)
+    known = _known(identities_dir)
+    ages = sorted(known)
+    wrapped = list(callkeys_dir.glob("*.age")) if callkeys_dir.is_dir() else []
+    for age, successor in pairwise(ages):
+        if now_ns < successor + GRACE_NS or any(_written_ns(key) < successor + GRACE_NS for key in wrapped):
+            return  # younger identities wait for the older ones
+        if _opens_any(known[age], wrapped):
+            log.error("identity.kept", identity=age, reason="it opens a newer call key: the clock jumped")
+            return
+        doomed = known[age].with_suffix(DOOMED)
+        known[age].rename(doomed)
+        _destroy(doomed, journal)
+
+
+def _destroy(doomed: Path, journal: Journal) -> None:
+    journal.append("identity.destroyed", identity=doomed.stem, recipient=_recipient(doomed))
+    doomed.unlink()
+    sync_folder(doomed.parent)
+    log.info("identity.destroyed", identity=doomed.stem)
+
+
+def _known(identities_dir: Path) -> dict[int, Path]:
+    return {int(p.stem): p for p in identities_dir.glob(f"*{SUFFIX}") if p.stem.isdigit()}
+
+
+def _publish(identities_dir: Path, recipient: str) -> None:
+    """`current.txt` for the recorder, which is of the same group."""
+    partial = identities_dir / ".current.partial"
+    write_private(partial, f"{recipient}\n".encode("ascii"))
+    partial.chmod(0o640)
+    partial.rename(identities_dir / "current.txt")
+    sync_folder(identities_dir)
+
+
+def _recipient(path: Path) -> str | None:
+    prefix = "# public key: "
+    lines = path.read_text(encoding="ascii").splitlines()
+    return next((line.removeprefix(prefix) for line in lines if line.startswith(prefix)), None)
+
+
+def _written_ns(key: Path) -> int:
+    try:
+        return key.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 1 << 62  # its call was just finalised
+
+
+def _opens_any(identity: Path, wrapped: list[Path]) -> bool:
+    secret = next(x for x in identity.read_text(encoding="ascii").splitlines() if x.startswith("AGE-SECRET-KEY-"))
+    for key in wrapped:
+        try:
+            decrypt(key.read_bytes(), secret)
+        except (WrongKey, FileNotFoundError):
+            continue
+        return True
+    return False

@@ -1,0 +1,243 @@
+"""The catalog of calls and of what was derived from them: a projection of the capture log, plus delivery and deletion.
+
+Safe with several processes: the scribe writes calls and artifacts, the courier their delivery and deletion.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from agent.model.artifact import Artifact, Delivery
+from agent.model.call import MediaStream
+from agent.model.gate import GateMark, GateState
+from agent.model.media import StreamCounts
+from agent.model.purpose import ArtifactKind, Decision, Trigger
+from agent.model.wire import dump, load
+from agent.store.database import SharedDatabase
+from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
+from agent.store.schema import ARTIFACT_COLUMNS, prepare
+
+_ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
+
+
+class Catalog:
+    """Opens (and makes, and brings up to date) the catalog at `path`. Raises sqlite3.Error when it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        self._base = SharedDatabase(path)
+        prepare(self._base.db)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Everything until the end of the `with` is committed together, or rolled back when it raises."""
+        return self._base.transaction()
+
+    # ---- calls
+
+    def start_call(self, row: CallRow) -> None:
+        """A new call. Raises sqlite3.IntegrityError if it is known."""
+        self._base.insert("calls", asdict(row))
+
+    def set_parties(self, call_id: str, parties: Sequence[PartyRow]) -> None:
+        """The parties as they now stand."""
+        with self.transaction():
+            self._base.run("DELETE FROM parties WHERE call_id = ?", [call_id])
+            for party in parties:
+                self._base.insert("parties", asdict(party), replace=True)
+
+    def add_decisions(self, call_id: str, decisions: Sequence[Decision]) -> None:
+        """Which purposes apply, and why."""
+        with self.transaction():
+            for d in decisions:
+                values = {"purpose": d.purpose, "applies": d.applies, "trigger": d.trigger.value, "rule": d.rule}
+                self._base.insert("decisions", {"call_id": call_id, **values})
+
+    def add_mark(self, mark: GateMark) -> None:
+        """A change of a gate."""
+        values = asdict(mark) | {"state": mark.state.value}
+        del values["kind"]
+        self._base.insert("marks", values)
+
+    def set_counts(self, call_id: str, stream: MediaStream, counts: StreamCounts) -> None:
+        """What was counted for one stream."""
+        values = {"stream": dump(stream).decode(), "counts": dump(counts).decode()}
+        self._base.insert("counts", {"call_id": call_id, "number": stream.stream, **values}, replace=True)
+
+    def end_call(self, call_id: str, ended_ns: int, cause: str, duration_samples: int) -> None:
+        """The call is over; it waits to be finalised."""
+        sql = "UPDATE calls SET ended_ns = ?, cause = ?, duration_samples = ?, state = 'ended' WHERE call_id = ?"
+        self._base.run(sql, [ended_ns, cause, duration_samples, call_id])
+
+    def set_state(self, call_id: str, state: str) -> None:
+        """See CallRow.state."""
+        self._base.run("UPDATE calls SET state = ? WHERE call_id = ?", [state, call_id])
+
+    def calls(self, limit: int = 50) -> list[CallRow]:
+        """Newest first."""
+        return self._calls(order_by="started_ns DESC, call_id DESC", limit=limit)
+
+    def find_call(self, prefix: str) -> CallRow:
+        """The call whose id begins with `prefix`. Raises LookupError when there is none, or several."""
+        found = self._calls("substr(call_id, 1, ?) = ?", [len(prefix), prefix], limit=2)
+        if len(found) != 1:
+            raise LookupError(f"no call {prefix}" if not found else f"several calls begin with {prefix!r}")
+        return found[0]
+
+    def unfinished_calls(self) -> list[CallRow]:
+        """Calls that are live or wait to be finalised, oldest first."""
+        return self._calls("state NOT IN ('finalised', 'forgotten')", order_by="started_ns")
+
+    def parties(self, call_id: str) -> list[PartyRow]:
+        """In the order of their coming."""
+        sql = "SELECT * FROM parties WHERE call_id = ? ORDER BY joined_ns, rowid"
+        return [PartyRow(**row) for row in self._base.rows(sql, [call_id])]
+
+    def decisions(self, call_id: str) -> list[Decision]:
+        """In the order of the configuration."""
+        sql = "SELECT purpose, applies, trigger, rule FROM decisions WHERE call_id = ? ORDER BY id"
+        rows = self._base.rows(sql, [call_id])
+        return [Decision(r["purpose"], bool(r["applies"]), Trigger(r["trigger"]), r["rule"]) for r in rows]
+
+    def marks(self, call_id: str) -> list[GateMark]:
+        """In the order they were made."""
+        sql = (
+            "SELECT call_id, at_ns, purpose, verb, state, since_samples, actor, reason FROM marks "
+            "WHERE call_id = ? ORDER BY id"
+        )
+        rows = self._base.rows(sql, [call_id])
+        return [GateMark(**{**row, "state": GateState(row["state"])}) for row in rows]
+
+    def counts(self, call_id: str) -> list[tuple[MediaStream, StreamCounts]]:
+        """In the order of the streams."""
+        sql = "SELECT stream, counts FROM counts WHERE call_id = ? ORDER BY number"
+        rows = self._base.rows(sql, [call_id])
+        return [(load(MediaStream, row["stream"]), load(StreamCounts, row["counts"])) for row in rows]
+
+    def _calls(
+        self, where: str = "", values: Sequence[object] = (), order_by: str = "call_id", limit: int | None = None
+    ) -> list[CallRow]:
+        return [CallRow(**row) for row in self._base.table("calls", where, values, order_by, limit)]
+
+    # ---- artifacts
+
+    def add_artifact(self, artifact: Artifact) -> None:
+        """A file that is in the outbox. Raises sqlite3.IntegrityError if it is known."""
+        values = asdict(artifact) | {"kind": artifact.kind.value, "delivery": artifact.delivery.value}
+        self._base.insert("artifacts", {**values, "attempts": 0, "next_attempt_ns": 0, "detail": ""})
+
+    def artifact(self, artifact_id: str) -> Artifact:
+        """Raises LookupError."""
+        found = self._artifacts("artifact_id = ?", [artifact_id])
+        if not found:
+            raise LookupError(f"no artifact {artifact_id}")
+        return found[0]
+
+    def artifacts(
+        self,
+        *,
+        call_id: str | None = None,
+        purpose: str | None = None,
+        delivery: Delivery | None = None,
+        local: bool | None = None,
+    ) -> list[Artifact]:
+        """Those that fit, oldest first."""
+        wanted: dict[str, object] = {"call_id": call_id, "purpose": purpose, "delivery": delivery and delivery.value}
+        terms = [f"{name} = ?" for name, value in wanted.items() if value is not None]
+        if local is not None:
+            terms.append("local_deleted_ns IS NULL" if local else "local_deleted_ns IS NOT NULL")
+        return self._artifacts(" AND ".join(terms), [v for v in wanted.values() if v is not None])
+
+    def _artifacts(self, where: str, values: Sequence[object], order_by: str = "created_ns, path") -> list[Artifact]:
+        return [_artifact(row) for row in self._base.table("artifacts", where, values, order_by, select=_ARTIFACT)]
+
+    # ---- delivery
+
+    def due_deliveries(self, now_ns: int) -> list[Artifact]:
+        """What has a destination, is not there yet and may be tried now, oldest first."""
+        return self._artifacts(
+            "delivery IN (?, ?) AND destination IS NOT NULL AND local_deleted_ns IS NULL AND next_attempt_ns <= ?",
+            [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
+        )
+
+    def set_delivery(self, artifact_id: str, delivery: Delivery, at_ns: int, detail: str = "") -> None:
+        """A new state of delivery; `at_ns` is remembered as the time of arrival when it is SENT."""
+        sent_ns = at_ns if delivery is Delivery.SENT else None
+        sql = "UPDATE artifacts SET delivery = ?, detail = ?, sent_ns = ? WHERE artifact_id = ?"
+        self._base.run(sql, [delivery.value, detail, sent_ns, artifact_id])
+
+    def retry_later(self, artifact_id: str, next_attempt_ns: int, detail: str) -> None:
+        """An attempt failed: count it, and try again not before `next_attempt_ns`."""
+        sql = "UPDATE artifacts SET attempts = attempts + 1, next_attempt_ns = ?, detail = ? WHERE artifact_id = ?"
+        self._base.run(sql, [next_attempt_ns, detail, artifact_id])
+
+    def set_upload_id(self, artifact_id: str, upload_id: str | None) -> None:
+        """Remember an unfinished multipart upload, so that a restart takes it up."""
+        self._base.run("UPDATE artifacts SET upload_id = ? WHERE artifact_id = ?", [upload_id, artifact_id])
+
+    def delivery_state(self, artifact_id: str) -> DeliveryRow:
+        """Raises LookupError."""
+        sql = "SELECT attempts, next_attempt_ns, upload_id, detail, sent_ns FROM artifacts WHERE artifact_id = ?"
+        found = self._base.rows(sql, [artifact_id])
+        if not found:
+            raise LookupError(f"no artifact {artifact_id}")
+        return DeliveryRow(**found[0])
+
+    # ---- local copies and holds
+
+    def due_local(self, now_ns: int) -> list[Artifact]:
+        """Local copies past their deadline and not under a hold, oldest deadline first."""
+        return self._artifacts(
+            "local_deleted_ns IS NULL AND local_deadline_ns <= ? AND call_id NOT IN (SELECT call_id FROM holds)",
+            [now_ns],
+            order_by="local_deadline_ns, path",
+        )
+
+    def mark_local_deleted(self, artifact_id: str, at_ns: int) -> None:
+        """The file is gone from the outbox."""
+        self._base.run("UPDATE artifacts SET local_deleted_ns = ? WHERE artifact_id = ?", [at_ns, artifact_id])
+
+    def is_local(self, artifact_id: str) -> bool:
+        """Whether the file is still in the outbox."""
+        sql = "SELECT 1 FROM artifacts WHERE artifact_id = ? AND local_deleted_ns IS NULL"
+        return bool(self._base.rows(sql, [artifact_id]))
+
+    def hold(self, row: HoldRow) -> None:
+        """Place a legal hold; a second one replaces the words of the first."""
+        self._base.insert("holds", asdict(row), replace=True)
+
+    def lift_hold(self, call_id: str) -> bool:
+        """Lift a legal hold. Returns whether there was one."""
+        return self._base.run("DELETE FROM holds WHERE call_id = ?", [call_id]) > 0
+
+    def holds(self) -> list[HoldRow]:
+        """All legal holds, oldest first."""
+        return [HoldRow(**row) for row in self._base.rows("SELECT * FROM holds ORDER BY at_ns, call_id")]
+
+    # ---- what waits, and how far the log is projected
+
+    def defer(self, call_id: str, purpose: str, reason: str, at_ns: int) -> None:
+        """The purpose's transcript waits."""
+        values = {"call_id": call_id, "purpose": purpose, "reason": reason, "at_ns": at_ns}
+        self._base.insert("deferred", values, replace=True)
+
+    def deferred(self) -> list[DeferredRow]:
+        """All that waits, oldest first."""
+        return [DeferredRow(**row) for row in self._base.rows("SELECT * FROM deferred ORDER BY at_ns, call_id, rowid")]
+
+    def clear_deferred(self, call_id: str, purpose: str) -> None:
+        """It waits no more."""
+        self._base.run("DELETE FROM deferred WHERE call_id = ? AND purpose = ?", [call_id, purpose])
+
+    def cursor(self) -> tuple[int, int]:
+        """Segment and offset up to which the capture log is projected."""
+        found = self._base.rows("SELECT segment, position FROM cursors WHERE name = 'capture'")
+        return (found[0]["segment"], found[0]["position"]) if found else (0, 0)
+
+    def set_cursor(self, segment: int, offset: int) -> None:
+        """See `cursor`."""
+        self._base.insert("cursors", {"name": "capture", "segment": segment, "position": offset}, replace=True)
+
+
+def _artifact(row: dict[str, Any]) -> Artifact:
+    return Artifact(**{**row, "kind": ArtifactKind(row["kind"]), "delivery": Delivery(row["delivery"])})

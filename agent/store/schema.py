@@ -1,0 +1,132 @@
+"""The tables of the catalog. They only ever grow: a change adds a step at the end of `STEPS`, never alters one."""
+
+from collections.abc import Callable
+
+from sqlite_utils import Database
+
+ARTIFACT_COLUMNS: dict[str, type] = {
+    "artifact_id": str,
+    "call_id": str,
+    "purpose": str,
+    "kind": str,
+    "path": str,
+    "media_type": str,
+    "size_bytes": int,
+    "plain_sha256": str,
+    "cipher_sha256": str,
+    "created_ns": int,
+    "local_deadline_ns": int,
+    "central_deadline_ns": int,
+    "destination": str,
+    "delivery": str,
+}
+"""The fields of `agent.model.artifact.Artifact`, in its order."""
+
+
+def prepare(db: Database) -> None:
+    """Bring a new or older catalog to the present schema, all or nothing."""
+    if _version(db) == len(STEPS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in STEPS[_version(db) :]:
+            step(db)
+        db.execute(f"PRAGMA user_version = {len(STEPS)}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _version(db: Database) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _first(db: Database) -> None:
+    tables: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
+        "calls": (
+            {
+                "call_id": str,
+                "reference_hash": str,
+                "tap": str,
+                "gateway": str,
+                "direction": str,
+                "queue": str,
+                "did_hash": str,
+                "started_ns": int,
+                "ended_ns": int,
+                "cause": str,
+                "state": str,
+                "duration_samples": int,
+            },
+            "call_id",
+        ),
+        "parties": (
+            {
+                "call_id": str,
+                "participant_id": str,
+                "role": str,
+                "number_hash": str,
+                "joined_ns": int,
+                "left_ns": int,
+                "channel": int,
+            },
+            ("call_id", "participant_id"),
+        ),
+        "decisions": (
+            {"id": int, "call_id": str, "purpose": str, "applies": int, "trigger": str, "rule": str},
+            "id",
+        ),
+        "marks": (
+            {
+                "id": int,
+                "call_id": str,
+                "at_ns": int,
+                "purpose": str,
+                "verb": str,
+                "state": str,
+                "since_samples": int,
+                "actor": str,
+                "reason": str,
+            },
+            "id",
+        ),
+        "counts": (
+            {"call_id": str, "number": int, "stream": str, "counts": str},
+            ("call_id", "number"),
+        ),
+        "artifacts": (
+            ARTIFACT_COLUMNS
+            | {
+                "attempts": int,
+                "next_attempt_ns": int,
+                "upload_id": str,
+                "detail": str,
+                "sent_ns": int,
+                "local_deleted_ns": int,
+            },
+            "artifact_id",
+        ),
+        "deferred": (
+            {"call_id": str, "purpose": str, "reason": str, "at_ns": int},
+            ("call_id", "purpose"),
+        ),
+        "holds": ({"call_id": str, "actor": str, "reason": str, "at_ns": int}, "call_id"),
+        "cursors": ({"name": str, "segment": int, "position": int}, "name"),
+    }
+    for name, (columns, key) in tables.items():
+        db.execute(db.create_table_sql(name, columns=columns, pk=key))
+    for name, table, columns_text in (
+        ("calls_by_state", "calls", "state"),
+        ("calls_by_start", "calls", "started_ns"),
+        ("decisions_by_call", "decisions", "call_id"),
+        ("marks_by_call", "marks", "call_id"),
+        ("artifacts_by_call", "artifacts", "call_id"),
+        ("artifacts_to_send", "artifacts", "delivery, next_attempt_ns"),
+        ("artifacts_to_delete", "artifacts", "local_deleted_ns, local_deadline_ns"),
+    ):
+        db.execute(f"CREATE INDEX {name} ON {table} ({columns_text})")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_first,)

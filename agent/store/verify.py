@@ -1,0 +1,188 @@
+"""Checking, offline and with public keys only: every journal line, every seal, every artifact, every manifest.
+
+With a purpose's secret key the manifests of that purpose are opened too, and what they say is compared with the files.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from agent.model.artifact import Artifact
+from agent.model.purpose import ArtifactKind
+from agent.store.catalog import Catalog
+from agent.store.checkpoint import holds, sealed_heads
+from agent.store.journal import CHECKPOINTS, JournalLine, chains, decoded, hash_of
+from agent.vault.age import WrongKey, decrypt
+from agent.vault.chain import GENESIS
+from agent.vault.manifest import BadManifest, check_manifest
+
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it was written: where, and what is wrong with it."""
+
+    where: str
+    what: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at, how many of each, and what was wrong."""
+
+    problems: list[Problem] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """So many more were looked at."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+    def bad(self, where: str, what: str) -> None:
+        """One is not as it was written."""
+        self.problems.append(Problem(where, what))
+
+
+def verify_journal(folder: Path, public: bytes) -> list[Problem]:
+    """Everything wrong with the journal in `folder`; nothing when it is whole and every seal is that of `public`."""
+    report = Report()
+    _journal(folder, public, report)
+    return report.problems
+
+
+def verify_site(
+    journal_dir: Path, outbox_dir: Path, catalog: Catalog, public: bytes, identities: Sequence[str]
+) -> Report:
+    """The journal, and every local artifact against the catalog; manifests that an identity opens are opened."""
+    report = Report()
+    _journal(journal_dir, public, report)
+    manifests = []
+    for artifact in catalog.artifacts(local=True):
+        path = outbox_dir / artifact.path
+        if not path.is_file():
+            if catalog.is_local(artifact.artifact_id):  # else it was deleted while we looked
+                report.bad(artifact.path, "the file is missing, and no deletion was recorded")
+            continue
+        report.count("artifacts")
+        if _sha256(path) != artifact.cipher_sha256:
+            report.bad(artifact.path, "changed since it was written (its SHA-256 is another)")
+        if artifact.kind is ArtifactKind.MANIFEST:
+            manifests.append(artifact)
+    gone = {a.path for a in catalog.artifacts(local=False)}
+    for manifest in manifests:
+        _manifest(outbox_dir, manifest.path, public, identities, report, gone=gone, row=manifest)
+    return report
+
+
+def verify_folder(folder: Path, public: bytes, identities: Sequence[str]) -> Report:
+    """Delivered artifacts: each manifest that an identity opens, and each file it speaks of."""
+    report = Report()
+    for path in sorted(folder.rglob("*.manifest*.json.age")):
+        root, name = path.parent.parent, f"{path.parent.name}/{path.name}"
+        _manifest(root, name, public, identities, report)
+    return report
+
+
+def _manifest(
+    root: Path,
+    name: str,
+    public: bytes,
+    identities: Sequence[str],
+    report: Report,
+    *,
+    gone: set[str] | None = None,
+    row: Artifact | None = None,
+) -> None:
+    plain = _opened(root / name, identities)
+    if plain is None:
+        report.count("manifests not opened (give their key with --key)" if identities else "manifests left closed")
+        return
+    report.count("manifests")
+    try:
+        body = check_manifest(plain, public)
+        listed = [(_inside(a["path"]), str(a["cipher_sha256"])) for a in body["artifacts"]]
+    except BadManifest as error:
+        report.bad(name, str(error))
+        return
+    except (KeyError, TypeError, ValueError):
+        report.bad(name, "does not list its artifacts as a manifest does")
+        return
+    if row is not None and (body.get("call"), body.get("purpose")) != (row.call_id, row.purpose):
+        report.bad(name, "speaks of another call or purpose")
+    for path, digest in listed:
+        if gone is not None and path in gone:
+            continue
+        report.count("files named by manifests")
+        if not (root / path).is_file():
+            report.bad(path, f"named by {name}, but not there")
+        elif _sha256(root / path) != digest:
+            report.bad(path, f"is not what {name} says (its SHA-256 is another)")
+
+
+def _inside(path: object) -> str:
+    """A path that a manifest names, if it stays below the folder. Raises ValueError."""
+    pure = PurePosixPath(str(path))
+    if pure.is_absolute() or ".." in pure.parts:
+        raise ValueError("a path that leads elsewhere")
+    return str(pure)
+
+
+def _opened(path: Path, identities: Sequence[str]) -> bytes | None:
+    for identity in identities:
+        try:
+            return decrypt(path.read_bytes(), identity)
+        except (WrongKey, OSError):
+            continue
+    return None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _journal(folder: Path, public: bytes, report: Report) -> None:
+    heads: dict[str, dict[int, str]] = {}
+    for path in chains(folder):
+        heads[path.stem] = {line.seq: line.hash for line in _chain(path, report)}
+        report.count("journal lines", len(heads[path.stem]))
+    seals = folder / f"{CHECKPOINTS}.jsonl"
+    if not seals.exists():
+        if heads:
+            report.bad(seals.name, "there is no checkpoint: nothing seals the journal")
+        return
+    for seal in _chain(seals, report):
+        where = f"{seals.name} line {seal.seq}"
+        report.count("checkpoints")
+        if not holds(seal, public):
+            report.bad(where, "the signature does not hold")
+            continue
+        for process, (seq, hash_) in sealed_heads(seal).items():
+            if heads.get(process, {}).get(seq) != hash_:
+                report.bad(f"{process}.jsonl line {seq}", f"is not the line that {where} sealed")
+
+
+def _chain(path: Path, report: Report) -> Iterator[JournalLine]:
+    """The good lines of a chain; each that is spoiled, missing or out of place is reported."""
+    seq, head = 0, GENESIS
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            where = f"{path.name} line {number}"
+            if not raw.endswith(b"\n"):
+                break  # being written, or torn: never acknowledged
+            try:
+                line = decoded(raw)
+            except ValueError:
+                report.bad(where, "is not a journal line: it was changed")
+                continue
+            if hash_of(line) != line.hash or line.process != path.stem:
+                report.bad(where, "was changed: its hash is another")
+                continue
+            if line.seq != seq + 1 or line.prev != head:
+                report.bad(where, f"does not follow line {seq}: lines before it were changed, removed or moved")
+            seq, head = line.seq, line.hash
+            yield line

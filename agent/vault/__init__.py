@@ -1,0 +1,1 @@
+"""Keys, age files, signatures and the hash chain: everything secret or signed passes through here."""

@@ -1,0 +1,38 @@
+"""Signed JSON: what a manifest says, and the site's signature over exactly that.
+
+A manifest is `{"body": …, "public_key": hex, "signature": hex}`; the signature (Ed25519) covers a context string and
+the canonical JSON of the body, so it can be checked with any tool that has both.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from agent.vault.chain import canonical
+from agent.vault.signing import SiteKey, verify
+
+CONTEXT = b"greffier manifest 1\n"
+
+
+class BadManifest(ValueError):
+    """Not a manifest, or not one of this site, or changed since it was signed."""
+
+
+def sign_manifest(body: Mapping[str, object], key: SiteKey) -> bytes:
+    """The manifest of `body` (JSON values) as an indented JSON document."""
+    signature = key.sign(CONTEXT + canonical(body))
+    document = {"body": body, "public_key": key.public.hex(), "signature": signature.hex()}
+    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def check_manifest(data: bytes, public: bytes) -> dict[str, Any]:
+    """The body of a manifest that this public key signed. Raises BadManifest."""
+    try:
+        document = json.loads(data)
+        body, signature = document["body"], bytes.fromhex(document["signature"])
+        signed = CONTEXT + canonical(body)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadManifest("this is no manifest") from None
+    if not isinstance(body, dict) or not verify(public, signature, signed):
+        raise BadManifest("the signature does not hold: it was changed, or another site made it")
+    return body

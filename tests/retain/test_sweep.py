@@ -1,0 +1,83 @@
+"""Local copies go at their deadline, with a line that says so; what is not delivered, or held, stays."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.model.artifact import Artifact, Delivery
+from agent.model.purpose import ArtifactKind
+from agent.retain.sweep import sweep
+from agent.store.catalog import Catalog
+from agent.store.journal import Journal, read
+from agent.store.rows import CallRow, HoldRow
+
+CALL = "0192" + "0" * 28
+DEADLINE = 1000
+
+
+class Box:
+    """An outbox with its catalog and journal."""
+
+    def __init__(self, root: Path) -> None:
+        self.catalog = Catalog(root / "catalog.sqlite3")
+        self.journal_dir = root / "journal"
+        self.journal = Journal(self.journal_dir, "courier", lambda: 7)
+        self.outbox = root / "outbox"
+        self.catalog.start_call(CallRow(CALL, "r", "siprec", "192.0.2.1", "inbound", None, None, 1, 2, "bye",
+                                        "finalised", 8000))  # fmt: skip
+
+    def put(self, name: str, delivery: Delivery, destination: str | None = "centre") -> Path:
+        path = self.outbox / "training" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"age")
+        self.catalog.add_artifact(
+            Artifact(name, CALL, "training", ArtifactKind.AUDIO, f"training/{name}", "audio/ogg", 3, "p", "c", 1,
+                     DEADLINE, 0, destination, delivery)
+        )  # fmt: skip
+        return path
+
+    def sweep(self, now_ns: int = DEADLINE) -> tuple[list[str], list[str]]:
+        swept = sweep(self.catalog, self.journal, self.outbox, now_ns)
+        return [a.artifact_id for a in swept.deleted], [a.artifact_id for a in swept.overdue]
+
+    def lines(self) -> list[str]:
+        return [str(line.fields["path"]) for line in read(self.journal_dir) if line.kind == "local.deleted"]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+def test_nothing_goes_before_its_deadline(box: Box) -> None:
+    path = box.put("a", Delivery.SENT)
+    assert box.sweep(DEADLINE - 1) == ([], []) and path.exists() and box.lines() == []
+
+
+def test_what_was_delivered_goes_with_a_line_and_the_call_is_forgotten(box: Box) -> None:
+    sent, alone = box.put("a", Delivery.SENT), box.put("b", Delivery.LOCAL_ONLY, None)
+    assert box.sweep() == (["a", "b"], [])
+    assert not sent.exists() and not alone.exists() and box.lines() == ["training/a", "training/b"]
+    assert box.catalog.find_call(CALL).state == "forgotten" and box.sweep() == ([], [])
+
+
+def test_what_is_not_at_its_destination_waits_and_is_said_to_be_overdue(box: Box) -> None:
+    waiting, poisoned, sent = (box.put(d.value, d) for d in (Delivery.WAITING, Delivery.POISONED, Delivery.SENT))
+    assert box.sweep() == (["sent"], ["poisoned", "waiting"])
+    assert waiting.exists() and poisoned.exists() and not sent.exists()
+    assert box.catalog.find_call(CALL).state == "finalised"
+    box.catalog.set_delivery("waiting", Delivery.SENT, 5)
+    assert box.sweep() == (["waiting"], ["poisoned"])
+
+
+def test_a_held_call_stays_until_the_hold_is_lifted(box: Box) -> None:
+    path = box.put("a", Delivery.SENT)
+    box.catalog.hold(HoldRow(CALL, "cli:root", "case 7", 5))
+    assert box.sweep(DEADLINE * 10**9) == ([], []) and path.exists()
+    box.catalog.lift_hold(CALL)
+    assert box.sweep(DEADLINE * 10**9) == (["a"], []) and not path.exists()
+
+
+def test_a_kill_between_deletion_and_line_still_leaves_the_line(box: Box) -> None:
+    box.put("a", Delivery.SENT).unlink()
+    assert box.sweep() == (["a"], []) and box.lines() == ["training/a"] and not box.catalog.is_local("a")
