@@ -2,7 +2,22 @@
 
 import typer
 
-from agent.commands import calls, config_check, demo, doctor, export, gate, init, model, probe, run, show, token, verify
+from agent.commands import (
+    calls,
+    config_check,
+    demo,
+    doctor,
+    export,
+    gate,
+    hold,
+    init,
+    model,
+    probe,
+    run,
+    show,
+    token,
+    verify,
+)
 
 app = typer.Typer(
     name="greffier",
@@ -24,6 +39,8 @@ for command in (
     gate.keep,
     export.export,
     verify.verify,
+    hold.hold,
+    hold.release,
     probe.probe,
     demo.demo,
 ):

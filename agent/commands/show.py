@@ -42,6 +42,9 @@ def show(
         if table.row_count:
             console.print(table)
     console.print(artifacts_table(catalog, row))
+    for held in catalog.holds():
+        if held.call_id == row.call_id:
+            console.print(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}", style="yellow")
     for deferred in catalog.deferred():
         if deferred.call_id == row.call_id:
             console.print(f"  deferred for {deferred.purpose}: {deferred.reason}", style="yellow")

@@ -1,6 +1,7 @@
 """`python -m agent.desk --config FILE`: the desk process."""
 
 import time
+from collections.abc import Callable
 
 import structlog
 import uvicorn
@@ -13,6 +14,8 @@ from agent.process import main
 from agent.store.journal import Journal
 
 log = structlog.get_logger()
+
+REFUSALS_S = 60.0
 
 
 class TokenFile:
@@ -36,16 +39,33 @@ class TokenFile:
         return self._tokens
 
 
+class Refusals:
+    """Journals refusals: each kind at once, then at most a line a minute with how many there were meanwhile."""
+
+    def __init__(self, journal: Journal, monotonic: Callable[[], float]) -> None:
+        self._journal = journal
+        self._monotonic = monotonic
+        self._next: dict[tuple[str, str], float] = {}
+        self._unsaid: dict[tuple[str, str], int] = {}
+
+    def __call__(self, what: str, actor: str) -> None:
+        """One refusal. `actor` is of our own naming, so there are as many as there are tokens."""
+        key = (what, actor)
+        times = self._unsaid.get(key, 0) + 1
+        if self._monotonic() < self._next.get(key, 0.0):
+            self._unsaid[key] = times
+            return
+        self._next[key], self._unsaid[key] = self._monotonic() + REFUSALS_S, 0
+        log.warning("desk.refused", what=what, actor=actor, times=times)
+        self._journal.append("refused", what=what, actor=actor, times=times)
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM."""
     settings.journal_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     journal = Journal(settings.journal_dir, "desk", time.time_ns)
 
-    def refused(what: str, actor: str) -> None:
-        log.warning("desk.refused", what=what, actor=actor)
-        journal.append("refused", what=what, actor=actor)
-
-    app = build_app(RecorderClient(settings.recorder_socket), TokenFile(settings), refused)
+    app = build_app(RecorderClient(settings.recorder_socket), TokenFile(settings), Refusals(journal, time.monotonic))
     log.info("desk.ready", host=settings.desk.host, port=settings.desk.port)
     uvicorn.run(app, host=settings.desk.host, port=settings.desk.port, log_config=None, access_log=False)
 
