@@ -1,0 +1,78 @@
+"""The state of all streams as columns: a row a stream, media in a linear buffer, recent sequence numbers in a window.
+
+Positions are samples from the call's media origin. Extended sequence numbers count on over the wrap and start anew with
+each restart of a stream.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+WINDOW = 1024
+"""Sequence numbers remembered for each stream: 20 s at 20 ms. So far back a copy is known to be a copy."""
+LEAP = 256
+"""A step of the sequence wider than this is a restart."""
+SIZE_BITS = 11
+"""In `where` the low bits hold the size of a packet's media, the others the position of its end."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+class Columns:
+    """`rows` streams with room for `room` samples each."""
+
+    def __init__(self, rows: int, room: int) -> None:
+        self.rows, self.room = rows, room
+        self._all: list[Numbers] = []
+
+        self.start = self._numbers()  # position of the first byte of the buffer; nothing before it can be placed
+        self.end = self._numbers()  # position after the last sample placed; `start` when there is none
+        self.low = self._numbers()  # position of the first sample placed, until something is handed on
+        self.covered = self._numbers()  # samples placed in the buffer; the rest of it up to `end` is silence
+        self.want = self._numbers()  # samples that make the next chunk due
+
+        self.high = self._numbers()  # newest sequence number
+        self.first = self._numbers()  # oldest one since the last restart
+        self.base = self._numbers()  # first one whose place is not handed on
+        self.accounted = self._numbers()  # packets seen from `base` on: all of them if it is `high` - `base` + 1
+        self.expected = self._numbers()  # packets expected by sequence number before the last restart
+
+        self.ssrc = self._numbers()
+        self.ref_ts = self._numbers()  # RTP timestamp of a packet …
+        self.ref_position = self._numbers()  # … and its position, which others are reckoned from
+        self.origin_ns = self._numbers()
+        self.last_ns = self._numbers()  # arrival of the last packet
+
+        self.received = self._numbers()
+        self.placed = self._numbers()
+        self.mute = self._numbers()  # of another payload type in the stream's own sequence (telephone events …)
+        self.late = self._numbers()
+        self.duplicates = self._numbers()
+        self.reordered = self._numbers()
+        self.foreign = self._numbers()
+        self.jumps = self._numbers()
+
+        self.active = np.zeros(rows, np.bool_)
+        self.locked = np.zeros(rows, np.bool_)
+        self.begun = np.zeros(rows, np.bool_)  # something was handed on since the buffer was begun
+        self.payload_type = np.zeros(rows, np.uint8)
+        self.silence = np.zeros(rows, np.uint8)
+        self.buffer = np.empty((rows, room), np.uint8)
+        self.seen = np.zeros((rows, WINDOW), np.bool_)
+        self.where = np.zeros((rows, WINDOW), np.int64)
+
+    def _numbers(self) -> Numbers:
+        column: Numbers = np.zeros(self.rows, np.int64)
+        self._all.append(column)
+        return column
+
+    def clear(self, row: int) -> None:
+        """Make a row as new."""
+        for column in self._all:
+            column[row] = 0
+        self.locked[row] = self.begun[row] = False
+        self.seen[row] = False
+
+    def lost(self, row: int) -> int:
+        """Packets expected by sequence number that were never placed."""
+        expected = self.expected[row] + (self.high[row] - self.first[row] + 1 if self.locked[row] else 0)
+        return int(expected - self.placed[row] - self.mute[row])

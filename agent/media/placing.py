@@ -1,0 +1,239 @@
+"""Putting packets where they belong: by column for all streams at once, and a run at a time where a stream is odd.
+
+Sequence numbers are extended as in RFC 3550 appendix A.1; positions follow RTP timestamps, so silence suppression and
+holds become gaps of the right length. A stream keeps to its SSRC: another one, a leap of the sequence, or a timestamp
+that disagrees with the clock of arrival is a restart, unless the stream goes on as before after it: then it is foreign.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.media.columns import LEAP, SIZE_BITS, WINDOW, Columns, Numbers
+from agent.model.call import CLOCK_RATE
+
+NS_PER_SAMPLE = 1_000_000_000 // CLOCK_RATE
+AHEAD_SAMPLES = 2 * CLOCK_RATE
+"""Media cannot be from the future; so much allows for clocks that drift over a long call."""
+BEHIND_SAMPLES = 10 * CLOCK_RATE
+"""A burst after a stall of the network may be so old."""
+MOST_RESTARTS = 8
+"""Restarts of one stream in one block; who sends more is not a gateway, and is counted as foreign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Packets of known streams, in order of arrival. `mute` ones have a place in the sequence but nothing to hear.
+
+    `source` is the offset of the media in the flattened payload of the block, `size` its bytes (0 when mute).
+    """
+
+    row: Numbers
+    ssrc: Numbers
+    sequence: Numbers
+    timestamp: Numbers
+    source: Numbers
+    size: Numbers
+    mute: npt.NDArray[np.bool_]
+    arrival_ns: Numbers
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> "Arrivals":
+        """Those chosen, in the same order."""
+        return Arrivals(
+            self.row[chosen],
+            self.ssrc[chosen],
+            self.sequence[chosen],
+            self.timestamp[chosen],
+            self.source[chosen],
+            self.size[chosen],
+            self.mute[chosen],
+            self.arrival_ns[chosen],
+        )
+
+
+class Placer:
+    """Places arrivals in `columns`. `hand_on(row)` must hand on all media of a row and empty its buffer."""
+
+    def __init__(self, columns: Columns, reorder_samples: int, hand_on: Callable[[int], None]) -> None:
+        self._columns = columns
+        self._reorder_samples = reorder_samples
+        self._hand_on = hand_on
+        self._order = np.zeros(columns.rows * WINDOW, np.int32)
+        self.ssrcs: dict[int, list[int]] = {}
+        """Every SSRC a row was locked to, in order."""
+
+    def place(self, arrivals: Arrivals, flat: npt.NDArray[np.uint8]) -> None:
+        """Place everything; `flat` is the memory that `source` points into."""
+        columns = self._columns
+        if len(arrivals) and (np.diff(arrivals.row) < 0).any():
+            arrivals = arrivals.take(np.argsort(arrivals.row, kind="stable"))
+        going_on, fits, ext, position = self._reckon(arrivals)
+        regular = going_on & fits
+        if not regular.all():
+            odd_rows = np.zeros(columns.rows, np.bool_)
+            odd_rows[arrivals.row[~regular]] = True
+            odd = odd_rows[arrivals.row]
+            for row in np.unique(arrivals.row[odd]).tolist():
+                self._place_odd(row, arrivals.take(arrivals.row == row), flat)
+            arrivals, ext, position = arrivals.take(~odd), ext[~odd], position[~odd]
+        self._place_regular(arrivals, ext, position, flat)
+
+    def _reckon(self, a: Arrivals) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], Numbers, Numbers]:
+        """Which packets go on with their streams as these stand; whether the buffer has room for them; their extended
+        sequence numbers and positions."""
+        c = self._columns
+        row = a.row
+        step = (a.sequence - c.high[row] + 0x8000 & 0xFFFF) - 0x8000
+        ticks = (a.timestamp - c.ref_ts[row] + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+        position = c.ref_position[row] + ticks
+        now = (a.arrival_ns - c.origin_ns[row]) // NS_PER_SAMPLE
+        plausible = (position <= now + AHEAD_SAMPLES) & (position >= now - BEHIND_SAMPLES)
+        plausible &= (step <= 0) | (position >= c.end[row] - self._reorder_samples)
+        going_on = c.locked[row] & (a.ssrc == c.ssrc[row]) & (step <= LEAP) & (step > LEAP - WINDOW)
+        going_on &= a.mute | plausible
+        fits = a.mute | (position + a.size - c.start[row] <= c.room)
+        return going_on, fits, c.high[row] + step, position
+
+    def _place_odd(self, row: int, a: Arrivals, flat: npt.NDArray[np.uint8]) -> None:
+        """One row's packets, run by run: what is regular is placed, the first that is not decides what happens."""
+        restarts = 0
+        if not self._columns.locked[row]:
+            heard = np.flatnonzero(~a.mute)
+            a = a.take(slice(int(heard[0]) if len(heard) else len(a), None))
+        while len(a):
+            going_on, fits, ext, position = self._reckon(a)
+            regular = going_on & fits
+            run = len(a) if regular.all() else int(np.argmin(regular))
+            if run:
+                self._place_regular(a.take(slice(0, run)), ext[:run], position[:run], flat)
+                a = a.take(slice(run, None))
+            elif going_on[0]:
+                self._make_room(row, int(position[0]), int(ext[0]))
+            elif a.mute[0]:
+                a = a.take(slice(1, None))
+            elif going_on.any() or restarts == MOST_RESTARTS:
+                self._columns.foreign[row] += 1
+                a = a.take(slice(1, None))
+            else:
+                self._anchor(row, a)
+                restarts += 1
+
+    def _make_room(self, row: int, position: int, ext: int) -> None:
+        """Hand on all there is, and begin the buffer anew just before `position`."""
+        c = self._columns
+        self._hand_on(row)
+        self._begin(row, position)
+        c.base[row], c.accounted[row] = ext, 0
+
+    def _anchor(self, row: int, a: Arrivals) -> None:
+        """Lock a stream to the first of these packets: its position is its time of arrival."""
+        c = self._columns
+        if c.locked[row]:
+            self._hand_on(row)
+            c.expected[row] += c.high[row] - c.first[row] + 1
+            c.jumps[row] += 1
+        ssrc = int(a.ssrc[0])
+        known = self.ssrcs.setdefault(row, [])
+        if not known or known[-1] != ssrc:
+            known.append(ssrc)
+        arrived = (int(a.arrival_ns[0]) - int(c.origin_ns[row])) // NS_PER_SAMPLE
+        position = max(arrived - int(a.size[0]), int(c.end[row]), 0)
+        ext = (1 << 16) + int(a.sequence[0])
+        c.locked[row], c.ssrc[row], c.seen[row] = True, ssrc, False
+        c.high[row], c.first[row], c.base[row], c.accounted[row] = ext - 1, ext, ext, 0
+        c.ref_ts[row], c.ref_position[row] = a.timestamp[0], position
+        self._begin(row, position)
+
+    def _begin(self, row: int, position: int) -> None:
+        """An empty buffer with room for packets that come before the one at `position`."""
+        c = self._columns
+        c.start[row] = c.end[row] = max(int(c.end[row]), position - self._reorder_samples)
+        c.low[row], c.begun[row], c.covered[row] = position, False, 0
+        c.buffer[row] = c.silence[row]
+
+    def _place_regular(self, a: Arrivals, ext: Numbers, position: Numbers, flat: npt.NDArray[np.uint8]) -> None:
+        """Packets grouped by row, each of which continues its stream."""
+        if not len(a):
+            return
+        c = self._columns
+        row = a.row
+        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
+        rows = row[starts]
+        high_before = c.high[rows]
+        high = np.maximum(np.maximum.reduceat(ext, starts), high_before)
+        self._forget(rows, high_before, high)
+        key = row * WINDOW + (ext & (WINDOW - 1))
+        index = np.arange(len(key), dtype=np.int32)
+        self._order[key[::-1]] = index[::-1]
+        fresh = (self._order[key] == index) & ~c.seen.reshape(-1)[key]
+        c.seen.reshape(-1)[key] = True
+        heard = ~a.mute
+        late = fresh & heard & (position < c.start[row])
+        placed = fresh & heard & ~late
+        reordered = placed & (ext < self._running_high(ext, starts, high_before))
+        c.where.reshape(-1)[key[fresh]] = np.where(placed, (position + a.size << SIZE_BITS) | a.size, 0)[fresh]
+        self._copy(row, position, a, placed, flat)
+
+        c.received[rows] += np.add.reduceat(heard, starts, dtype=np.int64)
+        c.placed[rows] += np.add.reduceat(placed, starts, dtype=np.int64)
+        c.mute[rows] += np.add.reduceat(fresh & ~heard, starts, dtype=np.int64)
+        c.late[rows] += np.add.reduceat(late, starts, dtype=np.int64)
+        c.duplicates[rows] += np.add.reduceat(heard & ~fresh, starts, dtype=np.int64)
+        c.reordered[rows] += np.add.reduceat(reordered, starts, dtype=np.int64)
+        c.covered[rows] += np.add.reduceat(np.where(placed, a.size, 0), starts)
+        oldest = np.minimum.reduceat(np.where(fresh, ext, high[0] + (1 << 40)), starts)
+        c.first[rows] = np.minimum(c.first[rows], oldest)
+        opening = ~c.begun[rows]
+        lowered = np.where(opening, np.minimum(c.base[rows], oldest), c.base[rows])
+        c.base[rows] = lowered
+        c.accounted[rows] += np.add.reduceat(fresh & (ext >= c.base[row]), starts, dtype=np.int64)
+        c.low[rows] = np.minimum(c.low[rows], np.minimum.reduceat(np.where(placed, position, 1 << 60), starts))
+        c.end[rows] = np.maximum(c.end[rows], np.maximum.reduceat(np.where(placed, position + a.size, -1), starts))
+        c.high[rows] = high
+        c.last_ns[rows] = np.maximum.reduceat(a.arrival_ns, starts)
+        c.ref_ts[row[placed]], c.ref_position[row[placed]] = a.timestamp[placed], position[placed]
+
+    def _forget(self, rows: Numbers, before: Numbers, after: Numbers) -> None:
+        """Clear the places of sequence numbers that come into the window."""
+        advance = after - before
+        total = int(advance.sum())
+        if total:
+            ends = np.cumsum(advance)
+            ramp = np.arange(1, total + 1) - np.repeat(ends - advance, advance)
+            ext = np.repeat(before, advance) + ramp
+            self._columns.seen.reshape(-1)[np.repeat(rows * WINDOW, advance) + (ext & (WINDOW - 1))] = False
+
+    @staticmethod
+    def _running_high(ext: Numbers, starts: Numbers, high_before: Numbers) -> Numbers:
+        """For each packet the newest sequence number up to and including it."""
+        lifted = ext.copy()
+        lifted[starts] = np.maximum(lifted[starts], high_before)
+        tier = np.zeros(len(ext), np.int64)
+        tier[starts[1:]] = 1
+        tier = np.cumsum(tier) << 40
+        running: Numbers = np.maximum.accumulate(lifted + tier) - tier
+        return running
+
+    def _copy(
+        self,
+        row: Numbers,
+        position: Numbers,
+        a: Arrivals,
+        placed: npt.NDArray[np.bool_],
+        flat: npt.NDArray[np.uint8],
+    ) -> None:
+        """Copy media into the buffers: all packets of one size by one gather and scatter of items of that size."""
+        c = self._columns
+        target = row * c.room + position - c.start[row]
+        buffer = c.buffer.reshape(-1)
+        for size in np.unique(a.size[placed]).tolist():
+            chosen = placed & (a.size == size)
+            item = np.dtype(f"V{size}")
+            into = np.ndarray((len(buffer) - size + 1,), item, buffer, strides=(1,))
+            out_of = np.ndarray((len(flat) - size + 1,), item, flat, strides=(1,))
+            into[target[chosen]] = out_of[a.source[chosen]]

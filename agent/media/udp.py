@@ -1,0 +1,129 @@
+"""Batched reading of many UDP sockets: a timed sweep with recvmmsg(2) into memory laid out once, no wake-up a packet.
+
+Each packet carries the kernel's time of arrival (SO_TIMESTAMPNS, socket(7)), so that a sweep may come late.
+"""
+
+import ctypes
+import ipaddress
+import select
+import socket
+import time
+
+import numpy as np
+
+from agent.media.block import SLOT_BYTES, PacketBlock
+
+CAPACITY = 8192
+AT_ONCE = 64
+RECEIVE_BYTES = 1 << 20
+"""Kernel memory asked for a socket: seconds of one stream, should a sweep come late."""
+CONTROL_BYTES = 32
+"""One control message: its header (16 bytes) and a timespec (16 bytes)."""
+SO_TIMESTAMPNS = 35
+NS = 1_000_000_000
+
+_MESSAGE = np.dtype(
+    [
+        ("name", "u8"),
+        ("name_length", "u8"),
+        ("iov", "u8"),
+        ("iov_count", "u8"),
+        ("control", "u8"),
+        ("control_length", "u8"),
+        ("flags", "u8"),
+        ("length", "u4"),
+        ("pad", "u4"),
+    ]
+)
+"""struct mmsghdr of 64-bit Linux (recvmmsg(2)), paddings taken into the fields before them."""
+
+_libc = ctypes.PyDLL(None, use_errno=True)  # keeps the GIL: the calls do not block and last microseconds
+_recvmmsg = _libc.recvmmsg
+_recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+
+
+class UdpSweep:
+    """Sockets by local port, and the memory their packets are read into. One thread at a time."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._sockets: dict[int, socket.socket] = {}
+        self._port_of: dict[int, int] = {}
+        self._poll = select.epoll()
+        self._payload = np.zeros((capacity, SLOT_BYTES), np.uint8)
+        self._control = np.zeros((capacity, CONTROL_BYTES // 8), np.int64)
+        self._port = np.zeros(capacity, np.uint16)
+        slots = np.arange(capacity, dtype=np.uint64)
+        self._vectors = np.empty((capacity, 2), np.uint64)
+        self._vectors[:, 0] = self._payload.ctypes.data + slots * SLOT_BYTES
+        self._vectors[:, 1] = SLOT_BYTES
+        self._messages = np.zeros(capacity, _MESSAGE)
+        self._messages["iov"] = self._vectors.ctypes.data + slots * 16
+        self._messages["iov_count"] = 1
+        self._messages["control"] = self._control.ctypes.data + slots * CONTROL_BYTES
+        self._messages["control_length"] = CONTROL_BYTES
+        self._used = 0
+        self._capacity = capacity
+        self._at = self._messages.ctypes.data
+
+    def open_port(self, host: str, port: int) -> None:
+        """Bind `host` (an IP address) at `port` and read it from now on. Raises OSError."""
+        if port in self._sockets:
+            raise OSError(f"port {port} is open already")
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.bind((host, port))
+        except OSError:
+            sock.close()
+            raise
+        self._sockets[port] = sock
+        self._port_of[sock.fileno()] = port
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    def close_port(self, port: int) -> None:
+        """Stop reading `port`; what the kernel still holds for it is dropped. Unknown ports are ignored."""
+        sock = self._sockets.pop(port, None)
+        if sock is not None:
+            self._poll.unregister(sock.fileno())
+            del self._port_of[sock.fileno()]
+            sock.close()
+
+    def read(self) -> PacketBlock | None:
+        """What has arrived since, up to the capacity of a block; None when nothing has. Never waits."""
+        self._messages["control_length"][: self._used] = CONTROL_BYTES
+        self._control[: self._used] = 0
+        used = 0
+        for descriptor, _ in self._poll.poll(0, max(1, len(self._sockets))):
+            used = self._drain(descriptor, used)
+            if used == self._capacity:
+                break
+        self._used = used
+        if not used:
+            return None
+        clock_ns = time.time_ns() - time.monotonic_ns()
+        stamped = self._control[:used, 2] * NS + self._control[:used, 3]
+        arrival = np.where(stamped > 0, stamped - clock_ns, time.monotonic_ns())
+        length = self._messages["length"][:used].astype(np.int64)
+        return PacketBlock(self._payload[:used], length, self._port[:used], arrival)
+
+    def _drain(self, descriptor: int, used: int) -> int:
+        """Read one socket until it is empty or the block is full; returns how many slots are used then."""
+        port = self._port_of[descriptor]
+        while used < self._capacity:
+            wanted = min(AT_ONCE, self._capacity - used)
+            got = _recvmmsg(descriptor, self._at + used * _MESSAGE.itemsize, wanted, socket.MSG_DONTWAIT, None)
+            if got <= 0:
+                break
+            self._port[used : used + got] = port
+            used += got
+            if got < wanted:
+                break
+        return used
+
+    def close(self) -> None:
+        """Close every port."""
+        for port in list(self._sockets):
+            self.close_port(port)
+        self._poll.close()
