@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
 from agent.config import Endpoint
-from agent.probe import ProbeRefused, dialogue, place
+from agent.probe import Dialogue, Pacer, PlacedCall, ProbeRefused, dialogue, place
 
 Target = Annotated[str | None, typer.Option("--to", help="udp:HOST:PORT or tcp:HOST:PORT; this box's own by default.")]
 
@@ -21,16 +21,23 @@ def probe(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Place test calls: a small SIPREC client that speaks a two-party dialogue in real time over real sockets."""
+    if codec.upper() not in ("PCMA", "PCMU"):
+        fail(f"--codec is PCMA or PCMU, not {codec}", 2)
     target = _target(to, config)
     try:
         spoken = dialogue(language)
     except LookupError as error:
-        fail(str(error), 2)
+        fail(str(error.args[0]), 2)
     try:
-        asyncio.run(_place(target, spoken, count, codec))
+        placed = asyncio.run(_place(target, spoken, count, codec.upper()))
     except (ProbeRefused, OSError) as error:
         fail(f"{target.transport}:{target.host}:{target.port}: {error}")
-    console.print(f"[green]✓[/] {count} call{'s' * (count > 1)} of {spoken.seconds:.0f} s placed; see `greffier calls`")
+    packets = sum(call.sent.sent for call in placed)
+    console.print(
+        f"[green]✓[/] {count} call{'s' * (count > 1)} of {spoken.seconds:.0f} s placed, {packets} packets sent; "
+        "see `greffier calls`",
+        highlight=False,
+    )
 
 
 def _target(to: str | None, config: ConfigOption) -> Endpoint:
@@ -40,17 +47,17 @@ def _target(to: str | None, config: ConfigOption) -> Endpoint:
         return Endpoint(transport=first.transport, host=local, port=first.port)
     transport, _, rest = to.partition(":")
     host, _, port = rest.rpartition(":")
-    if transport not in ("udp", "tcp") or not host or not port.isdigit():
+    if transport not in ("udp", "tcp") or not host or not port.isdigit() or not 0 < int(port) < 65536:
         fail("--to is written udp:HOST:PORT or tcp:HOST:PORT", 2)
     return Endpoint.model_validate({"transport": transport, "host": host.strip("[]"), "port": int(port)})
 
 
-async def _place(target: Endpoint, spoken, count: int, codec: str) -> None:  # type: ignore[no-untyped-def]
+async def _place(target: Endpoint, spoken: Dialogue, count: int, codec: str) -> list[PlacedCall]:
     columns = (TextColumn("speaking {task.fields[what]}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Pacer() as pacer, Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=spoken.seconds, what=spoken.name)
-        calls = asyncio.gather(*(place(target, spoken, codec=codec) for _ in range(count)))
+        calls = asyncio.gather(*(place(target, spoken, codec=codec, pacer=pacer) for _ in range(count)))
         while not calls.done():
             await asyncio.wait([calls], timeout=0.2)
             progress.advance(bar, 0.2)
-        await calls
+        return await calls

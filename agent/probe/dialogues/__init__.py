@@ -1,0 +1,1 @@
+"""Text, speech and times of the built-in dialogues."""
