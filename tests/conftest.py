@@ -1,15 +1,16 @@
 """What every test may use: the folder of shared speech, free ports, and a place for modules shared by test folders."""
 
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+import running_site
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -25,14 +26,16 @@ def speech() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """`free_ports(2)` → ports of 127.0.0.1 that were free for TCP and UDP a moment ago."""
+    return running_site.free_ports
+
+
 @pytest.fixture
-def free_port() -> int:
-    """A TCP and UDP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-        port: int = tcp.getsockname()[1]
-        return port
+def free_port(free_ports: Callable[[int], list[int]]) -> int:
+    """One such port."""
+    return free_ports(1)[0]
 
 
 @pytest.fixture

@@ -138,8 +138,9 @@ class RunningSite:
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + (done.stderr if status else "")
 
-    def press(self, verb: str, *, call: str | None = None, agent: str | None = None, token: str | None = None,
-              **body: str) -> httpx.Response:
+    def press(
+        self, verb: str, *, call: str | None = None, agent: str | None = None, token: str | None = None, **body: str
+    ) -> httpx.Response:
         """Press a button over REST."""
         path = f"calls/{call}" if call else f"agents/{agent}"
         headers = {"Authorization": f"Bearer {token or self.admin}"}
@@ -158,8 +159,10 @@ class RunningSite:
 
     def call_of(self, reference: str) -> str:
         """Our id of the live call with the gateway's reference."""
-        return wait_for("the call to be live", lambda: next(
-            (c["call_id"] for c in self.live() if c["reference"] == reference), None))
+        return wait_for(
+            "the call to be live",
+            lambda: next((c["call_id"] for c in self.live() if c["reference"] == reference), None),
+        )
 
     def wait_state(self, call_id: str, state: str, patience_s: float = 60) -> None:
         """Wait until the catalog has the call in `state`."""

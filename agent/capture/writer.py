@@ -1,4 +1,4 @@
-"""Writes the capture log: one writer, all calls interleaved, one `fdatasync` a second for everything.
+"""Writes the capture log: one writer, all calls interleaved, one `fdatasync` every half second for everything.
 
 Byte layout: docs/capture-log.md. A record is handed to the kernel before `append` returns, so it survives the death of
 the process; the sync thread makes it survive a power cut. Any error is final: better a restart than a log with a hole.
@@ -27,7 +27,7 @@ from agent.capture.format import (
 from agent.capture.keys import CallKey
 from agent.model.call import Codec
 
-SYNC_INTERVAL_S = 1.0
+SYNC_INTERVAL_S = 0.5
 SEGMENT_SUFFIX = ".glog"
 _SEGMENT_BITS = 24
 _COUNT_BITS = 40

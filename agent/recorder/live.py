@@ -63,13 +63,17 @@ class CallSink:
 
 @dataclass(slots=True)
 class LiveCall:
-    """A call in progress. `origin_ns` is the monotonic time of media position 0; `last_media_ns` of the last packet."""
+    """A call in progress. `origin_ns` is the monotonic time of media position 0; `last_media_ns` of the last packet.
+
+    `number` counts the calls of this process; work that need not be done at once is spread by it.
+    """
 
     call: Call
     origin_ns: int
     gate: CallGate
     sink: CallSink
     last_media_ns: int
+    number: int
     ports: dict[int, int] = field(default_factory=dict)
     """Our media port → stream number."""
 

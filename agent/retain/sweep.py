@@ -49,7 +49,10 @@ def _forget(catalog: Catalog, calls: set[str]) -> tuple[str, ...]:
     """Finalised calls of which nothing is left here are so marked."""
     gone = []
     for call_id in sorted(calls):
-        finalised = catalog.find_call(call_id).state == "finalised"
+        try:
+            finalised = catalog.find_call(call_id).state == "finalised"
+        except LookupError:  # a catalog restored from an older copy; the artifacts were deleted all the same
+            continue
         if finalised and not catalog.artifacts(call_id=call_id, local=True):
             catalog.set_state(call_id, "forgotten")
             gone.append(call_id)

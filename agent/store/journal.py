@@ -7,6 +7,7 @@ A line is `{"at_ns", "call_id", "fields", "hash", "kind", "prev", "process", "pu
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -64,13 +65,14 @@ def hash_of(line: JournalLine) -> str:
 
 
 class Journal:
-    """The chain of one process. Appends of several processes to the same chain are kept in order by a file lock."""
+    """The chain of one process. Appends of threads and processes to the same chain are kept in order by locks."""
 
     def __init__(self, folder: Path, process: str, clock_ns: Callable[[], int]) -> None:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._folder = folder
         self._process = process
         self._clock_ns = clock_ns
+        self._thread_lock = threading.RLock()
         self._grouped = False
         self._size, self._seq, self._head = 0, 0, GENESIS
         self._file = os.open(folder / f"{process}.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
@@ -122,11 +124,12 @@ class Journal:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        with self._thread_lock:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _catch_up(self) -> None:
         """Find the end of the chain. A torn last line was never acknowledged, and is cut off."""

@@ -16,8 +16,17 @@ SHORT_S = 0.1
 class Answerer:
     """Answers every request, INVITE with `status` and two media ports of its own. Runs in a thread."""
 
-    def __init__(self, transport: str, host: str = "127.0.0.1", *, status: str = "200 OK", deaf: int = 0,
-                 labels: bool = True, drop_ack: int = 0, provisional: bool = False) -> None:
+    def __init__(
+        self,
+        transport: str,
+        host: str = "127.0.0.1",
+        *,
+        status: str = "200 OK",
+        deaf: int = 0,
+        labels: bool = True,
+        drop_ack: int = 0,
+        provisional: bool = False,
+    ) -> None:
         self.requests: list[str] = []
         self.media = [self._socket(host, socket.SOCK_DGRAM) for _ in range(2)]
         self._status, self._deaf, self._labels, self._provisional = status, deaf, labels, provisional
@@ -137,8 +146,12 @@ class Answerer:
         if status.startswith("200") and request.startswith("INVITE"):
             port = self._server.getsockname()[1]
             host = f"[{self._host}]" if ":" in self._host else self._host
-            lines += [f"Contact: <sip:srs@{host}:{port};transport={self._transport}>", "Content-Type: application/sdp",
-                      "Record-Route: <sip:a.example;lr>", "Record-Route: <sip:b.example;lr>"]
+            lines += [
+                f"Contact: <sip:srs@{host}:{port};transport={self._transport}>",
+                "Content-Type: application/sdp",
+                "Record-Route: <sip:a.example;lr>",
+                "Record-Route: <sip:b.example;lr>",
+            ]
             body = f"v=0\r\no=- 1 1 IN IP4 {self._host}\r\ns=-\r\nc=IN IP4 {self._host}\r\nt=0 0\r\n"
             for label, media in enumerate(self.media, start=1):
                 body += f"m=audio {media.getsockname()[1]} RTP/AVP 8\r\n"

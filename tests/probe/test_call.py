@@ -76,7 +76,10 @@ def test_invite_carries_description_and_metadata(answerer):
     root = ET.fromstring(xml.strip())
     assert root.find("r:session", NS).get("session_id") == probe.session_id
     people = root.findall("r:participant", NS)
-    assert [p.find("r:nameID", NS).get("aor") for p in people] == ["sip:207@example.com", "sip:+33612345678@example.com"]
+    assert [p.find("r:nameID", NS).get("aor") for p in people] == [
+        "sip:207@example.com",
+        "sip:+33612345678@example.com",
+    ]
     assert people[1].find("r:nameID/r:name", NS).text == "A & <B>"
     sends = {a.get("participant_id"): a.find("r:send", NS).text for a in root.findall("r:participantstreamassoc", NS)}
     labels = {s.get("stream_id"): s.find("r:label", NS).text for s in root.findall("r:stream", NS)}
@@ -134,7 +137,9 @@ def test_an_abandoned_call_says_nothing_more(answerer):
 
 def test_impairments_are_sent_and_counted_exactly(answerer):
     server = answerer("udp")
-    wanted = Impairment(loss_percent=10, reorder_percent=20, reorder_depth=5, duplicate_percent=10, first_sequence=65500)
+    wanted = Impairment(
+        loss_percent=10, reorder_percent=20, reorder_depth=5, duplicate_percent=10, first_sequence=65500
+    )
     both = (noise(160 * 80), noise(160 * 80))
 
     async def call():
@@ -248,8 +253,12 @@ async def _invited(target: Endpoint, timeout_s: float = 3.0) -> None:
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [("403 Forbidden", "allow"), ("488 Not Acceptable Here", "codecs"), ("503 Service Unavailable", "max_calls"),
-     ("499 Odd", "objects")],
+    [
+        ("403 Forbidden", "allow"),
+        ("488 Not Acceptable Here", "codecs"),
+        ("503 Service Unavailable", "max_calls"),
+        ("499 Odd", "objects"),
+    ],
 )
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_refusal_is_acknowledged_and_explained(answerer, transport, status, words):
