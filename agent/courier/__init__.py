@@ -1,0 +1,1 @@
+"""The courier: delivers what waits in the outbox, and deletes local copies at their deadline. It holds no keys."""

@@ -1,0 +1,1 @@
+"""Where artifacts go: destinations that return only when the bytes over there are ours."""

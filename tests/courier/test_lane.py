@@ -1,0 +1,170 @@
+"""The courier: everything arrives once verified, oldest first; failures are said once, waited out and lose nothing."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from running_site import wait_for
+from servers import rclone, running, write_credentials
+
+from agent.config.settings import Courier as Pace
+from agent.courier.lane import Lane
+from agent.forward.destination import Destination
+from agent.forward.folder import FolderDestination
+from agent.forward.s3 import S3Destination
+from agent.model.artifact import Artifact, Delivery
+from agent.model.purpose import ArtifactKind
+from agent.store.catalog import Catalog
+from agent.store.journal import Journal, read
+
+CALL = "0192" + "0" * 28
+PACE = Pace(poll_s=0.1, retry_first_s=1.0, retry_max_s=100.0)
+
+
+class Site:
+    """An outbox with catalog, journal and a clock that a test moves."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.catalog = Catalog(root / "state" / "catalog.sqlite3")
+        self.journal_dir = root / "state" / "journal"
+        self.outbox = root / "state" / "outbox"
+        self.now_ns = 1_790_000_000_000_000_000
+        self._journal = Journal(self.journal_dir, "courier", lambda: self.now_ns)
+
+    def put(self, name: str, size: int = 1000, local_deadline_ns: int = 1 << 62) -> Path:
+        path = self.outbox / "training" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = os.urandom(size)
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        created = self.now_ns + len(self.catalog.artifacts())
+        self.catalog.add_artifact(
+            Artifact(name, CALL, "training", ArtifactKind.AUDIO, f"training/{name}", "audio/ogg", size, "p", digest,
+                     created, local_deadline_ns, 0, "centre")
+        )  # fmt: skip
+        return path
+
+    def lane(self, destination: Destination) -> Lane:
+        return Lane(destination, PACE, self.outbox, self.catalog, self._journal, threading.Event(), lambda: self.now_ns)
+
+    def states(self) -> dict[str, Delivery]:
+        return {a.artifact_id: a.delivery for a in self.catalog.artifacts()}
+
+    def lines(self, kind: str) -> list[str]:
+        return [str(line.fields["path"]) for line in read(self.journal_dir) if line.kind == kind]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_what_waits_is_delivered_oldest_first_with_a_line_each(site: Site) -> None:
+    for name in ("b", "a", "c"):
+        site.put(name)
+    assert site.lane(FolderDestination("centre", site.root / "centre")).step() == PACE.poll_s
+    assert set(site.states().values()) == {Delivery.SENT}
+    assert site.lines("delivered") == ["training/b", "training/a", "training/c"]
+    for path in (site.root / "centre" / "training").iterdir():
+        assert path.read_bytes() == (site.outbox / "training" / path.name).read_bytes()
+
+
+def test_a_destination_that_is_away_is_waited_for_longer_each_time_and_said_once(site: Site) -> None:
+    site.put("a")
+    lane = site.lane(FolderDestination("centre", site.root / "mnt" / "centre"))
+    delays = []
+    for _ in range(10):
+        delays.append(lane.step())
+        site.now_ns += int(200e9)
+    assert delays[0] <= 1.0 < delays[2] <= 4.0 and max(delays) <= PACE.retry_max_s
+    assert site.states() == {"a": Delivery.WAITING} and site.lines("delivery.failed") == ["training/a"]
+    assert site.catalog.delivery_state("a").attempts == 10
+    (site.root / "mnt").mkdir()
+    lane.step()
+    assert site.states() == {"a": Delivery.SENT}
+
+
+def test_a_poisoned_artifact_holds_up_no_other_and_goes_once_mended(site: Site) -> None:
+    bad = site.put("a")
+    good = bad.read_bytes()
+    bad.write_bytes(b"changed")
+    site.put("b")
+    lane = site.lane(FolderDestination("centre", site.root / "centre"))
+    lane.step()
+    assert site.states() == {"a": Delivery.POISONED, "b": Delivery.SENT}
+    site.now_ns += int(101e9)
+    lane.step()
+    assert site.lines("delivery.failed") == ["training/a"], "the same reason is said once"
+    bad.write_bytes(good)
+    site.now_ns += int(101e9)
+    lane.step()
+    assert site.states()["a"] is Delivery.SENT
+
+
+def test_a_kill_between_arrival_and_note_delivers_again_without_harm(site: Site) -> None:
+    path = site.put("a")
+    centre = site.root / "centre"
+    (centre / "training").mkdir(parents=True)
+    (centre / "training" / "a").write_bytes(path.read_bytes())
+    site.lane(FolderDestination("centre", centre)).step()
+    assert site.states() == {"a": Delivery.SENT} and site.lines("delivered") == ["training/a"]
+
+
+def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:
+    (port,) = free_ports(1)
+    server = rclone(port, site.root / "s3")
+    site.put("a", size=11 << 20)
+    with running(server):
+        server.make_bucket("recordings")
+        credentials = write_credentials(site.root / "s3.toml")
+        cloud = S3Destination("centre", "recordings", credentials, 5 << 20, server.url)
+        client = cloud._client
+        upload_part = client.upload_part
+
+        def dies(**fields):
+            server.kill()
+            return upload_part(**fields)
+
+        client.upload_part = dies
+        site.lane(cloud).step()
+        begun = site.catalog.delivery_state("a").upload_id
+        assert begun and site.states() == {"a": Delivery.WAITING}
+        server.start()
+        site.now_ns += int(10e9)
+        site.lane(S3Destination("centre", "recordings", credentials, 5 << 20, server.url)).step()
+    assert site.states() == {"a": Delivery.SENT} and site.catalog.delivery_state("a").upload_id is None
+
+
+CONFIG = """
+[site]
+state_dir = "state"
+run_dir = "run"
+[courier]
+poll_s = 0.1
+[destination.centre]
+kind = "folder"
+path = "centre"
+"""
+
+
+def test_the_process_delivers_then_deletes_at_the_deadline_and_stops_when_told(site: Site) -> None:
+    kept, past = site.put("kept"), site.put("past", local_deadline_ns=1)
+    (site.root / "greffier.toml").write_text(CONFIG)
+    command = [sys.executable, "-m", "agent.courier", "--config", str(site.root / "greffier.toml")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_for("the deletion", lambda: not past.exists())
+        wait_for("the delivery", lambda: set(site.states().values()) == {Delivery.SENT})
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+    assert kept.exists() and (site.root / "centre" / "training" / "past").exists()
+    kinds = [line.kind for line in read(site.journal_dir) if line.fields.get("path") == "training/past"]
+    assert kinds == ["delivered", "local.deleted"]

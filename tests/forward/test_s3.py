@@ -1,0 +1,195 @@
+"""S3 over HTTP against two independent servers: parts, restarts, servers that die, lie or refuse."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import ACCESS, SECRET, S3Server, moto, rclone, running, write_credentials
+
+from agent.forward.destination import Poison, Retry
+from agent.forward.s3 import S3Destination
+
+PART = 5 << 20
+KEY = "evidence/call.audio.flac.age"
+
+
+class Uploads:
+    """UploadState that remembers in memory, and can kill the process it stands for."""
+
+    def __init__(self) -> None:
+        self.upload_id: str | None = None
+        self.seen: list[str | None] = []
+
+    def remember(self, upload_id: str | None) -> None:
+        self.upload_id = upload_id
+        self.seen.append(upload_id)
+
+
+@pytest.fixture(scope="module", params=["rclone", "moto"])
+def server(
+    request, tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], list[int]]
+) -> Iterator[S3Server]:
+    (port,) = free_ports(1)
+    made = rclone(port, tmp_path_factory.mktemp("s3")) if request.param == "rclone" else moto(port)
+    with running(made):
+        made.make_bucket("recordings")
+        yield made
+
+
+@pytest.fixture
+def cloud(server: S3Server, tmp_path: Path) -> Callable[..., S3Destination]:
+    def make(bucket: str = "recordings", **changes) -> S3Destination:
+        credentials = write_credentials(tmp_path / "s3.toml", **changes)
+        return S3Destination("cloud", bucket, credentials, PART, server.url)
+
+    return make
+
+
+def source(tmp_path: Path, size: int) -> tuple[Path, str, int]:
+    path = tmp_path / "local.age"
+    path.write_bytes(os.urandom(size))
+    return path, hashlib.sha256(path.read_bytes()).hexdigest(), size
+
+
+def put(destination: S3Destination, key: str, local: tuple[Path, str, int], uploads: Uploads | None = None) -> None:
+    path, digest, size = local
+    destination.put(path, key, digest, size, uploads or Uploads())
+
+
+@pytest.mark.parametrize("size", [1000, PART, 2 * PART + 77])
+def test_what_arrives_is_what_was_sent(server: S3Server, cloud, tmp_path: Path, size: int) -> None:
+    local, uploads = source(tmp_path, size), Uploads()
+    put(cloud(), f"{size}/{KEY}", local, uploads)
+    put(cloud(), f"{size}/{KEY}", local)
+    back = server.client().get_object(Bucket="recordings", Key=f"{size}/{KEY}")["Body"].read()
+    assert back == local[0].read_bytes()
+    assert uploads.upload_id is None and (len(uploads.seen) > 1) == (size > PART)
+
+
+def test_doctor_finds_it_writable(cloud, server: S3Server) -> None:
+    cloud().check()
+    assert not [
+        o for o in server.client().list_objects_v2(Bucket="recordings").get("Contents", ()) if ".greffier" in o["Key"]
+    ]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_an_upload_cut_off_between_parts_is_taken_up(server: S3Server, cloud, tmp_path: Path, ours: bool) -> None:
+    path, digest, size = local = source(tmp_path, 3 * PART)
+    client = server.client()
+    upload = client.create_multipart_upload(Bucket="recordings", Key="cut/" + KEY)["UploadId"]
+    first = path.read_bytes()[:PART] if ours else b"x" * PART
+    client.upload_part(Bucket="recordings", Key="cut/" + KEY, UploadId=upload, PartNumber=1, Body=first)
+    uploads = Uploads()
+    uploads.upload_id = upload
+    put(cloud(), "cut/" + KEY, local, uploads)
+    assert len(uploads.seen) == (1 if ours else 2), "a new upload is begun only when the parts are of another file"
+    assert uploads.upload_id is None
+    back = client.get_object(Bucket="recordings", Key="cut/" + KEY)["Body"].read()
+    assert hashlib.sha256(back).hexdigest() == digest and len(back) == size
+    assert not [u for u in client.list_multipart_uploads(Bucket="recordings").get("Uploads") or [] if "cut/" in u["Key"]]
+    client.delete_object(Bucket="recordings", Key="cut/" + KEY)
+
+
+def test_an_upload_that_the_server_forgot_is_begun_anew_and_strays_are_aborted(server, cloud, tmp_path: Path) -> None:
+    client = server.client()
+    client.create_multipart_upload(Bucket="recordings", Key="stray/" + KEY)
+    uploads = Uploads()
+    uploads.upload_id = "gone"
+    put(cloud(), "stray/" + KEY, source(tmp_path, 2 * PART), uploads)
+    assert uploads.seen[0] not in (None, "gone") and uploads.seen[-1] is None
+    left = client.list_multipart_uploads(Bucket="recordings").get("Uploads") or []
+    assert [u for u in left if u["Key"].startswith("stray/")] == []
+
+
+def test_what_somebody_must_mend_is_poison_in_words(server: S3Server, cloud, tmp_path: Path) -> None:
+    local = source(tmp_path, 1000)
+    with pytest.raises(Poison, match="bucket does not exist"):
+        put(cloud(bucket="no-such-bucket"), KEY, local)
+    with pytest.raises(Poison, match="chmod 600"):
+        put(cloud(mode=0o644), KEY, local)
+    with pytest.raises(Poison, match="SHA-256"):
+        put(cloud(), KEY, (local[0], "0" * 64, 1000))
+
+
+def test_an_object_that_was_changed_over_there_is_sent_again(server: S3Server, cloud, tmp_path: Path) -> None:
+    local = source(tmp_path, 1000)
+    server.client().put_object(Bucket="recordings", Key="changed/" + KEY, Body=b"y" * 1000)
+    put(cloud(), "changed/" + KEY, local)
+    back = server.client().get_object(Bucket="recordings", Key="changed/" + KEY)["Body"].read()
+    assert back == local[0].read_bytes()
+
+
+def test_a_wrong_secret_is_poison_and_never_quoted(tmp_path: Path, free_ports) -> None:
+    (port,) = free_ports(1)
+    with running(rclone(port, tmp_path / "s3")) as server:
+        server.make_bucket("recordings")
+        credentials = write_credentials(tmp_path / "s3.toml", secret="wrong-secret-wrong-secret")
+        with pytest.raises(Poison) as caught:
+            put(S3Destination("cloud", "recordings", credentials, PART, server.url), KEY, source(tmp_path, 100))
+    said = str(caught.value)
+    assert "wrong-secret" not in said and ACCESS not in said and SECRET not in said
+
+
+def test_a_server_that_dies_half_way_loses_nothing(tmp_path: Path, free_ports) -> None:
+    """Killed after the first part; back on the same port with the same files; the courier's next attempt ends it."""
+    (port,) = free_ports(1)
+    server = rclone(port, tmp_path / "s3")
+    local, uploads = source(tmp_path, 3 * PART), Uploads()
+    with running(server):
+        server.make_bucket("recordings")
+        destination = S3Destination("cloud", "recordings", write_credentials(tmp_path / "s3.toml"), PART, server.url)
+        client = destination._client
+        upload_part = client.upload_part
+
+        def dies_at_the_second(**fields):
+            if fields["PartNumber"] == 2:
+                server.kill()
+            return upload_part(**fields)
+
+        client.upload_part = dies_at_the_second
+        with pytest.raises(Retry, match=r"cannot be reached|broke off"):
+            put(destination, KEY, local, uploads)
+        assert local[0].exists() and uploads.upload_id is not None
+        client.upload_part = upload_part
+        with pytest.raises(Retry):
+            put(destination, KEY, local, uploads)
+        server.start()
+        put(destination, KEY, local, uploads)
+        back = server.client().get_object(Bucket="recordings", Key=KEY)["Body"].read()
+        assert back == local[0].read_bytes() and uploads.upload_id is None
+
+
+def test_what_is_read_back_otherwise_is_never_taken_for_delivered(tmp_path: Path, free_ports) -> None:
+    """The stored file is spoiled on the server's disk between upload and reading back."""
+    (port,) = free_ports(1)
+    server = rclone(port, tmp_path / "s3")
+    with running(server):
+        server.make_bucket("recordings")
+        destination = S3Destination("cloud", "recordings", write_credentials(tmp_path / "s3.toml"), PART, server.url)
+        client = destination._client
+        put_object = client.put_object
+
+        def spoils(**fields):
+            answer = put_object(**fields)
+            stored = server.folder / "recordings" / KEY
+            stored.write_bytes(b"#" + stored.read_bytes()[1:])
+            return answer
+
+        client.put_object = spoils
+        local = source(tmp_path, 1000)
+        with pytest.raises(Retry, match="read back"):
+            put(destination, KEY, local)
+        assert not (server.folder / "recordings" / KEY).exists()
+        client.put_object = put_object
+        put(destination, KEY, local)
+
+
+def test_credentials_that_say_nothing_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "s3.toml"
+    path.write_text("key = 1\n")
+    path.chmod(0o600)
+    with pytest.raises(Poison, match="access_key_id"):
+        S3Destination("cloud", "b", path, PART, "http://127.0.0.1:9").check()

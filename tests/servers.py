@@ -1,0 +1,96 @@
+"""Real S3 servers for the tests: rclone (files on disk) and moto, on loopback, stopped by their own process id."""
+
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import httpx
+from botocore.config import Config
+
+ACCESS, SECRET = "AKIAGREFFIERTEST", "secretsecretsecretsecret"
+RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
+
+
+class S3Server:
+    """One server process; `kill` and `start` again keep its port, and with rclone its files."""
+
+    def __init__(self, command: list[str], port: int, folder: Path | None) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.folder = folder
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers HTTP."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                httpx.get(self.url, timeout=1)
+                return
+            except httpx.HTTPError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self._command[0]} does not answer") from None
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def client(self):
+        """A boto3 client of the test's own."""
+        config = Config(
+            s3={"addressing_style": "path"},
+            response_checksum_validation="when_required",
+            request_checksum_calculation="when_required",
+        )
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS,
+            aws_secret_access_key=SECRET,
+            config=config,
+        )
+
+    def make_bucket(self, name: str) -> None:
+        """An empty bucket."""
+        self.client().create_bucket(Bucket=name)
+
+
+def rclone(port: int, folder: Path) -> S3Server:
+    """`rclone serve s3` over a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [str(RCLONE), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS},{SECRET}"]
+    return S3Server([*command, "--config", "", "--vfs-cache-mode", "off", str(folder)], port, folder)
+
+
+def moto(port: int) -> S3Server:
+    """`moto_server`, which keeps everything in memory."""
+    return S3Server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, None)
+
+
+@contextmanager
+def running(server: S3Server) -> Iterator[S3Server]:
+    """The server, started, and gone at the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+def write_credentials(path: Path, secret: str = SECRET, mode: int = 0o600) -> Path:
+    """A credentials file as the configuration names it."""
+    path.write_text(f'access_key_id = "{ACCESS}"\nsecret_access_key = "{secret}"\n')
+    path.chmod(mode)
+    return path
