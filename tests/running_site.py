@@ -1,4 +1,4 @@
-"""A whole agent under test: configuration by `greffier init`, the four processes by `greffier run`, seen from outside."""
+"""A whole agent under test: configured by `greffier init`, run by `greffier run`, seen from outside."""
 
 import json
 import os
@@ -134,7 +134,9 @@ class RunningSite:
     def greffier(self, *arguments: object, status: int = 0) -> str:
         """Output of a `greffier` command; its exit status must be `status`."""
         environment = {**os.environ, "GREFFIER_CONFIG": str(self.config), "COLUMNS": "200", "NO_COLOR": "1"}
-        done = subprocess.run([*GREFFIER, *map(str, arguments)], capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            [*GREFFIER, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False
+        )
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + (done.stderr if status else "")
 
@@ -181,7 +183,7 @@ class RunningSite:
     def age_opens(self, key: str, path: Path) -> bytes | None:
         """What the independent `age` program reads with a purpose's key; None when it refuses."""
         identity = self.etc / "purpose-keys" / f"{key}.key.txt"
-        done = subprocess.run(["age", "-d", "-i", identity, path], capture_output=True)
+        done = subprocess.run(["age", "-d", "-i", identity, path], capture_output=True, check=False)
         return done.stdout if done.returncode == 0 else None
 
 

@@ -36,7 +36,7 @@ class CallChanged:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The session is over. `cause` is one of: bye, cancel, expired, transport, shutdown, interrupted."""
+    """The session is over. `cause` is one of: bye, cancelled, no-ack, no-media, expired, interrupted."""
 
     call_id: str
     at_ns: int

@@ -30,6 +30,9 @@ from agent.recorder.resume import Resume, ResumeBox
 from agent.tap.siprec import Srs
 from agent.vault.secretfile import read_secret
 
+LEND_S = 2.0
+"""With no answer of the media thread for so long, a call is refused rather than the tap held up."""
+
 log = structlog.get_logger()
 
 
@@ -59,7 +62,7 @@ class Recorder:
 
     def lend(self, host: str) -> int:
         """See SweepPorts.lend."""
-        port: int = self._loop.ask(lambda: self._ports.lend(host)).result()
+        port: int = self._loop.ask(lambda: self._ports.lend(host)).result(LEND_S)  # TimeoutError is an OSError
         return port
 
     def give_back(self, port: int) -> None:

@@ -89,7 +89,9 @@ def test_an_upload_cut_off_between_parts_is_taken_up(server: S3Server, cloud, tm
     assert uploads.upload_id is None
     back = client.get_object(Bucket="recordings", Key="cut/" + KEY)["Body"].read()
     assert hashlib.sha256(back).hexdigest() == digest and len(back) == size
-    assert not [u for u in client.list_multipart_uploads(Bucket="recordings").get("Uploads") or [] if "cut/" in u["Key"]]
+    assert not [
+        u for u in client.list_multipart_uploads(Bucket="recordings").get("Uploads") or [] if "cut/" in u["Key"]
+    ]
     client.delete_object(Bucket="recordings", Key="cut/" + KEY)
 
 

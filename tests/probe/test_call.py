@@ -233,7 +233,8 @@ def test_a_recorder_that_hangs_up_ends_the_speech(answerer):
             await probe.invite()
             speaking = asyncio.create_task(probe.speak((noise(8000 * 60), None)))
             await asyncio.sleep(0.2)
-            bye = f"BYE sip:probe@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKq\r\nFrom: <sip:a>;tag=ours\r\n"
+            bye = "BYE sip:probe@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKq\r\n"
+            bye += "From: <sip:a>;tag=ours\r\n"
             bye += f"To: <sip:b>\r\nCall-ID: {probe.call_id}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n"
             server.say(bye.encode())
             await speaking
@@ -279,7 +280,7 @@ def test_nobody_listens(free_port, transport):
 
 def test_nobody_answers(answerer):
     server = answerer("udp", deaf=100)
-    with pytest.raises(ProbeRefused, match="no answer within 0.8 s") as refusal:
+    with pytest.raises(ProbeRefused, match=r"no answer within 0\.8 s") as refusal:
         asyncio.run(_invited(server.target, 0.8))
     assert refusal.value.status is None
     assert server.methods() == ["INVITE", "INVITE"], "sent again after T1"

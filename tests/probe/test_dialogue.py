@@ -29,7 +29,7 @@ def test_both_are_built():
 
 
 def test_unknown_language_names_the_known():
-    with pytest.raises(LookupError, match="'de'.*en, fr"):
+    with pytest.raises(LookupError, match=r"'de'.*en, fr"):
         dialogue("de")
 
 

@@ -1,0 +1,79 @@
+"""The session description of the recorder: an answer to each m-line of an offer, or an offer of its own.
+
+RFC 3264 §6 (same m-lines in the same order, port 0 for what is refused), RFC 7866 §7.1.1 (the recording server receives
+only, and answers with the labels it was offered), RFC 4574.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aiosipua.sdp import ConnectionData, MediaDescription, Origin, SdpMessage, serialize_sdp
+
+from agent.model.call import CLOCK_RATE, Codec
+from agent.sip.sdp import Flow, OfferedCodec, OfferedMedia
+
+STATIC_TYPES = (OfferedCodec(Codec.PCMA, 8), OfferedCodec(Codec.PCMU, 0))
+"""What the recorder offers itself, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Our side of one m-line: port 0 refuses it. `formats` are written as they are when it is refused."""
+
+    kind: str
+    port: int
+    profile: str
+    codecs: tuple[OfferedCodec, ...] = ()
+    formats: tuple[str, ...] = ()
+    flow: Flow = Flow.RECVONLY
+    label: str = ""
+    mid: str = ""
+    ptime_ms: int | None = None
+
+
+def accept(media: OfferedMedia, port: int, codec: OfferedCodec) -> Line:
+    """Our receiving end of an offered medium: `inactive` while it is held, else `recvonly`."""
+    flow = Flow.INACTIVE if media.held else Flow.RECVONLY
+    return Line("audio", port, media.profile, (codec,), (), flow, media.label, media.mid, media.ptime_ms)
+
+
+def refuse(media: OfferedMedia) -> Line:
+    """An m-line we do not take."""
+    return Line(media.kind, 0, media.profile, (), media.formats, Flow.INACTIVE, media.label, media.mid)
+
+
+def offer(port: int, label: str = "", codecs: tuple[OfferedCodec, ...] = STATIC_TYPES) -> Line:
+    """An m-line of an offer of ours."""
+    return Line("audio", port, "RTP/AVP", codecs, (), Flow.RECVONLY, label)
+
+
+def write(lines: Sequence[Line], address: str, session_id: int, version: int) -> bytes:
+    """The description with our address; `version` must grow whenever the description changes (RFC 3264 §8)."""
+    family = "IP6" if ":" in address else "IP4"
+    sdp = SdpMessage(
+        origin=Origin("greffier", str(session_id), str(version), "IN", family, address),
+        session_name="-",
+        connection=ConnectionData("IN", family, address),
+        media=[_media(line) for line in lines],
+    )
+    return serialize_sdp(sdp).encode()
+
+
+def _media(line: Line) -> MediaDescription:
+    if line.port == 0:
+        return MediaDescription(line.kind, 0, line.profile, list(line.formats) or ["0"], attributes=_named(line))
+    attributes: dict[str, list[str]] = {
+        "rtpmap": [f"{c.payload_type} {c.codec.value}/{CLOCK_RATE}" for c in line.codecs]
+    }
+    if line.ptime_ms is not None:
+        attributes["ptime"] = [str(line.ptime_ms)]
+    attributes |= {line.flow.value: []} | _named(line)
+    return MediaDescription("audio", line.port, line.profile, _types(line.codecs), attributes=attributes)
+
+
+def _types(codecs: Iterable[OfferedCodec]) -> list[str]:
+    return [str(c.payload_type) for c in codecs]
+
+
+def _named(line: Line) -> dict[str, list[str]]:
+    return {name: [value] for name, value in (("label", line.label), ("mid", line.mid)) if value}

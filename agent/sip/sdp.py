@@ -1,0 +1,177 @@
+"""Session descriptions as a recorder reads them: which audio is offered, labelled how, in which G.711.
+
+RFC 4566 (SDP), RFC 3264 §5 (the offer), RFC 4574 (label), RFC 3551 (static payload types). `aiosipua` does the parsing
+of lines that have been made safe for it; lines it has no need for are left out.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
+
+from agent.model.call import CLOCK_RATE, Codec
+from agent.sip.errors import SipError
+
+MAX_BYTES = 32 << 10
+MAX_LINES = 1000
+MAX_MEDIA = 16
+MAX_FORMATS = 64
+MAX_LABEL_CHARS = 64
+
+_LINE = re.compile(r"([a-z])\s*=\s*(.*)", re.IGNORECASE)
+_MEDIA = re.compile(r"(\S{1,32})\s+(\d{1,5})(?:/\d+)?\s+(\S{1,64})((?:\s+\S{1,32})*)")
+_RTPMAP = re.compile(r"rtpmap\s*:\s*(\d{1,3})\s+([^\s/]{1,64})\s*/\s*(\d{1,6})(?:\s*/\s*(\d{1,2}))?.*", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"([^\s:]{1,64})\s*(?::\s*(.*))?", re.DOTALL)
+_NAMES = {codec.value: codec for codec in Codec}
+PLAIN_RTP = frozenset({"RTP/AVP", "RTP/AVPF"})
+"""Profiles the recorder can read; secure ones are refused, never accepted in clear."""
+
+
+class Flow(StrEnum):
+    """Direction of a medium, seen from who wrote the description (RFC 3264 §5.1)."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCodec:
+    """A payload type that is G.711 at 8000 Hz."""
+
+    codec: Codec
+    payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMedia:
+    """One m-line. `codecs` are those we can record, in the order offered; `formats` all of them as written."""
+
+    kind: str
+    port: int
+    profile: str
+    formats: tuple[str, ...]
+    codecs: tuple[OfferedCodec, ...]
+    flow: Flow
+    label: str = ""
+    mid: str = ""
+    ptime_ms: int | None = None
+    address: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Audio we can record: not refused by the peer (port 0), plain RTP, G.711 among its formats."""
+        return self.kind == "audio" and self.port != 0 and self.profile in PLAIN_RTP and bool(self.codecs)
+
+    @property
+    def held(self) -> bool:
+        """Nothing will be sent: `inactive`, `recvonly`, or the old hold to 0.0.0.0 (RFC 3264 §8.4)."""
+        if self.flow is Flow.SENDRECV:
+            return self.address in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        return self.flow in (Flow.INACTIVE, Flow.RECVONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A whole offer or answer."""
+
+    media: tuple[OfferedMedia, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is any audio we can record."""
+        return any(m.usable for m in self.media)
+
+
+def read(data: bytes) -> Description:
+    """The description in `data`. Raises SipError 488 when it has no m-line, 400 when it is no SDP or too large."""
+    if len(data) > MAX_BYTES:
+        raise SipError(400, f"a session description is longer than {MAX_BYTES} bytes")
+    try:
+        sdp = parse_sdp(_sifted(data.decode("utf-8", "replace")))
+    except ValueError as error:
+        raise SipError(400, "a session description cannot be read") from error
+    if not sdp.media:
+        raise SipError(488, "a session description has no m-line")
+    return Description(tuple(_media(m, sdp) for m in sdp.media))
+
+
+def _sifted(text: str) -> str:
+    lines = text.replace("\0", "").splitlines()
+    if len(lines) > MAX_LINES:
+        raise SipError(400, f"a session description has more than {MAX_LINES} lines")
+    kept, media, begun = [], 0, False
+    for line in lines:
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            continue
+        kind, value = match[1].lower(), match[2]
+        begun = begun or kind == "v"
+        if kind == "m":
+            media += 1
+            value = _media_line(value)
+        elif kind == "a":
+            value = _attribute(value)
+        elif kind not in "soc":
+            continue
+        if value:
+            kept.append(f"{kind}={value}")
+    if not begun and not media:
+        raise SipError(400, "a body that should be a session description is none")
+    if media > MAX_MEDIA:
+        raise SipError(488, f"a session description has more than {MAX_MEDIA} m-lines")
+    return "\r\n".join(kept)
+
+
+def _media_line(value: str) -> str:
+    match = _MEDIA.match(value)
+    if match is None or int(match[2]) > 65535:
+        raise SipError(400, "an m-line is malformed")
+    formats = match[4].split()[:MAX_FORMATS] or ["0"]
+    return " ".join([match[1].lower(), match[2], match[3].upper(), *formats])
+
+
+def _attribute(value: str) -> str:
+    if value.lower().startswith("rtpmap"):
+        match = _RTPMAP.fullmatch(value)
+        return f"rtpmap:{match[1]} {match[2]}/{match[3]}" + (f"/{match[4]}" if match[4] else "") if match else ""
+    match = _ATTRIBUTE.fullmatch(value)
+    if match is None or match[1].lower() == "fmtp":
+        return ""
+    return match[1].lower() + (f":{match[2].strip()}" if match[2] else "")
+
+
+def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
+    codecs = [
+        OfferedCodec(_NAMES[c.encoding_name.upper()], c.payload_type)
+        for c in media.codecs
+        if c.encoding_name.upper() in _NAMES
+        and c.clock_rate == CLOCK_RATE
+        and c.channels in (None, 1)
+        and c.payload_type < 128
+    ]
+    connection = media.connection or sdp.connection
+    ptime = _first(media, "ptime").split(".")[0]
+    return OfferedMedia(
+        kind=media.media,
+        port=media.port,
+        profile=media.proto,
+        formats=tuple(media.formats),
+        codecs=tuple(codecs),
+        flow=_flow(media) or _flow(sdp) or Flow.SENDRECV,
+        label=_first(media, "label")[:MAX_LABEL_CHARS],
+        mid=_first(media, "mid")[:MAX_LABEL_CHARS],
+        ptime_ms=int(ptime) if ptime.isascii() and ptime.isdigit() and 10 <= int(ptime[:9]) <= 60 else None,
+        address=connection.address.split("/")[0] if connection else "",
+    )
+
+
+def _first(media: MediaDescription, name: str) -> str:
+    values = media.attributes.get(name)
+    return values[0].strip() if values else ""
+
+
+def _flow(part: MediaDescription | SdpMessage) -> Flow | None:
+    return next((flow for flow in Flow if flow.value in part.attributes), None)

@@ -1,0 +1,347 @@
+"""What each SIP method does to a recording session (RFC 3261 §§9–15, RFC 3311 UPDATE, RFC 7866 §7).
+
+Every action answers at once with a final response. An action that raises SipError has changed nothing but what it says;
+the caller turns the error into its response.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+from aiosipua.message import SipRequest, SipResponse
+
+from agent.model.call import Codec, MediaStream
+from agent.sip import answer, multipart, sdp
+from agent.sip.dialog import allowed, begin
+from agent.sip.errors import SipError
+from agent.sip.message import call_id, cseq, header, tag, tokens
+from agent.sip.metadata import Metadata, merge
+from agent.sip.metadata_xml import read as read_metadata
+from agent.sip.multipart import Bodies
+from agent.sip.respond import UNDERSTOOD, capabilities, respond
+from agent.sip.sdp import Description
+from agent.sip.timer import MIN_SE_S, SessionTimer, agree, fields
+from agent.sip.transaction import Event, ServerTransaction, State, TransactionTable
+from agent.tap.siprec.calls import Calls
+from agent.tap.siprec.contract import Clock
+from agent.tap.siprec.peers import Peer, is_wildcard
+from agent.tap.siprec.people import numbers as numbers_of
+from agent.tap.siprec.session import Session
+from agent.tap.siprec.streams import settle
+
+RETRY_AFTER_S = 10
+MAX_OFFERED = 8
+INFO_TYPES = frozenset({"application/dtmf-relay", "application/dtmf", "application/media_control+xml", "text/plain"})
+
+log = structlog.get_logger()
+
+
+class Actions:
+    """The methods, by name in `by_method`. Each takes the request and its peer, and gives the response."""
+
+    def __init__(self, calls: Calls, transactions: TransactionTable, clock: Clock, max_calls: int) -> None:
+        self._calls = calls
+        self._transactions = transactions
+        self._clock = clock
+        self._max_calls = max_calls
+        self.by_method: Mapping[str, Callable[[SipRequest, Peer, ServerTransaction], SipResponse]] = {
+            "INVITE": self.invite,
+            "UPDATE": self.update,
+            "BYE": self.bye,
+            "OPTIONS": self.options,
+            "INFO": self.info,
+        }
+
+    # ---- INVITE
+
+    def invite(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
+        """Begin a session, or change one."""
+        _check_require(request)
+        session = self.session_of(request)
+        if session is not None:
+            return self._again(session, request, peer, tx)
+        if tag(request, "to"):
+            raise SipError(481, "no such dialog")
+        if len(self._calls) >= self._max_calls:
+            raise SipError(503, "siprec.max_calls is reached")
+        timer = agree(request)
+        found = multipart.bodies(header(request, "content-type"), request.body)
+        _check_types(found)
+        metadata = _metadata(found)
+        return self._begin(request, peer, tx, timer, found, metadata)
+
+    def _begin(
+        self,
+        request: SipRequest,
+        peer: Peer,
+        tx: ServerTransaction,
+        timer: SessionTimer,
+        found: Bodies,
+        metadata: Metadata | None,
+    ) -> SipResponse:
+        numbers = numbers_of(request)
+        metadata = merge(None, metadata) if metadata is not None else None
+        reference = next((s.session_id for s in metadata.sessions if s.session_id), "") if metadata else ""
+        call = self._calls.new_call(peer.host, reference or call_id(request), numbers)
+        lent: list[int] = []
+        if found.sdp is not None:
+            offer = sdp.read(found.sdp)
+            if not offer.usable:
+                raise SipError(488, "no audio in the offer can be recorded")
+            taken = self._calls.take(offer, (), (), lent, whole=True)
+            streams, slots, lines = taken.streams, taken.slots, taken.lines
+        else:
+            streams, slots, lines = self._own_offer(metadata, lent)
+        parties, direction = self._calls.people((), metadata, numbers)
+        sole = parties[0].participant_id if len(parties) == 1 and metadata is None else None
+        call = replace(call, parties=parties, streams=settle(streams, metadata, sole), direction=direction)
+        sdp_id = random.getrandbits(31)
+        description = answer.write(lines, self._media_address(peer), sdp_id, 1)
+        local_tag = secrets.token_hex(8)
+        response = self._ok(request, peer, timer, local_tag, description)
+        session = Session(
+            call,
+            begin(request, response, local_tag, peer.source),
+            numbers,
+            sdp_id,
+            slots,
+            metadata,
+            timer,
+            1,
+            description,
+            request.body,
+            peer,
+            tx,
+            expects_answer=found.sdp is None,
+            started=found.sdp is not None,
+            ports=lent,
+        )
+        self._calls.alive(session)
+        self._calls.begin(session)
+        return response
+
+    def _own_offer(
+        self, metadata: Metadata | None, lent: list[int]
+    ) -> tuple[tuple[MediaStream, ...], tuple[int | None, ...], tuple[answer.Line, ...]]:
+        """An INVITE without a description: we offer a line for each labelled stream of the metadata, else two."""
+        labels = [s.label for s in metadata.streams if s.label][:MAX_OFFERED] if metadata else []
+        wanted = sdp.Description(
+            tuple(
+                sdp.OfferedMedia("audio", 9, "RTP/AVP", (), answer.STATIC_TYPES, sdp.Flow.SENDONLY, label)
+                for label in labels or ["", ""]
+            )
+        )
+        taken = self._calls.take(wanted, (), (), lent, whole=True)
+        lines = tuple(answer.offer(line.port, line.label) for line in taken.lines)
+        return taken.streams, taken.slots, lines
+
+    def _again(self, session: Session, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
+        """A re-INVITE, or the first INVITE once more under another branch."""
+        number = cseq(request)
+        if number == session.dialog.remote_cseq and request.body == session.offer_body:
+            session.peer = peer
+            if not tag(request, "to"):
+                session.invite = tx
+            return self._ok(request, peer, session.timer, session.dialog.local_tag, session.description)
+        timer = agree(request)
+        found = multipart.bodies(header(request, "content-type"), request.body)
+        _check_types(found)
+        if found.sdp is None:
+            session.expects_answer = True
+            description = self._offer_again(session, peer)
+        else:
+            session.expects_answer = False
+            description = self._apply(session, sdp.read(found.sdp), _metadata(found), peer)
+        if found.sdp is None and found.metadata is not None:
+            self._calls.change(session, _metadata(found))
+        session.invite = tx
+        return self._accept(session, request, peer, timer, description)
+
+    def _offer_again(self, session: Session, peer: Peer) -> bytes:
+        streams = {s.stream: s for s in session.call.streams}
+        lines = []
+        for slot in session.slots:
+            stream = streams.get(slot) if slot is not None else None
+            if stream is None:
+                lines.append(answer.Line("audio", 0, "RTP/AVP", formats=("0",)))
+            else:
+                codec = sdp.OfferedCodec(Codec(stream.codec), stream.payload_type)
+                others = tuple(c for c in answer.STATIC_TYPES if c.codec is not codec.codec)
+                lines.append(answer.offer(stream.port, stream.label, (codec, *others)))
+        return self._describe(session, lines, peer)
+
+    def _apply(self, session: Session, offer: Description, metadata: Metadata | None, peer: Peer) -> bytes:
+        if not offer.usable and any(m.kind == "audio" and m.port for m in offer.media):
+            raise SipError(488, "no audio in the offer can be recorded")
+        lent: list[int] = []
+        taken = self._calls.take(offer, session.call.streams, session.slots, lent, whole=False)
+        session.ports += lent
+        session.slots = taken.slots
+        self._calls.change(session, metadata, taken.streams)
+        return self._describe(session, list(taken.lines), peer)
+
+    def _describe(self, session: Session, lines: list[answer.Line], peer: Peer) -> bytes:
+        session.sdp_version += 1
+        session.description = answer.write(lines, self._media_address(peer), session.sdp_id, session.sdp_version)
+        return session.description
+
+    # ---- others
+
+    def update(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
+        """New metadata, a new description, both, or just a sign of life."""
+        _check_require(request)
+        session = self.session_of(request)
+        if session is None:
+            raise SipError(481, "no such dialog")
+        timer = agree(request)
+        found = multipart.bodies(header(request, "content-type"), request.body)
+        _check_types(found)
+        metadata = _metadata(found)
+        if found.sdp is not None:
+            description = self._apply(session, sdp.read(found.sdp), metadata, peer)
+        else:
+            description = b""
+            if metadata is not None:
+                self._calls.change(session, metadata)
+        return self._accept(session, request, peer, timer, description)
+
+    def _accept(
+        self, session: Session, request: SipRequest, peer: Peer, timer: SessionTimer, description: bytes
+    ) -> SipResponse:
+        session.dialog.refresh_target(request)
+        session.dialog.remote_cseq = max(session.dialog.remote_cseq, cseq(request))
+        session.dialog.peer_allows = allowed(request) or session.dialog.peer_allows
+        session.offer_body = request.body or session.offer_body
+        session.peer = peer
+        if timer.interval_s or not session.timer.interval_s:
+            session.timer = timer
+        self._calls.alive(session)
+        self._calls.refreshed(session)
+        return self._ok(request, peer, session.timer, session.dialog.local_tag, description)
+
+    def ack(self, session: Session, request: SipRequest) -> None:
+        """The peer has our 2xx. After an offer of ours the ACK carries the answer.
+
+        Raises SipError when that is missing or unusable: the session is to be ended.
+        """
+        if not session.expects_answer:
+            return
+        session.expects_answer = False
+        found = multipart.bodies(header(request, "content-type"), request.body)
+        if found.sdp is None:
+            if session.started:
+                return
+            raise SipError(488, "our offer was not answered")
+        description = sdp.read(found.sdp)
+        if not description.usable and not session.started:
+            raise SipError(488, "no audio in the answer can be recorded")
+        taken = self._calls.take(description, session.call.streams, session.slots, [], whole=False)
+        self._calls.change(session, None, taken.streams)
+        if not session.started:
+            self._calls.started(session)
+
+    def bye(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
+        """The session is over."""
+        session = self.session_of(request)
+        if session is None:
+            raise SipError(481, "no such dialog")
+        if session.invite is not None:
+            self._transactions.happen(session.invite, Event.ACK, self._clock.monotonic())
+        self._calls.end(session, "bye")
+        return respond(request, 200, peer.source, to_tag=session.dialog.local_tag)
+
+    def options(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
+        """A keep-alive, in a dialog or not."""
+        session = self.session_of(request)
+        if session is None and tag(request, "to"):
+            raise SipError(481, "no such dialog")
+        if session is not None:
+            session.peer = peer
+        own = session.dialog.local_tag if session else secrets.token_hex(8)
+        return respond(request, 200, peer.source, to_tag=own, fields=capabilities(*peer.local, peer.transport))
+
+    def info(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
+        """Taken note of; it changes nothing."""
+        session = self.session_of(request)
+        if session is None:
+            raise SipError(481, "no such dialog")
+        kind = multipart.media_type(header(request, "content-type"))
+        if request.body.strip() and kind not in INFO_TYPES:
+            raise SipError(415, "an INFO of a type we do not know")
+        session.peer = peer
+        return respond(request, 200, peer.source, to_tag=session.dialog.local_tag)
+
+    def cancel(self, request: SipRequest, peer: Peer) -> SipResponse:
+        """Answered; every INVITE has had its final response by then, so it changes nothing of the transaction (§9.2).
+
+        A session whose first INVITE was cancelled before its ACK is ended when the ACK comes: nobody wants it.
+        """
+        tx = self._transactions.find(request)
+        if tx is None:
+            raise SipError(481, "no such transaction")
+        session = self.session_of(request)
+        if session is not None and session.invite is tx and tx.state is State.ACCEPTED and not tag(request, "to"):
+            session.cancelled = True
+        own = session.dialog.local_tag if session else secrets.token_hex(8)
+        return respond(request, 200, peer.source, to_tag=own)
+
+    # ---- shared
+
+    def refusal(self, request: SipRequest, error: SipError, peer: Peer) -> SipResponse:
+        """The response that an error deserves."""
+        more: dict[str, str] = {}
+        if error.status == 405:
+            more = {"Allow": capabilities(*peer.local, peer.transport)["Allow"]}
+        elif error.status == 415:
+            more = {"Accept": capabilities(*peer.local, peer.transport)["Accept"]}
+        elif error.status == 420:
+            more = {"Unsupported": ", ".join(sorted(_unknown(request)))}
+        elif error.status == 422:
+            more = {"Min-SE": str(MIN_SE_S)}
+        elif error.status == 503:
+            more = {"Retry-After": str(RETRY_AFTER_S)}
+        session = self.session_of(request)
+        own = session.dialog.local_tag if session else secrets.token_hex(8)
+        return respond(request, error.status, peer.source, to_tag=own, fields=more)
+
+    def session_of(self, request: SipRequest) -> Session | None:
+        """The session a request belongs to, or None."""
+        dialog = self._calls.dialogs.find(request)
+        return self._calls.of(dialog) if dialog is not None else None
+
+    def _ok(
+        self, request: SipRequest, peer: Peer, timer: SessionTimer, local_tag: str, description: bytes
+    ) -> SipResponse:
+        more = capabilities(*peer.local, peer.transport) | fields(timer, request)
+        return respond(request, 200, peer.source, to_tag=local_tag, fields=more, body=description)
+
+    def _media_address(self, peer: Peer) -> str:
+        host = self._calls.media_host
+        return peer.local[0] if is_wildcard(host) else host
+
+
+def _unknown(request: SipRequest) -> frozenset[str]:
+    return tokens(request, "require") - UNDERSTOOD
+
+
+def _check_require(request: SipRequest) -> None:
+    if _unknown(request):
+        raise SipError(420, "an extension is required that we do not have")
+
+
+def _check_types(found: Bodies) -> None:
+    if found.others and found.sdp is None and found.metadata is None:
+        raise SipError(415, "the body is of a type we do not know")
+
+
+def _metadata(found: Bodies) -> Metadata | None:
+    """Metadata that cannot be used is left out: the call is recorded all the same (S06)."""
+    if found.metadata is None:
+        return None
+    try:
+        return read_metadata(found.metadata)
+    except SipError as error:
+        log.warning("siprec.metadata_refused", problem=str(error))
+        return None

@@ -1,0 +1,180 @@
+"""The live calls of the tap: begun, changed and ended here, each step told to the recorder, in order.
+
+Snapshots are made in the loop's thread whenever a call changes, so that the media thread only has to look one up.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from agent.config import Site
+from agent.model.call import Call, Direction, MediaStream, Party
+from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.sip.dialog import Dialog, DialogTable
+from agent.sip.errors import SipError
+from agent.sip.metadata import Metadata, merge
+from agent.sip.sdp import Description
+from agent.tap.siprec.contract import CallListener, Clock, PortLender
+from agent.tap.siprec.people import Numbers, direction_of, from_headers, from_metadata
+from agent.tap.siprec.session import Session, restore, snapshot
+from agent.tap.siprec.streams import Slots, Taken, settle, take
+
+log = structlog.get_logger()
+
+
+class Calls:
+    """Sessions by dialog and by call id."""
+
+    def __init__(self, site: Site, ports: PortLender, listener: CallListener, clock: Clock) -> None:
+        self._agents = site.agents
+        self._ports = ports
+        self._listener = listener
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._by_tag: dict[str, Session] = {}
+        self._snapshots: dict[str, bytes] = {}
+        self.media_host = ""
+        self.dialogs = DialogTable()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def all(self) -> list[Session]:
+        """The live sessions, oldest first."""
+        return list(self._sessions.values())
+
+    def of(self, dialog: Dialog) -> Session | None:
+        """The session a dialog belongs to."""
+        return self._by_tag.get(dialog.local_tag)
+
+    def snapshot(self, call_id: str) -> bytes:
+        """See Srs.snapshot; may be called from any thread."""
+        return self._snapshots.get(call_id, b"")
+
+    # ---- media
+
+    def take(
+        self, description: Description, streams: Sequence[MediaStream], slots: Slots, lent: list[int], *, whole: bool
+    ) -> Taken:
+        """Apply an offer, borrowing ports as needed (`lent` collects them).
+
+        Raises SipError 503 when `whole` and a port is lacking: then nothing stays borrowed; otherwise such an m-line is
+        refused and the rest goes on.
+        """
+
+        def lend() -> int | None:
+            try:
+                port = self._ports.lend(self.media_host)
+            except OSError as error:
+                if whole:
+                    self.give_back(lent)
+                    raise SipError(503, "no media port") from error
+                log.error("siprec.no_media_port")
+                return None
+            lent.append(port)
+            return port
+
+        return take(description, streams, slots, lend)
+
+    def give_back(self, ports: list[int]) -> None:
+        """Ports that no stream uses any more."""
+        for port in ports:
+            self._ports.give_back(port)
+        ports.clear()
+
+    # ---- life of a call
+
+    def new_call(self, gateway: str, reference: str, numbers: Numbers) -> Call:
+        """A call that begins now, without parties or streams yet."""
+        now_ns = self._clock.time_ns()
+        call_id = f"{now_ns // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}{secrets.token_hex(10)}"
+        return Call(call_id, reference, "siprec", gateway, now_ns, queue=numbers.queue, did=numbers.did)
+
+    def people(
+        self, before: Sequence[Party], metadata: Metadata | None, numbers: Numbers
+    ) -> tuple[tuple[Party, ...], Direction]:
+        """Parties and direction as metadata, or else the headers, have them."""
+        now_ns = self._clock.time_ns()
+        if metadata is not None and metadata.participants:
+            parties = from_metadata(before, metadata, self._agents, now_ns)
+        else:
+            parties = tuple(before) or from_headers(numbers, self._agents, now_ns)
+        return parties, direction_of(parties, numbers.caller)
+
+    def begin(self, session: Session) -> None:
+        """A call was accepted and its ports are bound: tell the recorder."""
+        self._add(session)
+        if session.started:
+            self._announce(session)
+
+    def _add(self, session: Session) -> None:
+        self._sessions[session.call_id] = session
+        self._by_tag[session.dialog.local_tag] = session
+        self.dialogs.add(session.dialog)
+
+    def started(self, session: Session) -> None:
+        """A call whose media were settled only by the ACK begins now."""
+        session.started = True
+        session.call = replace(session.call, started_ns=self._clock.time_ns())
+        self._announce(session)
+
+    def _announce(self, session: Session) -> None:
+        self._remember(session)
+        log.info("call.started", call=session.call_id, gateway=session.call.gateway, streams=len(session.call.streams))
+        self._listener.on_event(CallStarted(session.call))
+
+    def change(self, session: Session, metadata: Metadata | None, streams: Sequence[MediaStream] | None = None) -> None:
+        """Merge what a re-INVITE or UPDATE brought and, if anything is different now, tell the recorder."""
+        before = session.call
+        if metadata is not None:
+            session.metadata = merge(session.metadata, metadata)
+        parties, direction = self.people(before.parties, session.metadata, session.numbers)
+        sole = parties[0].participant_id if len(parties) == 1 and session.metadata is None else None
+        settled = settle(before.streams if streams is None else streams, session.metadata, sole)
+        session.call = replace(before, parties=parties, streams=settled, direction=direction)
+        self._remember(session)
+        if session.started and session.call != before:
+            log.info("call.changed", call=session.call_id, parties=len(parties), streams=len(settled))
+            self._listener.on_event(CallChanged(session.call_id, self._clock.time_ns(), parties, settled, direction))
+
+    def refreshed(self, session: Session) -> None:
+        """The dialog changed, though nothing of the call did."""
+        self._remember(session)
+
+    def alive(self, session: Session) -> None:
+        """A sign of life: the session timer (RFC 4028) begins again."""
+        timer = session.timer
+        wait = timer.patience_s if timer.peer_refreshes else timer.refresh_s
+        session.ends_at = self._clock.monotonic() + wait if timer.interval_s else 0.0
+
+    def end(self, session: Session, cause: str) -> None:
+        """The session is over; its ports go back once the recorder has been told."""
+        if self._sessions.pop(session.call_id, None) is None:
+            return
+        self._by_tag.pop(session.dialog.local_tag, None)
+        self.dialogs.remove(session.dialog)
+        if session.started:
+            self._listener.on_event(CallEnded(session.call_id, self._clock.time_ns(), cause))
+        self.give_back(session.ports)
+        self._snapshots.pop(session.call_id, None)
+
+    def restore(self, data: bytes) -> None:
+        """See Srs.restore."""
+        session = restore(data)
+        if session.call_id in self._sessions:
+            raise ValueError("this call is live already")
+        self.alive(session)
+        self._add(session)
+        self._remember(session)
+
+    def forget_all(self) -> None:
+        """The tap stops: calls stay open in the capture log, to be taken up by the next start."""
+        self._sessions.clear()
+        self._by_tag.clear()
+        self._snapshots.clear()
+        self.dialogs = DialogTable()
+
+    def _remember(self, session: Session) -> None:
+        self._snapshots[session.call_id] = snapshot(session)

@@ -1,0 +1,103 @@
+"""One recording session: the call it carries, its dialog, and what must survive a restart of the recorder.
+
+The snapshot is JSON; it holds numbers and names, so it must only ever be kept sealed (the recorder does).
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+
+from agent.model.call import Call
+from agent.model.wire import dump, load
+from agent.sip.dialog import Dialog
+from agent.sip.metadata import Metadata
+from agent.sip.timer import NO_TIMER, SessionTimer
+from agent.sip.transaction import ServerTransaction
+from agent.tap.siprec.peers import Peer
+from agent.tap.siprec.people import Numbers
+from agent.tap.siprec.streams import Slots
+
+VERSION = 1
+CSEQ_LEAP = 1000
+"""Requests of ours after a restart begin so much higher: those of before may not all be in the snapshot."""
+
+
+@dataclass(slots=True)
+class Session:
+    """A live recording session. `call.parties` and `call.streams` are as they now stand."""
+
+    call: Call
+    dialog: Dialog
+    numbers: Numbers
+    sdp_id: int
+    slots: Slots = ()
+    metadata: Metadata | None = None
+    timer: SessionTimer = NO_TIMER
+    sdp_version: int = 0
+    description: bytes = b""
+    """The last description we sent."""
+
+    offer_body: bytes = b""
+    """The body of the last INVITE or UPDATE that was accepted."""
+
+    peer: Peer | None = None
+    invite: ServerTransaction | None = None
+    expects_answer: bool = False
+    started: bool = True
+    cancelled: bool = False
+    ends_at: float = 0.0
+    """Monotonic time at which the session timer ends it (0: never), or at which a refresh of ours is due."""
+
+    ports: list[int] = field(default_factory=list)
+
+    @property
+    def call_id(self) -> str:
+        """Our id of the call."""
+        return self.call.call_id
+
+
+def snapshot(session: Session) -> bytes:
+    """What `restore` needs."""
+    dialog = asdict(session.dialog)
+    dialog["peer_allows"] = sorted(session.dialog.peer_allows)
+    value = {
+        "version": VERSION,
+        "call": dump(session.call).decode(),
+        "metadata": dump(session.metadata).decode() if session.metadata else None,
+        "dialog": dialog,
+        "numbers": asdict(session.numbers),
+        "sdp_id": session.sdp_id,
+        "sdp_version": session.sdp_version,
+        "slots": session.slots,
+        "timer": asdict(session.timer),
+        "description": session.description.decode("latin-1"),
+        "offer_body": session.offer_body.decode("latin-1"),
+    }
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def restore(data: bytes) -> Session:
+    """The session of a snapshot, without a peer: the next request brings one. Raises ValueError when it is unusable."""
+    try:
+        value = json.loads(data)
+        if value["version"] != VERSION:
+            raise ValueError("the snapshot of a dialog is of another version")
+        dialog = Dialog(**{f.name: value["dialog"][f.name] for f in fields(Dialog)})
+        dialog.routes = tuple(dialog.routes)
+        dialog.peer_allows = frozenset(dialog.peer_allows)
+        dialog.local_cseq += CSEQ_LEAP
+        call = load(Call, value["call"])
+        return Session(
+            call=call,
+            dialog=dialog,
+            numbers=Numbers(**value["numbers"]),
+            sdp_id=value["sdp_id"],
+            slots=tuple(value["slots"]),
+            metadata=load(Metadata, value["metadata"]) if value["metadata"] else None,
+            timer=SessionTimer(**value["timer"]),
+            sdp_version=value["sdp_version"],
+            description=value["description"].encode("latin-1"),
+            offer_body=value["offer_body"].encode("latin-1"),
+            ports=[s.port for s in call.streams],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("the snapshot of a dialog cannot be read") from error
