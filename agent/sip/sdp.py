@@ -89,8 +89,9 @@ def read(data: bytes) -> Description:
     """The description in `data`. Raises SipError 488 when it has no m-line, 400 when it is no SDP or too large."""
     if len(data) > MAX_BYTES:
         raise SipError(400, f"a session description is longer than {MAX_BYTES} bytes")
+    text = _sifted(data.decode("utf-8", "replace"))
     try:
-        sdp = parse_sdp(_sifted(data.decode("utf-8", "replace")))
+        sdp = parse_sdp(text)
     except ValueError as error:
         raise SipError(400, "a session description cannot be read") from error
     if not sdp.media:

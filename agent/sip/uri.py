@@ -52,11 +52,14 @@ def name_of(value: str) -> str:
 
 def uri_of(value: str) -> SipUri | None:
     """The URI inside a Contact, Route or Record-Route value, or None when it is not usable as a target."""
+    text = uri_text(value)
+    if not text.lower().startswith(("sip:", "sips:")):
+        return None
     try:
-        uri = parse_address(value).uri if "<" in value else parse_uri(value.split(";", maxsplit=1)[0])
+        uri = parse_uri(text)
     except ValueError:
         return None
-    return uri if uri.scheme in ("sip", "sips") and uri.host else None
+    return uri if uri.host else None
 
 
 def uri_text(value: str) -> str:

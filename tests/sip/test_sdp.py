@@ -1,0 +1,119 @@
+"""Offers as gateways write them, and the answer a recorder gives to each line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.model.call import Codec
+from agent.sip import answer, sdp
+from agent.sip.errors import SipError
+from agent.sip.sdp import Flow
+
+OFFER = """v=0
+o=- 20 1 IN IP4 192.0.2.9
+s=-
+c=IN IP4 192.0.2.9
+t=0 0
+m=audio 40000 RTP/AVP 8 0 101
+a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
+a=ptime:20
+a=sendonly
+a=label:1
+m=audio 40002 RTP/AVP 96 18
+a=rtpmap:96 pcmu/8000/1
+a=rtpmap:18 G729/8000
+a=inactive
+a=label: agent
+m=video 40004 RTP/AVP 99
+a=rtpmap:99 H264/90000
+a=label:3
+"""
+
+
+def test_what_is_offered() -> None:
+    one, two, video = sdp.read(OFFER.encode()).media
+    assert [(c.codec, c.payload_type) for c in one.codecs] == [(Codec.PCMA, 8), (Codec.PCMU, 0)]
+    assert (one.label, one.ptime_ms, one.flow, one.held, one.address) == ("1", 20, Flow.SENDONLY, False, "192.0.2.9")
+    assert [(c.codec, c.payload_type) for c in two.codecs] == [(Codec.PCMU, 96)]
+    assert two.label == "agent" and two.held and two.usable
+    assert not video.usable
+
+
+def test_answer_mirrors_the_offer_line_by_line() -> None:
+    one, two, video = sdp.read(OFFER.encode()).media
+    lines = [answer.accept(one, 21000, one.codecs[0]), answer.accept(two, 21002, two.codecs[0]), answer.refuse(video)]
+    text = answer.write(lines, "192.0.2.1", 5, 2)
+    back = sdp.read(text)
+    assert [m.port for m in back.media] == [21000, 21002, 0]
+    assert [m.label for m in back.media] == ["1", "agent", "3"]
+    assert [m.flow for m in back.media[:2]] == [Flow.RECVONLY, Flow.INACTIVE]
+    assert [c.payload_type for c in back.media[0].codecs] == [8], "one codec is chosen"
+    assert b"o=greffier 5 2 IN IP4 192.0.2.1" in text and b"m=video 0 RTP/AVP 99" in text
+
+
+def test_answer_over_ipv6() -> None:
+    one = sdp.read(OFFER.encode()).media[0]
+    assert b"c=IN IP6 2001:db8::1" in answer.write([answer.accept(one, 2, one.codecs[0])], "2001:db8::1", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "usable"),
+    [
+        ("m=audio 4000 RTP/SAVP 8", False),
+        ("m=audio 4000 RTP/AVPF 0", True),
+        ("m=audio 0 RTP/AVP 8", False),
+        ("m=audio 4000 RTP/AVP 18", False),
+        ("m=audio 4000/2 RTP/AVP 8 0", True),
+        ("m=audio 4000 rtp/avp 8", True),
+        ("m=image 4000 udptl t38", False),
+    ],
+)
+def test_which_lines_can_be_recorded(line: str, usable: bool) -> None:
+    assert sdp.read(f"v=0\r\nc=IN IP4 192.0.2.9\r\n{line}\r\n".encode()).usable is usable
+
+
+def test_a_static_type_that_is_mapped_to_something_else_is_not_g711() -> None:
+    text = b"v=0\r\nm=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMA/16000\r\n"
+    assert not sdp.read(text).usable
+
+
+@pytest.mark.parametrize("flow", ["recvonly", "inactive"])
+def test_hold(flow: str) -> None:
+    assert sdp.read(f"v=0\na={flow}\nm=audio 4000 RTP/AVP 8\n".encode()).media[0].held
+    assert sdp.read(b"v=0\nc=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 8\n").media[0].held
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (b"v=0\r\ns=-\r\n", 488),
+        (b"hello", 400),
+        (b"v=0\r\nm=audio nine RTP/AVP 8\r\n", 400),
+        (b"v=0\r\n" + b"m=audio 4000 RTP/AVP 8\r\n" * 17, 488),
+        (b"v=0\r\n" + b"a=x\r\n" * 2000, 400),
+        (b"v=0\r\n" + b"a" * 40000, 400),
+    ],
+)
+def test_what_cannot_be_used(text: bytes, status: int) -> None:
+    with pytest.raises(SipError) as error:
+        sdp.read(text)
+    assert error.value.status == status
+
+
+@given(
+    st.lists(
+        st.sampled_from([*OFFER.splitlines(), "a=rtpmap:8 ", "m=audio 1 X", "c=", "a=", "a=ptime:x"]), max_size=25
+    ),
+    st.text(max_size=20),
+)
+def test_any_mixture_of_lines_is_read_or_refused(lines: list[str], noise: str) -> None:
+    try:
+        found = sdp.read("\n".join([*lines, noise]).encode())
+    except SipError as error:
+        assert error.status in (400, 488)
+        return
+    for media in found.media:
+        assert 0 <= media.port <= 65535
+        assert all(0 <= c.payload_type < 128 for c in media.codecs)
