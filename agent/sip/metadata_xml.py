@@ -1,7 +1,8 @@
 """Recording metadata as XML: read from any gateway, written as RFC 7865 §8 has it.
 
-Lenient about names and places: the drafts before the RFC had `dataMode`, `id` for `participant_id`, and `send` inside
-the participant; some omit the namespace. Strict about danger: no DTD, no entities, bounded size, depth, counts.
+Lenient about names and places: the drafts before the RFC had `recording_metadata`, `dataMode`, `id` for
+`participant_id`, and `send` inside the participant; some omit the namespace. Strict about danger: no DTD, no entities,
+bounded size, depth and counts.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ MAX_ELEMENTS = 2000
 MAX_DEPTH = 12
 MAX_ITEMS = 64
 NAMESPACE = "urn:ietf:params:xml:ns:recording:1"
+_ROOTS = ("recording", "recording_metadata")
 _ID_CHARS = 128
 _AOR_CHARS = 512
 
@@ -35,7 +37,7 @@ def read(data: bytes) -> Metadata:
     except (ParseError, ValueError, LookupError) as error:
         raise SipError(400, "recording metadata is not well-formed XML") from error
     _check_size(root)
-    if _name(root) != "recording":
+    if _name(root) not in _ROOTS:
         raise SipError(400, "recording metadata does not begin with a recording element")
     participants = [_participant(e) for e in _all(root, "participant")]
     gone = set(_gone(root))
@@ -114,10 +116,15 @@ def _associations(root: Element) -> Iterator[StreamAssociation]:
 
 
 def _association(element: Element, participant_id: str) -> StreamAssociation:
-    ways = {way: tuple(clean(e.text or "", _ID_CHARS) for e in _all(element, way)) for way in ("send", "recv")}
+    ways = {way: tuple(_stream_id(e) for e in _all(element, way)) for way in ("send", "recv")}
     if _name(element) == "participantstreamassoc" and _text(element, "disassociate-time"):
         return StreamAssociation(participant_id)
     return StreamAssociation(participant_id, ways["send"], ways["recv"])
+
+
+def _stream_id(way: Element) -> str:
+    """The stream named by a `send` or `recv`: its text, or in the first drafts that of an `id` inside it."""
+    return clean(way.text or "", _ID_CHARS) or _text(way, "id")
 
 
 def _gone(root: Element) -> Iterator[str]:

@@ -31,7 +31,17 @@ DRAFT = """<recording xmlns='urn:ietf:params:xml:ns:recording'>
 </recording>"""
 
 
-@pytest.mark.parametrize("text", [RFC, DRAFT, RFC.replace(' xmlns="urn:ietf:params:xml:ns:recording:1"', "")])
+FIRST_DRAFT = """<recording_metadata xmlns="urn:ietf:params:xml:ns:siprec"><dataMode>complete</dataMode>
+ <recording id="R"><requestor>SRC</requestor></recording><session id="S1" group="G"/>
+ <participant id="P1" session="S1"><aor>sip:+33612345678@gw</aor><name>Ana</name><send><id>M1</id></send></participant>
+ <participant id="P2" session="S1"><aor>tel:201</aor><send><id>M2</id></send></participant>
+ <stream id="M1" session="S1"><label>1</label><mode>separate</mode></stream>
+ <stream id="M2" session="S1"><label>2</label><mode>separate</mode></stream></recording_metadata>"""
+
+
+@pytest.mark.parametrize(
+    "text", [RFC, DRAFT, FIRST_DRAFT, RFC.replace(' xmlns="urn:ietf:params:xml:ns:recording:1"', "")]
+)
 def test_who_takes_part_and_who_is_heard_where(text: str) -> None:
     found = read(text.encode())
     assert found.mode is DataMode.COMPLETE
