@@ -4,6 +4,7 @@ Byte layout: docs/capture-log.md. A record is handed to the kernel before `appen
 the process; the sync thread makes it survive a power cut. Any error is final: better a restart than a log with a hole.
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -73,10 +74,13 @@ class LogWriter:
         self._failure: str | None = None
         try:
             self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self._folder_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             numbers = [int(path.stem) for path in folder.glob("*" + SEGMENT_SUFFIX) if path.stem.isdigit()]
             self._segment = max(numbers, default=0)
             self._fd = self._new_segment()
             os.fsync(self._folder_fd)
+        except BlockingIOError:
+            raise CaptureFailed("another process writes this capture log") from None
         except OSError as error:
             raise CaptureFailed(f"the capture folder {folder} cannot be written: {error.strerror}") from error
         self._first_counter = self._segment << _COUNT_BITS

@@ -7,6 +7,7 @@ anything of the call is; the tap and the media never wait for it.
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from agent.recorder.resume import Resume, ResumeBox
 from agent.tap.siprec import Srs
 from agent.vault.secretfile import read_secret
 
+IDENTITY_POLL_S = 0.1
 LEND_S = 2.0
 """With no answer of the media thread for so long, a call is refused rather than the tap held up."""
 
@@ -84,8 +86,11 @@ class Recorder:
     # ---- life
 
     async def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop`. No call is accepted before there is a working identity to wrap its key to."""
         self._loop.start()
+        if not await self._identity():
+            await asyncio.to_thread(self._loop.stop)
+            return
         for call_id, left in self._left_open.items():
             self._take_up(call_id, left)
         await self._srs.start()
@@ -107,6 +112,24 @@ class Recorder:
         """Ask `run` to return. Live calls stay open in the log, to be taken up by the next start."""
         self._stop.set()
 
+    async def _identity(self) -> bool:
+        """Wait for the scribe to have made its first working identity; False when told to stop meanwhile."""
+        said = False
+        while not self._recipient_file.exists():
+            if not said:
+                log.warning("recorder.waiting", what="the first working identity, which the scribe makes")
+                said = True
+            try:
+                await asyncio.wait_for(self._stop.wait(), IDENTITY_POLL_S)
+            except TimeoutError:
+                continue
+            return False
+        return True
+
+    @property
+    def _recipient_file(self) -> Path:
+        return self._settings.identities_dir / "current.txt"
+
     def _make_key(self, call_id: str, epoch: int) -> None:
         try:
             key = self._new_key(call_id, epoch)
@@ -117,7 +140,7 @@ class Recorder:
         self._loop.post(lambda: self._loop.use_key(key))
 
     def _new_key(self, call_id: str, epoch: int) -> CallKey:
-        recipient = (self._settings.identities_dir / "current.txt").read_text(encoding="ascii").strip()
+        recipient = self._recipient_file.read_text(encoding="ascii").strip()
         return create_key(self._settings.callkeys_dir, call_id, epoch, recipient)
 
     def _take_up(self, call_id: str, left: OpenCall) -> None:
