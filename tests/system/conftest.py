@@ -73,6 +73,15 @@ class Seen:
             frames += resampler.resample(None)
         return np.concatenate([f.to_ndarray() for f in frames], axis=1)
 
+    def wait_audio(self, call_id: str, purpose: str) -> None:
+        """Until the audio of a purpose is at the centre."""
+
+        def there() -> bool:
+            found = self.site.catalog().artifacts(call_id=call_id, purpose=purpose)
+            return any(a.kind.value == "audio" and (self.site.centre / a.path).exists() for a in found)
+
+        wait_for(f"the audio of {purpose}", there, 60)
+
     def wait_delivered(self, call_id: str, patience_s: float = 90) -> None:
         """Until the call is finalised and nothing of it waits to be delivered."""
         self.site.wait_state(call_id, "finalised", patience_s)

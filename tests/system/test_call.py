@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running_site import wait_for
 
 from agent.model.call import CLOCK_RATE, Codec
 from agent.probe import ProbeCall, dialogue
@@ -119,7 +118,7 @@ def test_loss_reordering_duplicates_and_a_wrap_are_counted_exactly_and_heard_as_
 
     call, call_id = run_story(story())
     seen.site.wait_state(call_id, "ended")
-    wait_for("the audio of evidence", lambda: _has_audio(seen, call_id))
+    seen.wait_audio(call_id, "evidence")
     for who, (_, counts) in zip(("customer", "agent"), seen.site.catalog().counts(call_id), strict=True):
         done = call.sent[who].done
         assert done.lost > 0 and done.duplicates > 0 and done.reordered > 0
@@ -130,11 +129,6 @@ def test_loss_reordering_duplicates_and_a_wrap_are_counted_exactly_and_heard_as_
             0,
         )
         assert counts.reordered == done.reordered
-
-
-def _has_audio(seen, call_id: str) -> bool:
-    found = [a for a in seen.site.catalog().artifacts(call_id=call_id, purpose="evidence") if a.kind.value == "audio"]
-    return bool(found) and (seen.site.centre / found[0].path).exists()
 
 
 @pytest.mark.slow
@@ -153,7 +147,7 @@ def test_the_audio_of_a_bad_line_is_what_arrived_and_silence_where_nothing_did(
             return call, call_id
 
     call, call_id = run_story(story())
-    wait_for("the audio of evidence", lambda: _has_audio(seen, call_id))
+    seen.wait_audio(call_id, "evidence")
     audio = seen.audio(call_id, "evidence")
     for number, who in enumerate(("customer", "agent")):
         find_sent(audio[number], call.sent[who], Codec.PCMA)

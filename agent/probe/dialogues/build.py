@@ -21,7 +21,7 @@ from agent.model.call import CLOCK_RATE
 from agent.probe.messages import SPEAKERS
 
 FIRST_S = 0.5
-BETWEEN_S = 0.45
+BETWEEN_S = 0.9
 LAST_S = 0.5
 PEAK = 12000.0
 _AUDIBLE = 100
