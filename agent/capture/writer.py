@@ -1,13 +1,15 @@
 """Writes the capture log: one writer, all calls interleaved, one `fdatasync` every half second for everything.
 
-Byte layout: docs/capture-log.md. A record is handed to the kernel before `append` returns, so it survives the death of
-the process; the sync thread makes it survive a power cut. Any error is final: better a restart than a log with a hole.
+Byte layout: docs/capture-log.md. A record is handed to the kernel before `append` returns (or, with `together`, before
+that block is left), so it survives the death of the process; the sync thread makes it survive a power cut. Any error is
+final: better a restart than a log with a hole.
 """
 
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from agent.model.call import Codec
 
 SYNC_INTERVAL_S = 0.5
 SEGMENT_SUFFIX = ".glog"
+_GATHER_BYTES = 1 << 20
 _SEGMENT_BITS = 24
 _COUNT_BITS = 40
 _BUFFER_BYTES = 1 << 17
@@ -65,6 +68,8 @@ class LogWriter:
         self._buffer = bytearray(_BUFFER_BYTES)
         self._change = threading.Condition()
         self._written = 0
+        self._gathered: bytearray | None = None
+        self._gathered_records = 0
         self._durable = 0
         self._sync_wanted = False
         self._stopping = False
@@ -101,6 +106,16 @@ class LogWriter:
     def durable(self) -> int:
         """How many of `appended` survive a power cut."""
         return self._durable
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Records appended in this block go to the kernel in few large writes, the last when the block is left."""
+        self._gathered = bytearray()
+        try:
+            yield
+        finally:
+            self._hand_over_gathered()
+            self._gathered = None
 
     def append(
         self,
@@ -175,7 +190,7 @@ class LogWriter:
             raise ValueError(f"a record body of {body_bytes} bytes; the limit is {MAX_BODY}")
         in_use = self._keys.get((key.call_id, key.epoch))
         if in_use is None:
-            in_use = _KeyInUse(AESGCM(key.key), self._first_counter + self._written)
+            in_use = _KeyInUse(AESGCM(key.key), self._first_counter + self._written + self._gathered_records)
             self._keys[key.call_id, key.epoch] = in_use
         header = RecordHeader(
             kind,
@@ -199,17 +214,36 @@ class LogWriter:
     def _finish(self, view: memoryview, in_use: _KeyInUse) -> None:
         in_use.counter += 1
         view[-CRC_BYTES:] = checksum(view[:-CRC_BYTES])
-        try:
-            if self._size and self._size + len(view) > self._segment_bytes:
+        if self._size and self._size + len(view) > self._segment_bytes:
+            self._hand_over_gathered()
+            try:
                 self._rotate()
-            self._size += len(view)
-            left = view
+            except OSError as error:
+                self._fail("written", error)
+                raise CaptureFailed(self._failure) from error
+        self._size += len(view)
+        if self._gathered is None:
+            self._write(view, 1)
+            return
+        self._gathered += view
+        self._gathered_records += 1
+        if len(self._gathered) >= _GATHER_BYTES:
+            self._hand_over_gathered()
+
+    def _hand_over_gathered(self) -> None:
+        if self._gathered_records:
+            gathered, count = self._gathered or b"", self._gathered_records
+            self._gathered, self._gathered_records = bytearray(), 0
+            self._write(memoryview(gathered), count)
+
+    def _write(self, left: memoryview, records: int) -> None:
+        try:
             while left:
                 left = left[os.write(self._fd, left) :]
         except OSError as error:
             self._fail("written", error)
             raise CaptureFailed(self._failure) from error
-        self._written += 1
+        self._written += records
 
     def _rotate(self) -> None:
         fresh = self._new_segment()

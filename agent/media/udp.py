@@ -13,7 +13,7 @@ import numpy as np
 
 from agent.media.block import SLOT_BYTES, PacketBlock
 
-CAPACITY = 8192
+CAPACITY = 2048
 AT_ONCE = 64
 RECEIVE_BYTES = 1 << 20
 """Kernel memory asked for a socket: seconds of one stream, should a sweep come late."""

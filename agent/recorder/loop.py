@@ -29,7 +29,7 @@ from agent.recorder.live import CallSink, LiveCall
 from agent.recorder.ports import SweepPorts
 from agent.recorder.resume import Resume, ResumeBox
 
-SWEEP_S = 0.1
+SWEEP_S = 0.25
 CARE_S = 0.125
 CARES_A_RELEASE = 4
 """Each call's media is handed on every half second, calls in turn. With the sync of the capture log half a second
@@ -246,7 +246,8 @@ class MediaLoop:
 
     def _obey(self, patience_s: float) -> None:
         try:
-            self._work.get(timeout=max(0.0, patience_s))()
+            if patience_s > 0:
+                self._work.get(timeout=patience_s)()
             while True:
                 self._work.get_nowait()()
         except queue.Empty:
@@ -256,6 +257,7 @@ class MediaLoop:
         now_ns = time.monotonic_ns()
         while (block := self._sweep.read()) is not None:
             self._engine.process(block)
+            self._obey(0.0)  # a press does not wait for the rest of the sweep
         for chunk in self._engine.flush(now_ns):
             if live := self._calls.get(chunk.call_id):
                 live.last_media_ns = now_ns
@@ -264,13 +266,14 @@ class MediaLoop:
     def _care(self, now_ns: int, *, all_calls: bool = False) -> None:
         """Hand on media and look after pauses, of a quarter of the calls in turn."""
         self._cares += 1
-        for live in self._calls.values():
-            if not all_calls and (live.number + self._cares) % CARES_A_RELEASE:
-                continue
-            at = live.now_samples(now_ns)
-            live.gate.release(at)
-            for alert in live.gate.tick(at, time.time_ns()):
-                self._alert(live, alert)
+        with self._writer.together():
+            for live in self._calls.values():
+                if not all_calls and (live.number + self._cares) % CARES_A_RELEASE:
+                    continue
+                at = live.now_samples(now_ns)
+                live.gate.release(at)
+                for alert in live.gate.tick(at, time.time_ns()):
+                    self._alert(live, alert)
 
     def _alert(self, live: LiveCall, alert: GateAlert) -> None:
         log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)

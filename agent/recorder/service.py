@@ -187,31 +187,30 @@ class Recorder:
         purpose = request.get("purpose")
         if purpose is not None and purpose not in {p.name for p in self._purposes}:
             raise ValueError(f"no purpose {purpose!r}")
-        call_id = await self._find(request)
-        command = GateCommand(
-            call_id,
-            GateVerb(request["verb"]),
-            str(request["actor"])[:100],
-            str(request.get("reason", ""))[:200],
-            purpose,
-        )
-        future = self._loop.ask(lambda: self._loop.command(command, time.monotonic_ns()))
-        answer: GateAnswer = await asyncio.wrap_future(future)
+        verb, actor, reason = GateVerb(request["verb"]), str(request["actor"]), str(request.get("reason", ""))
+
+        def obey() -> GateAnswer:
+            command = GateCommand(wanted(self._loop.calls(), request), verb, actor[:100], reason[:200], purpose)
+            return self._loop.command(command, time.monotonic_ns())
+
+        answer: GateAnswer = await asyncio.wrap_future(self._loop.ask(obey))
         return answer
 
-    async def _find(self, request: dict[str, Any]) -> str:
-        live = await self._live()
-        if "agent" in request:
-            number = request["agent"]
-            found = [c.call.call_id for c in live if c.call.agent and c.call.agent.number == number]
-            if not found:
-                raise UnknownCall("no live call of this agent")
-            return found[-1]
-        prefix = str(request["call"])
-        found = [c.call.call_id for c in live if c.call.call_id.startswith(prefix)]
-        if len(found) != 1:
-            raise UnknownCall("no live call has this id" if not found else "several live calls begin with this id")
-        return found[0]
+
+def wanted(live: list[LiveCall], request: dict[str, Any]) -> str:
+    """The id of the call that a request means: the newest of an agent, or the one whose id begins so.
+
+    Raises UnknownCall, and KeyError when the request names neither.
+    """
+    if "agent" in request:
+        found = [c.call.call_id for c in live if c.call.agent and c.call.agent.number == request["agent"]]
+        if not found:
+            raise UnknownCall("no live call of this agent")
+        return found[-1]
+    found = [c.call.call_id for c in live if c.call.call_id.startswith(str(request["call"]))]
+    if len(found) != 1:
+        raise UnknownCall("no live call has this id" if not found else "several live calls begin with this id")
+    return found[0]
 
 
 def describe(live: LiveCall) -> dict[str, Any]:

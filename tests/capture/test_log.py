@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,19 @@ def test_group_commit_makes_durable_without_being_asked(writer: LogWriter) -> No
     while writer.durable < 1:
         assert time.monotonic() < patience
         time.sleep(0.05)
+
+
+def test_records_written_together_are_the_same_records(tmp_path: Path) -> None:
+    logs = []
+    for name, gathered in (("one", False), ("many", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        writer = LogWriter(folder, 20_000, lambda: 1)
+        with writer.together() if gathered else nullcontext():
+            for number in range(40):
+                writer.append(MEDIA, A, bytes(1000), position_samples=number * 1000)
+        assert writer.appended == 40
+        writer.sync()
+        logs.append([path.read_bytes() for path in sorted(folder.glob("*.glog"))])
+        writer.close()
+    assert len(logs[0]) > 1 and logs[0] == logs[1]
