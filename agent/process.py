@@ -23,6 +23,8 @@ def main(name: str, serve: Callable[[Settings], None]) -> None:
     parser.add_argument("--config", type=Path, required=True, help="path of greffier.toml")
     path = parser.parse_args().config
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # a socket a stream
     os.umask(0o027)
     log_events(name)
     log = structlog.get_logger()

@@ -46,7 +46,8 @@ class BenchSite:
         self.config = config
         self.settings: Settings = load(config)
         journal = Journal(self.settings.journal_dir, "bench", time.time_ns)
-        ensure_current(self.settings.identities_dir, 86400, time.time_ns(), journal)
+        identities, recipient = self.settings.identities_dir, self.settings.recipient_file
+        ensure_current(identities, recipient, 86400, time.time_ns(), journal)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def greffier(self, *arguments: str) -> str:

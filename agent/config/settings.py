@@ -238,8 +238,13 @@ class Settings(_Section):
 
     @property
     def identities_dir(self) -> Path:
-        """Working identities (scribe only) and, as `current.txt`, the recipient that new call keys are wrapped to."""
+        """Working identities; no business of any process but the scribe."""
         return self.site.state_dir / "identities"
+
+    @property
+    def recipient_file(self) -> Path:
+        """The recipient that new call keys are wrapped to: public, published by the scribe for the recorder."""
+        return self.site.state_dir / "recipient" / "current.txt"
 
     @property
     def outbox_dir(self) -> Path:

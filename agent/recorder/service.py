@@ -7,7 +7,6 @@ anything of the call is; the tap and the media never wait for it.
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -115,7 +114,7 @@ class Recorder:
     async def _identity(self) -> bool:
         """Wait for the scribe to have made its first working identity; False when told to stop meanwhile."""
         said = False
-        while not self._recipient_file.exists():
+        while not self._settings.recipient_file.exists():
             if not said:
                 log.warning("recorder.waiting", what="the first working identity, which the scribe makes")
                 said = True
@@ -125,10 +124,6 @@ class Recorder:
                 continue
             return False
         return True
-
-    @property
-    def _recipient_file(self) -> Path:
-        return self._settings.identities_dir / "current.txt"
 
     def _make_key(self, call_id: str, epoch: int) -> None:
         try:
@@ -140,7 +135,7 @@ class Recorder:
         self._loop.post(lambda: self._loop.use_key(key))
 
     def _new_key(self, call_id: str, epoch: int) -> CallKey:
-        recipient = self._recipient_file.read_text(encoding="ascii").strip()
+        recipient = self._settings.recipient_file.read_text(encoding="ascii").strip()
         return create_key(self._settings.callkeys_dir, call_id, epoch, recipient)
 
     def _take_up(self, call_id: str, left: OpenCall) -> None:

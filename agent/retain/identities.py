@@ -1,7 +1,8 @@
 """Working identities: the age keys that wrap call keys, rotated on time, destroyed once no call needs them.
 
-`<UTC ns>.age-identity` holds a secret (mode 0600, scribe only); `current.txt` the recipient that the recorder wraps new
-call keys to. A destroyed identity turns what is left of its calls in old disk blocks into noise (DESIGN §3).
+`<UTC ns>.age-identity` holds a secret (mode 0600, scribe only); the recipient that the recorder wraps new call keys to
+is published in a folder of its own. A destroyed identity turns what is left of its calls in old disk blocks into noise
+(DESIGN §3).
 """
 
 from itertools import pairwise
@@ -18,10 +19,10 @@ log = structlog.get_logger()
 SUFFIX = ".age-identity"
 DOOMED = ".destroying"
 GRACE_NS = 60 * 1_000_000_000
-"""A recorder that read `current.txt` just before a rotation has written its call key long before this."""
+"""A recorder that read the recipient just before a rotation has written its call key long before this."""
 
 
-def ensure_current(identities_dir: Path, rotation_s: int, now_ns: int, journal: Journal) -> None:
+def ensure_current(identities_dir: Path, recipient_file: Path, rotation_s: int, now_ns: int, journal: Journal) -> None:
     """Make a new working identity when there is none or the newest is older than `rotation_s`. Raises OSError.
 
     While the clock is behind the newest identity, that one goes on: ages are only ever counted forwards.
@@ -36,12 +37,12 @@ def ensure_current(identities_dir: Path, rotation_s: int, now_ns: int, journal: 
         write_private(identities_dir / f"{newest}{SUFFIX}", text.encode("ascii"))
         journal.append("identity.rotated", identity=str(newest), recipient=made.recipient)
         log.info("identity.rotated", identity=newest)
-        _publish(identities_dir, made.recipient)
+        _publish(recipient_file, made.recipient)
     else:
         recipient = _recipient(known[newest])
-        current = identities_dir / "current.txt"
-        if recipient and (not current.exists() or current.read_text(encoding="ascii").strip() != recipient):
-            _publish(identities_dir, recipient)  # a kill came between the two files
+        before = recipient_file.read_text(encoding="ascii").strip() if recipient_file.exists() else None
+        if recipient and before != recipient:
+            _publish(recipient_file, recipient)  # a kill came between the two files
 
 
 def destroy_unused(identities_dir: Path, callkeys_dir: Path, now_ns: int, journal: Journal) -> None:
@@ -77,13 +78,14 @@ def _known(identities_dir: Path) -> dict[int, Path]:
     return {int(p.stem): p for p in identities_dir.glob(f"*{SUFFIX}") if p.stem.isdigit()}
 
 
-def _publish(identities_dir: Path, recipient: str) -> None:
-    """`current.txt` for the recorder, which is of the same group."""
-    partial = identities_dir / ".current.partial"
+def _publish(recipient_file: Path, recipient: str) -> None:
+    """For the recorder, which is of the same group and sees nothing else of this."""
+    recipient_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    partial = recipient_file.with_name(".current.partial")
     write_private(partial, f"{recipient}\n".encode("ascii"))
     partial.chmod(0o640)
-    partial.rename(identities_dir / "current.txt")
-    sync_folder(identities_dir)
+    partial.rename(recipient_file)
+    sync_folder(recipient_file.parent)
 
 
 def _recipient(path: Path) -> str | None:

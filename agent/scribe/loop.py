@@ -41,9 +41,7 @@ class Scribe:
         self._site_key = SiteKey.load(keys_dir / "site.pem")
         self.catalog = Catalog(settings.catalog_path)
         self.journal = Journal(settings.journal_dir, "scribe", time.time_ns)
-        identities.ensure_current(
-            settings.identities_dir, settings.scribe.identity_rotation_s, time.time_ns(), self.journal
-        )
+        self._ensure_identity()
         swept = outbox.sweep_partial(settings.outbox_dir)
         self._keyring = Keyring(settings.identities_dir, settings.callkeys_dir)
         self._index = LogIndex(settings.capture_dir)
@@ -110,13 +108,18 @@ class Scribe:
             log.error("projection.failed", kind=type(error).__name__, error=str(error))
             return False
 
+    def _ensure_identity(self) -> None:
+        s = self._settings
+        rotation_s = s.scribe.identity_rotation_s
+        identities.ensure_current(s.identities_dir, s.recipient_file, rotation_s, time.time_ns(), self.journal)
+
     def _care(self) -> None:
         """Prune the capture log, rotate identities, seal the journal: errors are said and tried again."""
         try:
             if gone := self._index.prune(self._projector.cursor.segment):
                 log.info("capture.pruned", segments=len(gone))
             s = self._settings
-            identities.ensure_current(s.identities_dir, s.scribe.identity_rotation_s, time.time_ns(), self.journal)
+            self._ensure_identity()
             identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal)
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S

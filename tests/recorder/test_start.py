@@ -29,8 +29,8 @@ def test_no_call_is_taken_before_there_is_an_identity_to_wrap_its_key_to(site: R
     try:
         wait_for("the warning", lambda: site.events("recorder.waiting"))
         assert not site.events("recorder.ready") and process.poll() is None
-        site.settings.identities_dir.mkdir(parents=True, exist_ok=True)
-        (site.settings.identities_dir / "current.txt").write_text(new_identity().recipient)
+        site.settings.recipient_file.parent.mkdir(parents=True)
+        site.settings.recipient_file.write_text(new_identity().recipient)
         wait_for("the recorder to be ready", lambda: site.events("recorder.ready"))
     finally:
         process.send_signal(signal.SIGTERM)
@@ -47,8 +47,8 @@ def test_it_stops_while_it_waits(site: RunningSite) -> None:
 @pytest.fixture
 def ready(site: RunningSite) -> RunningSite:
     """The site, with an identity."""
-    site.settings.identities_dir.mkdir(parents=True, exist_ok=True)
-    (site.settings.identities_dir / "current.txt").write_text(new_identity().recipient)
+    site.settings.recipient_file.parent.mkdir(parents=True)
+    site.settings.recipient_file.write_text(new_identity().recipient)
     return site
 
 

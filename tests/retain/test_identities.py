@@ -19,12 +19,13 @@ class Keys:
 
     def __init__(self, root: Path) -> None:
         self.identities, self.callkeys, self.journal_dir = root / "identities", root / "callkeys", root / "journal"
+        self.recipient = root / "recipient" / "current.txt"
         self.callkeys.mkdir()
         self.journal = Journal(self.journal_dir, "scribe", lambda: 1)
 
     def ensure(self, now_ns: int) -> str:
-        ensure_current(self.identities, DAY_S, now_ns, self.journal)
-        return (self.identities / "current.txt").read_text().strip()
+        ensure_current(self.identities, self.recipient, DAY_S, now_ns, self.journal)
+        return self.recipient.read_text().strip()
 
     def wrap(self, name: str, recipient: str, at_ns: int) -> Path:
         path = self.callkeys / f"{name}.0.age"
@@ -76,7 +77,7 @@ def test_a_clock_that_jumped_never_destroys_what_is_needed(keys: Keys) -> None:
 
 def test_a_kill_between_identity_and_current_is_mended(keys: Keys) -> None:
     recipient = keys.ensure(T0)
-    (keys.identities / "current.txt").write_text("age1old\n")
+    keys.recipient.write_text("age1old\n")
     assert keys.ensure(T0 + 1) == recipient and len(list(keys.identities.glob("*.age-identity"))) == 1
 
 

@@ -152,7 +152,8 @@ class Site:
         name = self.settings.identities_dir / f"{time.time_ns()}.age-identity"
         name.write_text(working.secret + "\n")
         name.chmod(0o600)
-        (self.settings.identities_dir / "current.txt").write_text(working.recipient + "\n")
+        self.settings.recipient_file.parent.mkdir()
+        self.settings.recipient_file.write_text(working.recipient + "\n")
         self.recipient = working.recipient
         self.writer = self.new_writer()
         self.keys: dict[str, keys.CallKey] = {}

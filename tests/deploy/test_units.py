@@ -1,0 +1,75 @@
+"""The systemd units: accepted by systemd without a word, hardened, and each blind to what is none of its business."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SERVICES = sorted(UNITS.glob("*.service"))
+PROCESSES = ("courier", "desk", "recorder", "scribe")
+
+pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+
+
+def settings(path: Path) -> dict[str, str]:
+    """The unit's settings; those given several times are joined."""
+    found: dict[str, str] = {}
+    for line in path.read_text().splitlines():
+        if match := re.fullmatch(r"([A-Za-z]+)=(.*)", line):
+            found[match[1]] = f"{found.get(match[1], '')} {match[2]}".strip()
+    return found
+
+
+def test_there_is_one_for_each_process() -> None:
+    assert [path.stem for path in SERVICES] == [f"greffier-{name}" for name in PROCESSES]
+    wanted = settings(UNITS / "greffier.target")["Wants"].split()
+    assert sorted(wanted) == [path.name for path in SERVICES]
+
+
+def test_systemd_accepts_them_without_a_word(tmp_path: Path) -> None:
+    for path in [*SERVICES, UNITS / "greffier.target"]:
+        text = path.read_text().replace("/opt/greffier/.venv/bin/python", sys.executable)
+        (tmp_path / path.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
+def test_they_are_hardened(path: Path) -> None:
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=25", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
+    unit = settings(UNITS / f"greffier-{name}.service")
+    assert f"-m agent.{name} --config" in unit["ExecStart"]
+    assert (unit["LimitCORE"], unit["MemorySwapMax"], unit["NoNewPrivileges"]) == ("0", "0", "yes")
+    assert unit["CapabilityBoundingSet"] == "" and unit["User"] == "greffier"
+    assert unit["RestartPreventExitStatus"] == "78", "a configuration that is refused is not tried again"
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("recorder", ["identities", "purpose-keys", "site.pem", "numbers.key"]),
+        ("scribe", ["purpose-keys", "desk-tokens.txt"]),
+        ("courier", ["identities", "callkeys", "capture", "/keys", "purpose-keys"]),
+        ("desk", ["identities", "callkeys", "capture", "outbox", "/keys"]),
+    ],
+)
+def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:
+    unit = settings(UNITS / f"greffier-{name}.service")
+    for part in hidden:
+        assert any(path.endswith(part) for path in unit["InaccessiblePaths"].split()), part
+
+
+def test_the_scribe_has_no_network() -> None:
+    assert settings(UNITS / "greffier-scribe.service")["PrivateNetwork"] == "yes"
