@@ -100,6 +100,7 @@ def test_each_bucket_receives_what_its_purpose_permits_even_when_a_server_dies(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_at_its_deadline_everything_of_a_call_goes_unless_it_is_held(make_site, edit) -> None:
     seen = make_site(
         lambda text: edit(every_call(text, edit, local_retention='"12 s"'), "scribe", identity_rotation_s='"4 s"')
