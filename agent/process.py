@@ -4,9 +4,12 @@ import argparse
 import logging
 import os
 import resource
+import signal
 import sys
+import threading
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -38,6 +41,18 @@ def main(name: str, serve: Callable[[Settings], None]) -> None:
     except Exception as error:
         log.critical("process.failed", error=str(error), kind=type(error).__name__)
         sys.exit(1)
+
+
+def stop_on_signal() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return stop
 
 
 def log_events(name: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import secrets
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from agent.capture.format import RecordKind
 from agent.capture.reader import Cursor, Record, open_record, scan
+from agent.commands.demo_site import free_ports
 from agent.config import Endpoint, Settings, load
 from agent.model.call import Call
 from agent.model.events import CallStarted
@@ -35,7 +35,7 @@ class BenchSite:
         log_events("bench")
         self.folder = folder
         config = folder / "etc" / "greffier.toml"
-        self.sip_port, self.desk_port = 20000 + secrets.randbelow(2000) * 2, 24000 + secrets.randbelow(2000) * 2
+        self.sip_port, self.desk_port = free_ports(2)
         arguments = ["init", str(config.parent), "--state", str(folder / "state"), "--run", str(folder / "run")]
         arguments += ["--listen", "127.0.0.1", "--sip-port", str(self.sip_port), "--desk-port", str(self.desk_port)]
         arguments += ["--media-address", "127.0.0.1", "--media-ports", f"30000, {30000 + calls * 4 + 100}"]

@@ -1,4 +1,7 @@
-"""What every test may use: the folder of shared speech, free ports, and a place for modules shared by test folders."""
+"""What every test may use: real speech, a speech model of random weights, free ports, a small full disk.
+
+Modules shared by test folders (`running_site`, `servers`, `tiny_whisper`) lie beside this file; import them plainly.
+"""
 
 import os
 import subprocess
@@ -6,30 +9,51 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+import soxr
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import running_site
+import tiny_whisper as random_whisper
+
+from agent.commands.demo_site import free_ports as find_free_ports
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
-def speech() -> Path:
-    """Folder of real speech with `manifest.csv`; tests skip where it is absent, but never in CI."""
+def speech() -> Callable[[str], np.ndarray]:
+    """`speech("jfk.flac")` → mono int16 at 8 kHz of real speech; tests skip where it is absent, but never in CI."""
     folder = SHARED / "speech"
     if not (folder / "manifest.csv").exists():
         if os.environ.get("GREFFIER_REQUIRE_SHARED"):
             pytest.fail(f"{folder} is required here and absent")
         pytest.skip("the shared speech folder is not beside this checkout")
-    return folder
+
+    def read(name: str) -> np.ndarray:
+        with av.open(str(folder / name)) as container:
+            rate = container.streams.audio[0].rate
+            resampler = av.AudioResampler("s16", "mono", rate)
+            frames = [f for raw in container.decode(audio=0) for f in resampler.resample(raw)]
+            frames += resampler.resample(None)
+        pcm = np.concatenate([f.to_ndarray()[0] for f in frames])
+        return np.asarray(soxr.resample(pcm, rate, 8000), dtype=np.int16)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with random weights."""
+    return random_whisper.build(tmp_path_factory.mktemp("model") / "whisper-random")
 
 
 @pytest.fixture(scope="session")
 def free_ports() -> Callable[[int], list[int]]:
     """`free_ports(2)` → ports of 127.0.0.1 that were free for TCP and UDP a moment ago."""
-    return running_site.free_ports
+    return find_free_ports
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from agent.commands.demo_site import free_ports
 from agent.config import Settings, load
 from agent.store.catalog import Catalog
 
@@ -30,23 +30,6 @@ def wait_for(what: str, look: Callable[[], T | None], patience_s: float = 30.0) 
             return result
         time.sleep(0.05)
     raise AssertionError(f"waited {patience_s:g} s in vain for {what}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free for TCP and UDP."""
-    holders, found = [], []
-    while len(found) < count:
-        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
-        holders += [tcp, udp]
-        tcp.bind(("127.0.0.1", 0))
-        try:
-            udp.bind(tcp.getsockname())
-        except OSError:
-            continue
-        found.append(tcp.getsockname()[1])
-    for holder in holders:
-        holder.close()
-    return found
 
 
 class RunningSite:

@@ -34,7 +34,7 @@ class DemoSite:
         self.config = self.etc / "greffier.toml"
         self.log = folder / "log.jsonl"
         self._process: subprocess.Popen[bytes] | None = None
-        sip, desk = _free_ports(2)
+        sip, desk = free_ports(2)
         low = 30000 + secrets.randbelow(200) * 100
         self.greffier(
             *("init", str(self.etc), "--name", "demo", "--state", str(folder / "state"), "--run", str(folder / "run")),
@@ -129,7 +129,7 @@ class DemoSite:
         return healthy and self.settings.catalog_path.exists()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that are free for TCP and UDP."""
     holders: list[socket.socket] = []
     found: list[int] = []

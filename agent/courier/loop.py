@@ -1,16 +1,15 @@
 """The life of the courier: one lane a destination, and the sweep of what is past its local deadline."""
 
-import signal
 import sqlite3
 import threading
 import time
-from types import FrameType
 
 import structlog
 
 from agent.config import Settings
 from agent.courier.lane import Lane
 from agent.forward.opening import open_destination
+from agent.process import stop_on_signal
 from agent.retain.sweep import sweep
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -68,11 +67,5 @@ class Courier:
 
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = stop_on_signal()
     Courier(settings, stop).run()

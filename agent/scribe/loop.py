@@ -1,14 +1,13 @@
 """The life of the scribe: project, finalise, take care, sleep; stop cleanly between two steps on SIGTERM."""
 
-import signal
 import sqlite3
 import threading
 import time
-from types import FrameType
 
 import structlog
 
 from agent.config import Settings
+from agent.process import stop_on_signal
 from agent.retain import identities
 from agent.scribe import outbox
 from agent.scribe.derive import Deriver
@@ -130,13 +129,7 @@ class Scribe:
 
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = stop_on_signal()
     scribe = Scribe(settings, stop)
     try:
         while not stop.is_set():

@@ -1,6 +1,5 @@
 """What the scribe's tests share: a small full disk, speech, and a site whose capture log a test can fill."""
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import soxr
 
 from agent.capture import keys
 from agent.capture.format import RecordKind
@@ -47,33 +45,6 @@ def decode(payload: np.ndarray, codec: Codec) -> np.ndarray:
     context.sample_rate, context.layout = 8000, "mono"
     frames = [*context.decode(av.Packet(payload.tobytes())), *context.decode(None)]
     return np.concatenate([f.to_ndarray()[0] for f in frames])
-
-
-@pytest.fixture(scope="session")
-def speech(speech: Path) -> Callable[[str], np.ndarray]:
-    """`speech("jfk.flac")` → mono int16 at 8 kHz."""
-    folder = speech
-
-    def read(name: str) -> np.ndarray:
-        with av.open(str(folder / name)) as container:
-            rate = container.streams.audio[0].rate
-            resampler = av.AudioResampler("s16", "mono", rate)
-            frames = [f for raw in container.decode(audio=0) for f in resampler.resample(raw)]
-            frames += resampler.resample(None)
-        pcm = np.concatenate([f.to_ndarray()[0] for f in frames])
-        return np.asarray(soxr.resample(pcm, rate, 8000), dtype=np.int16)
-
-    return read
-
-
-@pytest.fixture(scope="session")
-def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with random weights."""
-    spec = importlib.util.spec_from_file_location("tiny_whisper", HERE.parent / "transcribe" / "tiny_whisper.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.build(tmp_path_factory.mktemp("model") / "whisper-random")
 
 
 CONFIG = """

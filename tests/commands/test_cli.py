@@ -1,0 +1,74 @@
+"""The command line without a running agent: what it teaches, and what it says when something is wrong."""
+
+from pathlib import Path
+
+import pytest
+from running_site import RunningSite
+
+COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
+            "model", "token", "hold", "release", "demo"]  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> RunningSite:
+    """A configured site of which nothing runs."""
+    return RunningSite(tmp_path)
+
+
+def test_help_names_every_command(site: RunningSite) -> None:
+    said = site.greffier("--help")
+    assert [c for c in COMMANDS if f" {c} " not in said] == []
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("config", "model", "token")])
+def test_every_command_explains_itself(site: RunningSite, command: str) -> None:
+    said = site.greffier(command, "--help")
+    assert "Usage:" in said and len(said.splitlines()) > 6
+
+
+def test_init_never_overwrites(site: RunningSite) -> None:
+    before = site.config.read_text()
+    assert "exists already" in site.greffier("init", site.etc, status=1)
+    assert site.config.read_text() == before
+
+
+def test_keys_are_private(site: RunningSite) -> None:
+    secrets = [
+        *(site.etc / "keys").glob("*.key"),
+        site.etc / "keys" / "site.pem",
+        *(site.etc / "purpose-keys").iterdir(),
+    ]
+    assert len(secrets) == 6
+    for path in [*secrets, site.etc / "desk-tokens.txt"]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_typo_is_found_with_its_line_and_what_was_meant(site: RunningSite) -> None:
+    text = site.config.read_text()
+    line = text.splitlines().index("[capture]") + 2
+    site.config.write_text(text.replace("holdback_s =", "holdbak_s ="))
+    said = site.greffier("config", "check", status=2)
+    assert f"line {line}:" in said and "holdback_s" in said
+    assert "holdback_s" in site.greffier("run", status=2)
+
+
+def test_before_the_first_call_it_says_what_to_do(site: RunningSite) -> None:
+    assert "`greffier run`" in site.greffier("show", "abcd", status=1)
+    assert "is it running?" in site.greffier("pause", "--agent", "201", status=1)
+    assert "CALL" in site.greffier("pause", status=2)
+
+
+def test_probe_refuses_what_it_cannot_do(site: RunningSite) -> None:
+    assert "en, fr" in site.greffier("probe", "-l", "de", status=2)
+    assert "udp:HOST:PORT" in site.greffier("probe", "--to", "nowhere", status=2)
+    assert "nothing listens" in site.greffier("probe", "-l", "en", status=1)
+
+
+def test_doctor_says_how_to_mend_each_thing(site: RunningSite) -> None:
+    (site.etc / "recipients" / "training.txt").write_text("# nobody\n")
+    (site.etc / "keys" / "percent.key").unlink()
+    said = site.greffier("doctor", status=1)
+    assert "percent.key" in said and "`greffier init` makes the keys" in said
+    assert "training.txt: expected age public keys" in said
+    assert "no speech model" in said and "`greffier model add PATH`" in said
+    assert f"SIP udp 127.0.0.1:{site.sip_port}: free" in said
