@@ -1,5 +1,6 @@
-"""`greffier model`: speech models, as folders on this box. Nothing is ever downloaded at run time."""
+"""`greffier model`: speech models, as folders on this box. Nothing is downloaded at run time, only here if asked."""
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
-from agent.transcribe import models
+from agent.transcribe import hub, models
 
 app = typer.Typer(help="Speech models on this box.", no_args_is_help=True)
 
@@ -27,18 +28,39 @@ def list_models(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 @app.command("add")
 def add(
-    source: Annotated[Path, typer.Argument(help="Folder or archive of a faster-whisper (CTranslate2) model.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH|NAME",
+            help="Folder or archive of a faster-whisper (CTranslate2) model; or a name, such as small or OWNER/MODEL, "
+            "which is downloaded from huggingface.co after you agreed.",
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="Name here; the folder's own by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the download of a NAME.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Install a model from a folder or archive. Transcripts that waited for one are then made."""
+    """Install a model from a folder, an archive or, if you agree, the network. Transcripts that waited are made."""
     settings = settings_of(config)
     try:
-        with console.status("copying and hashing…"):
-            model = models.add(source, settings.models_dir, name)
+        model = _add(Path(source), settings.models_dir, name, yes)
     except (OSError, ValueError) as error:
         fail(str(error))
     console.print(f"[green]✓[/] {model.name}  sha256 {model.sha256}", highlight=False, soft_wrap=True)
+
+
+def _add(source: Path, models_dir: Path, name: str | None, yes: bool) -> models.Model:
+    if source.exists() or not hub.is_name(str(source)):
+        with console.status("copying and hashing…"):
+            return models.add(source, models_dir, name)
+    if not yes:
+        typer.confirm(f"{source} is no folder here. Download it from huggingface.co (up to 3 GB)?", abort=True)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=models_dir) as room:
+        with console.status(f"downloading {source} …"):
+            hub.fetch(str(source), Path(room))
+        with console.status("hashing…"):
+            return models.add(Path(room), models_dir, name or source.name)
 
 
 @app.command("check")

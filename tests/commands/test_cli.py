@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from running_site import RunningSite
 
+from agent.commands.demo_site import free_ports
+
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
             "model", "token", "hold", "release", "demo"]  # fmt: skip
 
@@ -62,6 +64,16 @@ def test_probe_refuses_what_it_cannot_do(site: RunningSite) -> None:
     assert "en, fr" in site.greffier("probe", "-l", "de", status=2)
     assert "udp:HOST:PORT" in site.greffier("probe", "--to", "nowhere", status=2)
     assert "nothing listens" in site.greffier("probe", "-l", "en", status=1)
+
+
+def test_a_model_is_only_downloaded_when_somebody_agrees(site: RunningSite, monkeypatch) -> None:
+    assert "Aborted" in site.greffier("model", "add", "tiny", status=1), "there is nobody to ask"
+    (closed,) = free_ports(1)
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed}")
+    said = site.greffier("model", "add", "tiny", "--yes", status=1)
+    assert "could not be fetched from huggingface.co" in said and "add it by its path" in said
+    assert "No model yet" in site.greffier("model", "list")
+    assert list(site.settings.models_dir.iterdir()) == []
 
 
 def test_doctor_says_how_to_mend_each_thing(site: RunningSite) -> None:

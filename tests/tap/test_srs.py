@@ -339,3 +339,27 @@ def test_the_log_names_no_number(make_tap, make_gateway, capfd, both) -> None:
     gateway.ask(gateway.write("INVITE", 9, "x", "text/html", Require="+33612345678"))
     said = "".join(capfd.readouterr())
     assert "call.started" in said and "612345678" not in said
+
+
+def test_a_sloppy_gateway_is_recorded_all_the_same(tap, gateway, code) -> None:
+    """Compact and folded headers, bare line feeds, no Max-Forwards or Contact, a lost To tag, a wrong CSeq method."""
+    here = gateway.write("OPTIONS", 1).decode().split("\r\n")[1].split(" ")[1].split(";")[0]
+    offer = "v=0\ns=-\nc=IN IP4 127.0.0.1\nm=audio 4000 RTP/AVP 8 0\na=label:1\n"
+
+    def sloppy(method: str, cseq: str, to: str, body: str = "") -> bytes:
+        lines = [f"{method.lower()} sip:srs SIP/2.0", f"v: SIP/2.0/UDP {here}\n ;branch=z9hG4bK{method}{cseq[:1]}"]
+        lines += ["f: +33612345678\n\t<sip:+33612345678@gw;user=phone> ;tag=  gw", f"t:{to}", f"i:{gateway.call_id}"]
+        lines += [f"cseq:   {cseq}", f"l: {len(body)}"] + (["c:\n application/sdp"] if body else [])
+        return ("\n".join(lines) + "\n\n" + body).encode()
+
+    invite = sloppy("INVITE", "1 invite", "<sip:srs@box>", offer)
+    first = gateway.ask(invite)
+    assert code(first) == 200
+    gateway.say(invite)
+    assert gateway.hear() == first, "a retransmission gets the same answer"
+    tag = gateway.to_tag
+    gateway.say(sloppy("ACK", "1 INVITE", f"<sip:srs@box>{tag}"))
+    assert code(gateway.ask(sloppy("INFO", "2 BYE", "<sip:srs@box>"))) == 200, "without our tag"
+    assert code(gateway.ask(sloppy("BYE", "3", "<sip:srs@box>;tag=mistaken"))) == 200
+    started, ended = tap.expect("started", "ended")
+    assert started.call.parties[0].number == "+33612345678" and ended.cause == "bye"
