@@ -117,8 +117,9 @@ class RunningSite:
     def greffier(self, *arguments: object, status: int = 0) -> str:
         """Output of a `greffier` command; its exit status must be `status`."""
         environment = {**os.environ, "GREFFIER_CONFIG": str(self.config), "COLUMNS": "200", "NO_COLOR": "1"}
+        command = [*GREFFIER, *map(str, arguments)]
         done = subprocess.run(
-            [*GREFFIER, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
         )
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + (done.stderr if status else "")
