@@ -254,7 +254,9 @@ class _Story:
             console.print(f"    {said}", highlight=False)
         length = clock(max(c.duration_samples for c in catalog.calls()))
         console.print(
-            Panel.fit(f"[bold green]Done.[/] Two calls of up to {length}; nothing of them is left on this box.")
+            Panel.fit(
+                f"[bold green]Done.[/] Two calls of up to {length}; nothing of them can be read on this box any more."
+            )
         )
 
     # ---- files of the centre
