@@ -234,7 +234,7 @@ class MediaLoop:
             while not self._stopping:
                 now = time.monotonic()
                 if now >= next_sweep:
-                    self._media()
+                    self._media(presses=True)
                     next_sweep = max(next_sweep + SWEEP_S, now)
                 if now >= next_care:
                     self._care(now_ns=time.monotonic_ns())
@@ -253,11 +253,13 @@ class MediaLoop:
         except queue.Empty:
             return
 
-    def _media(self) -> None:
+    def _media(self, *, presses: bool = False) -> None:
+        """Read all that has come and hand on what is ready; with `presses`, posted work need not wait for the end."""
         now_ns = time.monotonic_ns()
         while (block := self._sweep.read()) is not None:
             self._engine.process(block)
-            self._obey(0.0)  # a press does not wait for the rest of the sweep
+            if presses:
+                self._obey(0.0)
         for chunk in self._engine.flush(now_ns):
             if live := self._calls.get(chunk.call_id):
                 live.last_media_ns = now_ns

@@ -363,3 +363,19 @@ def test_a_sloppy_gateway_is_recorded_all_the_same(tap, gateway, code) -> None:
     assert code(gateway.ask(sloppy("BYE", "3", "<sip:srs@box>;tag=mistaken"))) == 200
     started, ended = tap.expect("started", "ended")
     assert started.call.parties[0].number == "+33612345678" and ended.cause == "bye"
+
+
+def test_a_mistake_of_ours_is_500_and_borrows_nothing(tap, gateway, code, monkeypatch) -> None:
+    monkeypatch.setattr(tap, "on_event", None)
+    assert code(gateway.invite()) == 500
+    assert tap.media == {}
+
+
+def test_an_answer_in_the_ack_with_more_streams_than_we_offered_borrows_what_it_gives_back(tap, gateway, code) -> None:
+    gateway.ask(gateway.write("INVITE", 1))
+    reply = "v=0\ns=-\nc=IN IP4 127.0.0.1\n" + "m=audio 4000 RTP/AVP 0\na=sendonly\n" * 4
+    gateway.say(gateway.write("ACK", 1, reply))
+    tap.expect("started")
+    assert code(gateway.ask(gateway.write("BYE", 2))) == 200
+    tap.expect("started", "ended")
+    assert tap.media == {}

@@ -70,7 +70,12 @@ class Actions:
         found = multipart.bodies(header(request, "content-type"), request.body)
         _check_types(found)
         metadata = _metadata(found)
-        return self._begin(request, peer, tx, timer, found, metadata)
+        lent: list[int] = []
+        try:
+            return self._begin(request, peer, tx, timer, found, metadata, lent)
+        except Exception:
+            self._calls.give_back(lent)
+            raise
 
     def _begin(
         self,
@@ -80,12 +85,12 @@ class Actions:
         timer: SessionTimer,
         found: Bodies,
         metadata: Metadata | None,
+        lent: list[int],
     ) -> SipResponse:
         numbers = numbers_of(request)
         metadata = merge(None, metadata) if metadata is not None else None
         reference = next((s.session_id for s in metadata.sessions if s.session_id), "") if metadata else ""
         call = self._calls.new_call(peer.host, reference or call_id(request), numbers)
-        lent: list[int] = []
         if found.sdp is not None:
             offer = sdp.read(found.sdp)
             if not offer.usable:
@@ -175,9 +180,7 @@ class Actions:
     def _apply(self, session: Session, offer: Description, metadata: Metadata | None, peer: Peer) -> bytes:
         if not offer.usable and any(m.kind == "audio" and m.port for m in offer.media):
             raise SipError(488, "no audio in the offer can be recorded")
-        lent: list[int] = []
-        taken = self._calls.take(offer, session.call.streams, session.slots, lent, whole=False)
-        session.ports += lent
+        taken = self._calls.take(offer, session.call.streams, session.slots, session.ports, whole=False)
         session.slots = taken.slots
         self._calls.change(session, metadata, taken.streams)
         return self._describe(session, list(taken.lines), peer)
@@ -237,7 +240,7 @@ class Actions:
         description = sdp.read(found.sdp)
         if not description.usable and not session.started:
             raise SipError(488, "no audio in the answer can be recorded")
-        taken = self._calls.take(description, session.call.streams, session.slots, [], whole=False)
+        taken = self._calls.take(description, session.call.streams, session.slots, session.ports, whole=False)
         self._calls.change(session, None, taken.streams)
         if not session.started:
             self._calls.started(session)

@@ -93,6 +93,8 @@ class TcpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
         self._transport = cast(asyncio.Transport, transport)
+        sock: socket.socket = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a gateway that lost its power is noticed
         host, port = transport.get_extra_info("peername")[:2]
         local_host, local_port = transport.get_extra_info("sockname")[:2]
         local = (plain_host(local_host), self._server.address[1] or local_port)
