@@ -6,7 +6,7 @@ anything of the call is; the tap and the media never wait for it.
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -62,9 +62,18 @@ class Recorder:
     # ---- PortLender and CallListener of the tap
 
     def lend(self, host: str) -> int:
-        """See SweepPorts.lend."""
-        port: int = self._loop.ask(lambda: self._ports.lend(host)).result(LEND_S)  # TimeoutError is an OSError
+        """See SweepPorts.lend. With no answer within LEND_S it raises TimeoutError, which is an OSError."""
+        future = self._loop.ask(lambda: self._ports.lend(host))
+        try:
+            port: int = future.result(LEND_S)
+        except TimeoutError:
+            future.add_done_callback(self._too_late)
+            raise
         return port
+
+    def _too_late(self, future: Future[int]) -> None:
+        if future.exception() is None:
+            self.give_back(future.result())
 
     def give_back(self, port: int) -> None:
         """The tap's stream is over; the media thread drains and closes."""
