@@ -149,16 +149,17 @@ class Calls:
         wait = timer.patience_s if timer.peer_refreshes else timer.refresh_s
         session.ends_at = self._clock.monotonic() + wait if timer.interval_s else 0.0
 
-    def end(self, session: Session, cause: str) -> None:
-        """The session is over; its ports go back once the recorder has been told."""
+    def end(self, session: Session, cause: str) -> bool:
+        """The session is over; its ports go back once the recorder has been told. False when it was over already."""
         if self._sessions.pop(session.call_id, None) is None:
-            return
+            return False
         self._by_tag.pop(session.dialog.local_tag, None)
         self.dialogs.remove(session.dialog)
         if session.started:
             self._listener.on_event(CallEnded(session.call_id, self._clock.time_ns(), cause))
         self.give_back(session.ports)
         self._snapshots.pop(session.call_id, None)
+        return True
 
     def restore(self, data: bytes) -> None:
         """See Srs.restore."""

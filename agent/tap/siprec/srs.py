@@ -248,5 +248,5 @@ class Srs:
 
     def _hang_up(self, session: Session, cause: str) -> None:
         """End a session from our side."""
-        self._calls.end(session, cause)
-        self._requests.bye(session)
+        if self._calls.end(session, cause):
+            self._requests.bye(session)
