@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,8 @@ async def _serve(folder: Path, ports: list[int]) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     streams = []
     for port in ports:
-        transport, stream = await loop.create_datagram_endpoint(
-            lambda port=port: Stream(folder / str(port), AESGCM(os.urandom(32))), local_addr=("127.0.0.1", port)
-        )
+        made = partial(Stream, folder / str(port), AESGCM(os.urandom(32)))
+        transport, stream = await loop.create_datagram_endpoint(made, local_addr=("127.0.0.1", port))
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         streams.append(stream)
     sys.stdout.write("ready\n")
