@@ -16,15 +16,14 @@ from agent.model.call import Codec, MediaStream
 from agent.sip import answer, multipart, sdp
 from agent.sip.dialog import allowed, begin
 from agent.sip.errors import SipError
-from agent.sip.message import call_id, cseq, header, tag, tokens
+from agent.sip.message import call_id, cseq, header, tag
 from agent.sip.metadata import Metadata, merge
-from agent.sip.metadata_xml import read as read_metadata
-from agent.sip.multipart import Bodies
-from agent.sip.respond import UNDERSTOOD, capabilities, respond
+from agent.sip.respond import capabilities, respond
 from agent.sip.sdp import Description
 from agent.sip.timer import MIN_SE_S, SessionTimer, agree, fields
 from agent.sip.transaction import Event, ServerTransaction, State, TransactionTable
 from agent.tap.siprec.calls import Calls
+from agent.tap.siprec.contents import Contents, check_require, contents, unknown_extensions
 from agent.tap.siprec.contract import Clock
 from agent.tap.siprec.peers import Peer, is_wildcard
 from agent.tap.siprec.people import numbers as numbers_of
@@ -58,7 +57,7 @@ class Actions:
 
     def invite(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
         """Begin a session, or change one."""
-        _check_require(request)
+        check_require(request)
         session = self.session_of(request)
         if session is not None:
             return self._again(session, request, peer, tx)
@@ -67,12 +66,10 @@ class Actions:
         if len(self._calls) >= self._max_calls:
             raise SipError(503, "siprec.max_calls is reached")
         timer = agree(request)
-        found = multipart.bodies(header(request, "content-type"), request.body)
-        _check_types(found)
-        metadata = _metadata(found)
+        found = contents(request)
         lent: list[int] = []
         try:
-            return self._begin(request, peer, tx, timer, found, metadata, lent)
+            return self._begin(request, peer, tx, timer, found, lent)
         except Exception:
             self._calls.give_back(lent)
             raise
@@ -83,12 +80,11 @@ class Actions:
         peer: Peer,
         tx: ServerTransaction,
         timer: SessionTimer,
-        found: Bodies,
-        metadata: Metadata | None,
+        found: Contents,
         lent: list[int],
     ) -> SipResponse:
         numbers = numbers_of(request)
-        metadata = merge(None, metadata) if metadata is not None else None
+        metadata = merge(None, found.metadata) if found.metadata is not None else None
         reference = next((s.session_id for s in metadata.sessions if s.session_id), "") if metadata else ""
         call = self._calls.new_call(peer.host, reference or call_id(request), numbers)
         if found.sdp is not None:
@@ -151,16 +147,15 @@ class Actions:
                 session.invite = tx
             return self._ok(request, peer, session.timer, session.dialog.local_tag, session.description)
         timer = agree(request)
-        found = multipart.bodies(header(request, "content-type"), request.body)
-        _check_types(found)
+        found = contents(request)
         if found.sdp is None:
             session.expects_answer = True
             description = self._offer_again(session, peer)
+            if found.metadata is not None:
+                self._calls.change(session, found.metadata)
         else:
             session.expects_answer = False
-            description = self._apply(session, sdp.read(found.sdp), _metadata(found), peer)
-        if found.sdp is None and found.metadata is not None:
-            self._calls.change(session, _metadata(found))
+            description = self._apply(session, sdp.read(found.sdp), found.metadata, peer)
         session.invite = tx
         return self._accept(session, request, peer, timer, description)
 
@@ -194,20 +189,18 @@ class Actions:
 
     def update(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
         """New metadata, a new description, both, or just a sign of life."""
-        _check_require(request)
+        check_require(request)
         session = self.session_of(request)
         if session is None:
             raise SipError(481, "no such dialog")
         timer = agree(request)
-        found = multipart.bodies(header(request, "content-type"), request.body)
-        _check_types(found)
-        metadata = _metadata(found)
+        found = contents(request)
         if found.sdp is not None:
-            description = self._apply(session, sdp.read(found.sdp), metadata, peer)
+            description = self._apply(session, sdp.read(found.sdp), found.metadata, peer)
         else:
             description = b""
-            if metadata is not None:
-                self._calls.change(session, metadata)
+            if found.metadata is not None:
+                self._calls.change(session, found.metadata)
         return self._accept(session, request, peer, timer, description)
 
     def _accept(
@@ -300,7 +293,7 @@ class Actions:
         elif error.status == 415:
             more = {"Accept": capabilities(*peer.local, peer.transport)["Accept"]}
         elif error.status == 420:
-            more = {"Unsupported": ", ".join(sorted(_unknown(request)))}
+            more = {"Unsupported": ", ".join(sorted(unknown_extensions(request)))}
         elif error.status == 422:
             more = {"Min-SE": str(MIN_SE_S)}
         elif error.status == 503:
@@ -323,28 +316,3 @@ class Actions:
     def _media_address(self, peer: Peer) -> str:
         host = self._calls.media_host
         return peer.local[0] if is_wildcard(host) else host
-
-
-def _unknown(request: SipRequest) -> frozenset[str]:
-    return tokens(request, "require") - UNDERSTOOD
-
-
-def _check_require(request: SipRequest) -> None:
-    if _unknown(request):
-        raise SipError(420, "an extension is required that we do not have")
-
-
-def _check_types(found: Bodies) -> None:
-    if found.others and found.sdp is None and found.metadata is None:
-        raise SipError(415, "the body is of a type we do not know")
-
-
-def _metadata(found: Bodies) -> Metadata | None:
-    """Metadata that cannot be used is left out: the call is recorded all the same (S06)."""
-    if found.metadata is None:
-        return None
-    try:
-        return read_metadata(found.metadata)
-    except SipError as error:
-        log.warning("siprec.metadata_refused", problem=str(error))
-        return None
