@@ -37,7 +37,7 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, wall_clock, disk, keys, recipients, model, destinations):
+    for look in (ports, media, wall_clock, disk, keys, recipients, model, destinations):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -68,6 +68,25 @@ def ports(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, f"media ports {low}–{high}: enough for {room} two-party calls")
+
+
+def media(settings: Settings) -> Iterator[Finding]:
+    """Whether packets can come by the ring."""
+    source = settings.media.source
+    if source == "sockets":
+        yield Finding(GOOD, "media: by sockets, as configured")
+        return
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0).close()
+    except OSError as error:
+        sign = BAD if source == "ring" else NOTE
+        yield Finding(
+            sign,
+            f"media: no packet ring for this user ({error.strerror}); sockets cost about twice the CPU",
+            "the units of systemd/ give the recorder CAP_NET_RAW; elsewhere run it as root",
+        )
+    else:
+        yield Finding(GOOD, "media: by the packet ring")
 
 
 def _answers(settings: Settings) -> bool:

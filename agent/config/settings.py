@@ -88,6 +88,11 @@ class Siprec(_Section):
     allow: Patterns = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7")
     max_calls: int = Field(2000, ge=1, le=20000)
 
+    @property
+    def media_host(self) -> str:
+        """The local address media ports are opened at."""
+        return self.listen[0].host if self.media_address == "auto" else self.media_address
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.listen:
@@ -100,6 +105,13 @@ class Siprec(_Section):
         if self.media_address != "auto":
             ipaddress.ip_address(self.media_address)
         return self
+
+
+class Media(_Section):
+    """How packets come in: by the ring (needs CAP_NET_RAW), by sockets, or by the ring where it may be had."""
+
+    source: Literal["auto", "ring", "sockets"] = "auto"
+    ring_mib: int = Field(64, ge=4, le=1024)
 
 
 class Capture(_Section):
@@ -210,6 +222,7 @@ class Settings(_Section):
 
     site: Site = Site()
     siprec: Siprec = Siprec()
+    media: Media = Media()
     capture: Capture = Capture()
     pause: Pause = Pause()
     desk: Desk = Desk()

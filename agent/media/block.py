@@ -6,21 +6,33 @@ import numpy as np
 import numpy.typing as npt
 
 SLOT_BYTES = 2048
-"""Room for one UDP payload; longer ones are cut, and are no audio anyway."""
+"""Room for one UDP payload where a source has room of one size; longer ones are cut, and are no audio anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class PacketBlock:
-    """Packets in order of arrival (within one port at least). The arrays may be reused after the next read.
+    """UDP packets in order of arrival (at one address at least). The arrays may be reused after the next read.
 
-    `payload`: uint8[n, SLOT_BYTES], whole UDP payloads; `length`: int64[n], their bytes; `port`: uint16[n], local UDP
-    port; `arrival_ns`: int64[n], monotonic ns at which the kernel received them.
+    `memory`: uint8, holds every payload; `start`, `length`: int64[n], where in it each lies, `start + length` always
+    inside; `destination`, `source`: int64[n], addresses as `agent.media.endpoint.key` has them; `arrival_ns`: int64[n],
+    monotonic ns at which the kernel received them.
     """
 
-    payload: npt.NDArray[np.uint8]
+    memory: npt.NDArray[np.uint8]
+    start: npt.NDArray[np.int64]
     length: npt.NDArray[np.int64]
-    port: npt.NDArray[np.uint16]
+    destination: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int64]
     arrival_ns: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.length)
+        return len(self.start)
+
+
+def gather(memory: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
+    """uint8[n, size]: `size` bytes from each offset. Where memory ends before, the bytes mean nothing."""
+    if len(memory) < size:
+        return np.zeros((len(at), size), np.uint8)
+    item = np.dtype(f"V{size}")
+    items = np.ndarray((len(memory) - size + 1,), item, memory, strides=(1,))
+    return items[np.minimum(at, len(items) - 1)].view(np.uint8).reshape(-1, size)

@@ -36,6 +36,13 @@ class Columns:
         self.accounted = self._numbers()  # packets seen from `base` on: all of them if it is `high` - `base` + 1
         self.expected = self._numbers()  # packets expected by sequence number before the last restart
 
+        self.source = self._numbers()  # key of the address it comes from; 0 before the first packet
+        self.announced = self._numbers()  # key of the address it was said to come from; 0 when none was
+        self.since_ns = self._numbers()  # what arrived earlier was meant for somebody else
+        self.dead_ssrc = self._numbers()  # the last stream at the same address, where `barred`: its SSRC,
+        self.dead_ts = self._numbers()  # the timestamp of its last packet,
+        self.dead_ns = self._numbers()  # and when that arrived
+
         self.ssrc = self._numbers()
         self.ref_ts = self._numbers()  # RTP timestamp of a packet …
         self.ref_position = self._numbers()  # … and its position, which others are reckoned from
@@ -49,10 +56,12 @@ class Columns:
         self.duplicates = self._numbers()
         self.reordered = self._numbers()
         self.foreign = self._numbers()
+        self.stale = self._numbers()
         self.jumps = self._numbers()
 
         self.active = np.zeros(rows, np.bool_)
         self.locked = np.zeros(rows, np.bool_)
+        self.barred = np.zeros(rows, np.bool_)
         self.begun = np.zeros(rows, np.bool_)  # something was handed on since the buffer was begun
         self.payload_type = np.zeros(rows, np.uint8)
         self.silence = np.zeros(rows, np.uint8)
@@ -69,10 +78,16 @@ class Columns:
         """Make a row as new."""
         for column in self._all:
             column[row] = 0
-        self.locked[row] = self.begun[row] = False
+        self.locked[row] = self.begun[row] = self.barred[row] = False
         self.seen[row] = False
 
     def lost(self, row: int) -> int:
         """Packets expected by sequence number that were never placed."""
         expected = self.expected[row] + (self.high[row] - self.first[row] + 1 if self.locked[row] else 0)
         return int(expected - self.placed[row] - self.mute[row])
+
+
+def signed32(difference: Numbers) -> Numbers:
+    """A difference of 32-bit timestamps, the nearer way round."""
+    near: Numbers = (difference + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+    return near

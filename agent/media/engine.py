@@ -1,16 +1,18 @@
 """The media engine: blocks of packets in, stretches of in-order media out, everything counted.
 
-A stream is a local UDP port. Doors left open: any source of `PacketBlock` feeds it, and a codec is a payload type,
-a byte of silence and a rate of one byte a sample; codecs of another shape need their own columns, not another engine.
+A stream is an address that packets are sent to. Any source of `PacketBlock` feeds it. A codec is a
+payload type, a byte of silence and a rate of one byte a sample.
 """
 
 import numpy as np
 
-from agent.media.block import SLOT_BYTES, PacketBlock
+from agent.media.block import PacketBlock
 from agent.media.columns import SIZE_BITS, WINDOW, Columns
+from agent.media.endpoint import KeyTable
 from agent.media.g711 import SILENCE
 from agent.media.placing import Arrivals, Placer
 from agent.media.rtp import parse
+from agent.media.sources import Sources
 from agent.model.call import CLOCK_RATE, Codec
 from agent.model.media import StreamChunk, StreamCounts
 
@@ -34,18 +36,34 @@ class Engine:
         room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE).bit_length()
         self._columns = Columns(max_streams, room)
         self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all)
-        self._row_of = np.full(1 << 16, -1, np.int64)
+        self._sources = Sources(self._columns)
+        self._row_of = KeyTable()
         self._free = list(range(max_streams - 1, -1, -1))
         self._names: dict[int, tuple[str, int, Codec]] = {}
-        self._closed: dict[int, StreamCounts] = {}
         self._ready: list[StreamChunk] = []
         self.stray = 0
-        """Packets to ports that no stream has."""
+        """Packets to addresses that no stream has."""
 
-    def add(self, port: int, call_id: str, stream: int, codec: Codec, payload_type: int, origin_ns: int) -> None:
-        """Listen to `port` for a stream of a call whose media origin is `origin_ns` (monotonic). Raises EngineFull."""
+    def add(
+        self,
+        address: int,
+        call_id: str,
+        stream: int,
+        codec: Codec,
+        payload_type: int,
+        origin_ns: int,
+        *,
+        announced: int = 0,
+        since_ns: int = 0,
+    ) -> None:
+        """Listen to `address` (see `agent.media.endpoint`) for a stream of a call whose media origin is `origin_ns`.
+
+        `announced` is the address it is said to come from, 0 when nothing was said; what arrived before `since_ns` is
+        none of its packets. Times are monotonic. Raises EngineFull, and ValueError when the address has a stream.
+        """
         if not self._free:
             raise EngineFull(f"no room for more than {self._columns.rows} streams")
+        self._row_of.add(address, self._free[-1])
         row = self._free.pop()
         c = self._columns
         c.clear(row)
@@ -53,13 +71,13 @@ class Engine:
         c.want[row] = self._flush_samples * (1 + row % STAGGER) // STAGGER  # first chunks do not come due all at once
         self._names[row] = (call_id, stream, codec)
         self._placer.ssrcs[row] = []
+        self._sources.begin(row, address, announced, since_ns, origin_ns)
         self._set_codec(row, codec, payload_type)
-        self._row_of[port] = row
-        self._closed.pop(port, None)
 
-    def change(self, port: int, codec: Codec, payload_type: int) -> list[StreamChunk]:
+    def change(self, address: int, codec: Codec, payload_type: int, announced: int = 0) -> list[StreamChunk]:
         """From now on the stream is of this codec and payload type. Returns what was received in the old one."""
-        row = self._row(port)
+        row = self._row_of.get(address)
+        self._columns.announced[row] = announced
         call_id, stream, before = self._names[row]
         if (codec, payload_type) == (before, self._columns.payload_type[row]):
             return []
@@ -68,45 +86,50 @@ class Engine:
         self._set_codec(row, codec, payload_type)
         return self._take_ready()
 
-    def remove(self, port: int) -> list[StreamChunk]:
-        """End the stream. Returns all media not handed on yet; the counts stay until the port is added again."""
-        row = self._row(port)
-        self._hand_on_all(row)
-        self._closed[port] = self._counts(row)
+    def finish(self, address: int) -> list[StreamChunk]:
+        """All media of the stream not handed on yet. Raises LookupError."""
+        self._hand_on_all(self._row_of.get(address))
+        return self._take_ready()
+
+    def remove(self, address: int) -> StreamCounts:
+        """End the stream and return what was counted; what was not handed on is let go. Raises LookupError."""
+        row = self._row_of.get(address)
+        self._sources.end(row, address)
+        counts = self._counts(row)
         self._columns.active[row] = False
-        self._row_of[port] = -1
+        self._row_of.remove(address)
         del self._names[row], self._placer.ssrcs[row]
         self._free.append(row)
-        return self._take_ready()
+        return counts
 
     def process(self, block: PacketBlock) -> None:
         """Take in a block."""
         c = self._columns
-        row = self._row_of[block.port]
-        known = row >= 0
+        row = self._row_of.find(block.destination)
         h = parse(block)
-        own = h.valid & known
+        own = h.valid & (row >= 0)
         audio = own & (h.payload_type == c.payload_type[row]) & (h.size >= SHORTEST) & (h.size <= LONGEST)
         mute = own & ~audio & (~c.locked[row] | (h.ssrc == c.ssrc[row]))
-        foreign = known & ~audio
-        self.stray += len(block) - int(np.count_nonzero(known))
-        if foreign.any():
+        chosen = audio | mute
+        if (stale := self._sources.stale(row, h.ssrc, h.timestamp, block.arrival_ns)) is not None:
+            stale &= own
+            c.stale += np.bincount(row[stale], minlength=c.rows)
+            chosen &= ~stale
+        strange = chosen & (block.source != c.source[row])
+        if strange.any():
+            admitted, waited = self._sources.admit(block, row, strange & audio)
+            for held in waited:
+                self.process(held)
+            chosen &= ~strange | admitted | (mute & (block.source == c.source[row]))
+        if not audio.all():
+            foreign = (row >= 0) & ~audio
+            if stale is not None:
+                foreign &= ~stale
+            self.stray += int(np.count_nonzero(row < 0))
             c.foreign += np.bincount(row[foreign], minlength=c.rows)
-        chosen = np.flatnonzero(audio | mute)
-        if len(chosen):
-            source = chosen * SLOT_BYTES + h.start[chosen]
-            size = np.where(mute[chosen], 0, h.size[chosen])
-            arrivals = Arrivals(
-                row[chosen],
-                h.ssrc[chosen],
-                h.sequence[chosen],
-                h.timestamp[chosen],
-                source,
-                size,
-                mute[chosen],
-                block.arrival_ns[chosen],
-            )
-            self._placer.place(arrivals, block.payload.reshape(-1))
+        size = np.where(mute, 0, h.size)
+        arrivals = Arrivals(row, h.ssrc, h.sequence, h.timestamp, h.start, size, mute, block.arrival_ns)
+        self._placer.place(arrivals if chosen.all() else arrivals.take(chosen), block.memory)
 
     def flush(self, now_ns: int) -> list[StreamChunk]:
         """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic)."""
@@ -121,11 +144,9 @@ class Engine:
             c.want[row] = self._flush_samples
         return self._take_ready()
 
-    def counts(self, port: int) -> StreamCounts:
-        """What was counted for the stream of `port`, also after its removal. Raises LookupError."""
-        if port in self._closed:
-            return self._closed[port]
-        return self._counts(self._row(port))
+    def counts(self, address: int) -> StreamCounts:
+        """What was counted so far for a stream. Raises LookupError."""
+        return self._counts(self._row_of.get(address))
 
     # ---- handing on
 
@@ -183,12 +204,6 @@ class Engine:
 
     # ---- rows
 
-    def _row(self, port: int) -> int:
-        row = int(self._row_of[port])
-        if row < 0:
-            raise LookupError(f"no stream has port {port}")
-        return row
-
     def _set_codec(self, row: int, codec: Codec, payload_type: int) -> None:
         c = self._columns
         c.payload_type[row], c.silence[row] = payload_type, SILENCE[codec]
@@ -203,6 +218,7 @@ class Engine:
             duplicates=int(c.duplicates[row]),
             reordered=int(c.reordered[row]),
             foreign=int(c.foreign[row]),
+            stale=int(c.stale[row]),
             jumps=int(c.jumps[row]),
             ssrcs=tuple(self._placer.ssrcs.get(row, ())),
         )

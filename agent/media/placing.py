@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.media.columns import LEAP, SIZE_BITS, WINDOW, Columns, Numbers
+from agent.media.columns import LEAP, SIZE_BITS, WINDOW, Columns, Numbers, signed32
 from agent.model.call import CLOCK_RATE
 
 NS_PER_SAMPLE = 1_000_000_000 // CLOCK_RATE
@@ -27,14 +27,14 @@ MOST_RESTARTS = 8
 class Arrivals:
     """Packets of known streams, in order of arrival. `mute` ones have a place in the sequence but nothing to hear.
 
-    `source` is the offset of the media in the flattened payload of the block, `size` its bytes (0 when mute).
+    `at` is the offset of the media in the memory of the block, `size` its bytes (0 when mute).
     """
 
     row: Numbers
     ssrc: Numbers
     sequence: Numbers
     timestamp: Numbers
-    source: Numbers
+    at: Numbers
     size: Numbers
     mute: npt.NDArray[np.bool_]
     arrival_ns: Numbers
@@ -49,7 +49,7 @@ class Arrivals:
             self.ssrc[chosen],
             self.sequence[chosen],
             self.timestamp[chosen],
-            self.source[chosen],
+            self.at[chosen],
             self.size[chosen],
             self.mute[chosen],
             self.arrival_ns[chosen],
@@ -68,10 +68,64 @@ class Placer:
         """Every SSRC a row was locked to, in order."""
 
     def place(self, arrivals: Arrivals, flat: npt.NDArray[np.uint8]) -> None:
-        """Place everything; `flat` is the memory that `source` points into."""
+        """Place everything; `flat` is the memory that `at` points into."""
+        if not len(arrivals):
+            return
         columns = self._columns
-        if len(arrivals) and (np.diff(arrivals.row) < 0).any():
-            arrivals = arrivals.take(np.argsort(arrivals.row, kind="stable"))
+        if (arrivals.row[1:] < arrivals.row[:-1]).any():
+            arrivals = arrivals.take(np.argsort(arrivals.row.astype(np.uint16), kind="stable"))
+        in_order, ext, position = self._continues(arrivals)
+        if not in_order.all():
+            odd_rows = np.zeros(columns.rows, np.bool_)
+            odd_rows[arrivals.row[~in_order]] = True
+            odd = odd_rows[arrivals.row]
+            self._place_some(arrivals.take(odd), flat)
+            arrivals, ext, position = arrivals.take(~odd), ext[~odd], position[~odd]
+        self._place_in_order(arrivals, ext, position, flat)
+
+    def _continues(self, a: Arrivals) -> tuple[npt.NDArray[np.bool_], Numbers, Numbers]:
+        """Which packets are just the next of their streams, all of them heard; extended sequence numbers, positions.
+
+        Nothing but counting on is to be done for a row of such packets: none can be late, a copy or out of order.
+        """
+        c, row = self._columns, a.row
+        new = _first_of_each(row)
+        starts = np.flatnonzero(new)
+        rank = np.arange(len(row)) - np.repeat(starts, np.diff(starts, append=len(row)))
+        ext = c.high[row] + 1 + rank
+        position = c.ref_position[row] + signed32(a.timestamp - c.ref_ts[row])
+        end = position + a.size
+        before = np.where(new, c.end[row], 0)
+        before[1:] = np.where(new[1:], before[1:], end[:-1])
+        now = (a.arrival_ns - c.origin_ns[row]) // NS_PER_SAMPLE
+        ok = c.locked[row] & ~a.mute & (a.ssrc == c.ssrc[row]) & ((ext ^ a.sequence) & 0xFFFF == 0)
+        ok &= (position >= before) & (position <= now + AHEAD_SAMPLES) & (position >= now - BEHIND_SAMPLES)
+        ok &= end <= c.start[row] + c.room
+        return ok, ext, position
+
+    def _place_in_order(self, a: Arrivals, ext: Numbers, position: Numbers, flat: npt.NDArray[np.uint8]) -> None:
+        """Rows of packets that `_continues` found in order."""
+        if not len(a):
+            return
+        c, row = self._columns, a.row
+        starts = np.flatnonzero(_first_of_each(row))
+        counts = np.diff(starts, append=len(row))
+        last = starts + counts - 1
+        rows = row[starts]
+        end = position + a.size
+        key = row * WINDOW + (ext & (WINDOW - 1))
+        c.seen.reshape(-1)[key] = True
+        c.where.reshape(-1)[key] = end << SIZE_BITS | a.size
+        self._copy(row, position, a, flat)
+        for counted in (c.received, c.placed, c.accounted):
+            counted[rows] += counts
+        c.covered[rows] += np.add.reduceat(a.size, starts)
+        c.end[rows], c.high[rows], c.last_ns[rows] = end[last], ext[last], a.arrival_ns[last]
+        c.ref_ts[rows], c.ref_position[rows] = a.timestamp[last], position[last]
+
+    def _place_some(self, arrivals: Arrivals, flat: npt.NDArray[np.uint8]) -> None:
+        """Rows, in order of their numbers, in which there is something that is not just the next packet."""
+        columns = self._columns
         going_on, fits, ext, position = self._reckon(arrivals)
         regular = going_on & fits
         if not regular.all():
@@ -89,8 +143,7 @@ class Placer:
         c = self._columns
         row = a.row
         step = (a.sequence - c.high[row] + 0x8000 & 0xFFFF) - 0x8000
-        ticks = (a.timestamp - c.ref_ts[row] + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
-        position = c.ref_position[row] + ticks
+        position = c.ref_position[row] + signed32(a.timestamp - c.ref_ts[row])
         now = (a.arrival_ns - c.origin_ns[row]) // NS_PER_SAMPLE
         plausible = (position <= now + AHEAD_SAMPLES) & (position >= now - BEHIND_SAMPLES)
         plausible &= (step <= 0) | (position >= c.end[row] - self._reorder_samples)
@@ -162,7 +215,7 @@ class Placer:
             return
         c = self._columns
         row = a.row
-        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
+        starts = np.flatnonzero(_first_of_each(row))
         rows = row[starts]
         high_before = c.high[rows]
         high = np.maximum(np.maximum.reduceat(ext, starts), high_before)
@@ -177,7 +230,7 @@ class Placer:
         placed = fresh & heard & ~late
         reordered = placed & (ext < self._running_high(ext, starts, high_before))
         c.where.reshape(-1)[key[fresh]] = np.where(placed, (position + a.size << SIZE_BITS) | a.size, 0)[fresh]
-        self._copy(row, position, a, placed, flat)
+        self._copy(row[placed], position[placed], a.take(placed), flat)
 
         c.received[rows] += np.add.reduceat(heard, starts, dtype=np.int64)
         c.placed[rows] += np.add.reduceat(placed, starts, dtype=np.int64)
@@ -219,21 +272,32 @@ class Placer:
         running: Numbers = np.maximum.accumulate(lifted + tier) - tier
         return running
 
-    def _copy(
-        self,
-        row: Numbers,
-        position: Numbers,
-        a: Arrivals,
-        placed: npt.NDArray[np.bool_],
-        flat: npt.NDArray[np.uint8],
-    ) -> None:
+    def _copy(self, row: Numbers, position: Numbers, a: Arrivals, flat: npt.NDArray[np.uint8]) -> None:
         """Copy media into the buffers: all packets of one size by one gather and scatter of items of that size."""
         c = self._columns
         target = row * c.room + position - c.start[row]
         buffer = c.buffer.reshape(-1)
-        for size in np.unique(a.size[placed]).tolist():
-            chosen = placed & (a.size == size)
+        sizes = _distinct(a.size)
+        for size in sizes:
             item = np.dtype(f"V{size}")
             into = np.ndarray((len(buffer) - size + 1,), item, buffer, strides=(1,))
             out_of = np.ndarray((len(flat) - size + 1,), item, flat, strides=(1,))
-            into[target[chosen]] = out_of[a.source[chosen]]
+            if len(sizes) == 1:
+                into[target] = out_of[a.at]
+            else:
+                chosen = a.size == size
+                into[target[chosen]] = out_of[a.at[chosen]]
+
+
+def _first_of_each(row: Numbers) -> npt.NDArray[np.bool_]:
+    """Where a group of equal numbers begins."""
+    new = np.ones(len(row), np.bool_)
+    np.not_equal(row[1:], row[:-1], out=new[1:])
+    return new
+
+
+def _distinct(sizes: Numbers) -> list[int]:
+    if not len(sizes):
+        return []
+    low = int(sizes.min())
+    return [low] if low == int(sizes.max()) else np.unique(sizes).tolist()

@@ -10,8 +10,10 @@ import socket
 import time
 
 import numpy as np
+import numpy.typing as npt
 
 from agent.media.block import SLOT_BYTES, PacketBlock
+from agent.media.endpoint import key, keys_four, keys_six
 
 CAPACITY = 2048
 AT_ONCE = 64
@@ -19,6 +21,8 @@ RECEIVE_BYTES = 1 << 20
 """Kernel memory asked for a socket: seconds of one stream, should a sweep come late."""
 CONTROL_BYTES = 32
 """One control message: its header (16 bytes) and a timespec (16 bytes)."""
+NAME_BYTES = 28
+"""struct sockaddr_in6 (ipv6(7)), the longer of the two kinds of sender."""
 SO_TIMESTAMPNS = 35
 NS = 1_000_000_000
 
@@ -45,18 +49,25 @@ _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int
 class UdpSweep:
     """Sockets by local port, and the memory their packets are read into. One thread at a time."""
 
+    name = "sockets"
+    interval_s = 0.25
+
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._sockets: dict[int, socket.socket] = {}
-        self._port_of: dict[int, int] = {}
+        self._key_of: dict[int, int] = {}
         self._poll = select.epoll()
         self._payload = np.zeros((capacity, SLOT_BYTES), np.uint8)
         self._control = np.zeros((capacity, CONTROL_BYTES // 8), np.int64)
-        self._port = np.zeros(capacity, np.uint16)
+        self._names = np.zeros((capacity, NAME_BYTES), np.uint8)
+        self._destination = np.zeros(capacity, np.int64)
+        self._start = np.arange(capacity, dtype=np.int64) * SLOT_BYTES
         slots = np.arange(capacity, dtype=np.uint64)
         self._vectors = np.empty((capacity, 2), np.uint64)
         self._vectors[:, 0] = self._payload.ctypes.data + slots * SLOT_BYTES
         self._vectors[:, 1] = SLOT_BYTES
         self._messages = np.zeros(capacity, _MESSAGE)
+        self._messages["name"] = self._names.ctypes.data + slots * NAME_BYTES
+        self._messages["name_length"] = NAME_BYTES
         self._messages["iov"] = self._vectors.ctypes.data + slots * 16
         self._messages["iov_count"] = 1
         self._messages["control"] = self._control.ctypes.data + slots * CONTROL_BYTES
@@ -79,7 +90,7 @@ class UdpSweep:
             sock.close()
             raise
         self._sockets[port] = sock
-        self._port_of[sock.fileno()] = port
+        self._key_of[sock.fileno()] = key(host, port)
         self._poll.register(sock.fileno(), select.EPOLLIN)
 
     def close_port(self, port: int) -> None:
@@ -87,11 +98,12 @@ class UdpSweep:
         sock = self._sockets.pop(port, None)
         if sock is not None:
             self._poll.unregister(sock.fileno())
-            del self._port_of[sock.fileno()]
+            del self._key_of[sock.fileno()]
             sock.close()
 
     def read(self) -> PacketBlock | None:
         """What has arrived since, up to the capacity of a block; None when nothing has. Never waits."""
+        self._messages["name_length"][: self._used] = NAME_BYTES
         self._messages["control_length"][: self._used] = CONTROL_BYTES
         self._control[: self._used] = 0
         used = 0
@@ -106,21 +118,37 @@ class UdpSweep:
         stamped = self._control[:used, 2] * NS + self._control[:used, 3]
         arrival = np.where(stamped > 0, stamped - clock_ns, time.monotonic_ns())
         length = self._messages["length"][:used].astype(np.int64)
-        return PacketBlock(self._payload[:used], length, self._port[:used], arrival)
+        memory = self._payload.reshape(-1)
+        return PacketBlock(memory, self._start[:used], length, self._destination[:used], self._sources(used), arrival)
+
+    def _sources(self, used: int) -> npt.NDArray[np.int64]:
+        """Keys of the senders (struct sockaddr_in, ip(7); struct sockaddr_in6, ipv6(7))."""
+        names = self._names[:used]
+        port = names[:, 2:4].copy().view(">u2")[:, 0]
+        sources = keys_four(names[:, 4:8].copy().view(">u4")[:, 0], port)
+        six = names[:, :2].copy().view(np.uint16)[:, 0] == socket.AF_INET6
+        if six.any():
+            words = names[six, 8:24].copy().view(">u8").astype(np.uint64)
+            sources[six] = keys_six(words, port[six])
+        return sources
 
     def _drain(self, descriptor: int, used: int) -> int:
         """Read one socket until it is empty or the block is full; returns how many slots are used then."""
-        port = self._port_of[descriptor]
+        destination = self._key_of[descriptor]
         while used < self._capacity:
             wanted = min(AT_ONCE, self._capacity - used)
             got = _recvmmsg(descriptor, self._at + used * _MESSAGE.itemsize, wanted, socket.MSG_DONTWAIT, None)
             if got <= 0:
                 break
-            self._port[used : used + got] = port
+            self._destination[used : used + got] = destination
             used += got
             if got < wanted:
                 break
         return used
+
+    def count_drops(self) -> int:
+        """Not known: the kernel drops by socket, and the sequence numbers of the stream tell."""
+        return 0
 
     def close(self) -> None:
         """Close every port."""

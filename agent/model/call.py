@@ -52,7 +52,9 @@ class MediaStream:
     """One recorded stream (RFC 7865 §6.6), numbered from 0 in order of appearance in the call.
 
     `channel` is the audio channel that its party owns in every derived artifact: a stream that replaces another of
-    the same party shares its channel. `port` is our own media port.
+    the same party shares its channel. Packets are sent to `host` and `port`, which are our own or, where we only
+    listen, those of the other party; `peer_host` and `peer_port` are where their sender says it is ("" and 0: it does
+    not say).
     """
 
     stream: int
@@ -63,6 +65,9 @@ class MediaStream:
     payload_type: int
     port: int
     active: bool = True
+    host: str = "0.0.0.0"  # noqa: S104 - any address of ours
+    peer_host: str = ""
+    peer_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

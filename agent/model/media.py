@@ -34,8 +34,9 @@ class StreamCounts:
     """What the engine counted for one stream over its life, in packets unless named otherwise.
 
     `lost` = expected by sequence number but never placed; `late` = arrived after their place was handed on (these are
-    also in `lost`); `foreign` = other payload type, malformed or of a size that is no audio; `jumps` = restarts of the
-    sequence (new SSRC, or a leap beyond the reorder window).
+    also in `lost`); `foreign` = of another source or payload type, malformed, or of a size that is no audio; `stale` =
+    meant for the stream that had the address before (these are in no other count); `jumps` = restarts of the sequence
+    (new SSRC, or a leap beyond the reorder window).
     """
 
     received: int = 0
@@ -44,5 +45,6 @@ class StreamCounts:
     duplicates: int = 0
     reordered: int = 0
     foreign: int = 0
+    stale: int = 0
     jumps: int = 0
     ssrcs: tuple[int, ...] = field(default=())

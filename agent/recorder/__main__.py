@@ -5,10 +5,12 @@ import signal
 
 from agent.config import Settings
 from agent.process import main
+from agent.recorder.memory import keep_memory
 from agent.recorder.service import Recorder
 
 
 async def _serve(settings: Settings) -> None:
+    keep_memory()
     recorder = Recorder(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,7 +7,7 @@ from agent.capture.format import RecordKind
 from agent.capture.gate import CallGate
 from agent.capture.keys import CallKey
 from agent.capture.writer import LogWriter
-from agent.model.call import CLOCK_RATE, Call
+from agent.model.call import CLOCK_RATE, Call, MediaStream
 from agent.model.gate import GateMark
 from agent.model.media import StreamChunk
 from agent.model.wire import dump
@@ -74,8 +74,8 @@ class LiveCall:
     sink: CallSink
     last_media_ns: int
     number: int
-    ports: dict[int, int] = field(default_factory=dict)
-    """Our media port → stream number."""
+    streams: dict[int, MediaStream] = field(default_factory=dict)
+    """By the address its packets are sent to (`agent.media.endpoint.key`)."""
 
     def now_samples(self, now_ns: int) -> int:
         """The media position of a monotonic instant."""

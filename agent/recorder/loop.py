@@ -1,7 +1,7 @@
 """The media thread: the one owner of engine, gates and capture log; everything else posts work to it.
 
-A timed sweep reads all sockets (never a wake-up per packet); a posted command interrupts the wait, so a press of the
-pause button is obeyed at once and answered when the gate is closed.
+A timed read takes all that has come (never a wake-up per packet); a posted command interrupts the wait, so a press of
+the pause button is obeyed at once and answered when the gate is closed.
 """
 
 import queue
@@ -18,18 +18,19 @@ from agent.capture.gate import CallGate, GateAlert
 from agent.capture.keys import CallKey
 from agent.capture.writer import CaptureFailed, LogWriter
 from agent.config import Settings
+from agent.media.endpoint import key
 from agent.media.engine import Engine, EngineFull
-from agent.media.udp import UdpSweep
+from agent.media.local import LocalSource
 from agent.model.call import CLOCK_RATE, Call
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump
+from agent.recorder.drops import Drops
 from agent.recorder.live import CallSink, LiveCall
-from agent.recorder.ports import SweepPorts
+from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
 
-SWEEP_S = 0.25
 CARE_S = 0.125
 CARES_A_RELEASE = 4
 """Each call's media is handed on every half second, calls in turn. With the sync of the capture log half a second
@@ -53,15 +54,15 @@ class MediaLoop:
         self,
         settings: Settings,
         purposes: tuple[Purpose, ...],
-        sweep: UdpSweep,
-        ports: SweepPorts,
+        source: LocalSource,
+        ports: MediaPorts,
         writer: LogWriter,
         box: ResumeBox,
         dialog_of: Callable[[str], bytes],
     ) -> None:
         self._settings = settings
         self._purposes = purposes
-        self._sweep = sweep
+        self._source = source
         self._ports = ports
         self._writer = writer
         self._box = box
@@ -75,6 +76,7 @@ class MediaLoop:
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
         self._cares = self._number = 0
+        self._drops = Drops()
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
 
@@ -162,11 +164,11 @@ class MediaLoop:
         if live is None:
             return
         counts = []
-        for port, stream in live.ports.items():
-            for chunk in self._engine.remove(port):
+        for address, stream in live.streams.items():
+            for chunk in self._engine.finish(address):
                 live.gate.feed(chunk)
-            counts.append((stream, self._engine.counts(port)))
-            self._ports.give_back(port)
+            counts.append((stream.stream, self._engine.remove(address)))
+            self._ports.give_back(stream.port)
         live.gate.end(live.now_samples(now_ns), event.at_ns)
         live.sink.record(RecordKind.COUNTS, dump(tuple(counts)))
         live.sink.record(RecordKind.END, dump(event))
@@ -185,12 +187,16 @@ class MediaLoop:
 
     def give_back(self, port: int) -> None:
         """A port the tap no longer needs; one that a live call still drains is closed when that call ends."""
-        if not any(port in live.ports for live in self._calls.values()):
+        if not any(stream.port == port for live in self._calls.values() for stream in live.streams.values()):
             self._ports.give_back(port)
 
     def calls(self) -> list[LiveCall]:
         """The live calls, oldest first."""
         return list(self._calls.values())
+
+    def media_state(self) -> dict[str, Any]:
+        """How media comes in, and what could not be taken in. May be called from any thread."""
+        return {"media": self._source.name, "dropped_packets": self._drops.total, "stray_packets": self._engine.stray}
 
     def _new_live(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
         capture, pause = self._settings.capture, self._settings.pause
@@ -211,18 +217,27 @@ class MediaLoop:
 
     def _listen(self, live: LiveCall, origin_ns: int) -> None:
         for stream in live.call.streams:
-            if stream.port in live.ports:
-                for chunk in self._engine.change(stream.port, stream.codec, stream.payload_type):
+            address = key(stream.host, stream.port)
+            announced = key(stream.peer_host, stream.peer_port) if stream.peer_host else 0
+            if address in live.streams:
+                for chunk in self._engine.change(address, stream.codec, stream.payload_type, announced):
                     live.gate.feed(chunk)
                 continue
             try:
                 self._engine.add(
-                    stream.port, live.call.call_id, stream.stream, stream.codec, stream.payload_type, origin_ns
+                    address,
+                    live.call.call_id,
+                    stream.stream,
+                    stream.codec,
+                    stream.payload_type,
+                    origin_ns,
+                    announced=announced,
+                    since_ns=self._ports.since_ns(stream.port),
                 )
-            except EngineFull as error:
+            except (EngineFull, ValueError) as error:
                 log.error("stream.refused", call=live.call.call_id, stream=stream.stream, error=str(error))
                 continue
-            live.ports[stream.port] = stream.stream
+            live.streams[address] = stream
 
     def _remember(self, live: LiveCall) -> None:
         resume = Resume(live.call, live.origin_ns, self._dialog_of(live.call.call_id), live.gate.snapshot())
@@ -230,16 +245,17 @@ class MediaLoop:
 
     def _run(self) -> None:
         try:
-            next_sweep = next_care = time.monotonic()
+            next_read = next_care = time.monotonic()
             while not self._stopping:
                 now = time.monotonic()
-                if now >= next_sweep:
+                if now >= next_read:
                     self._media(presses=True)
-                    next_sweep = max(next_sweep + SWEEP_S, now)
+                    next_read = max(next_read + self._source.interval_s, now)
                 if now >= next_care:
                     self._care(now_ns=time.monotonic_ns())
+                    self._drops.look(self._source.count_drops(), now)
                     next_care = now + CARE_S
-                self._obey(min(next_sweep, next_care) - time.monotonic())
+                self._obey(min(next_read, next_care) - time.monotonic())
         except BaseException as error:  # the process must not live on with a recorder that does not record
             self.failure = error
             log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
@@ -256,7 +272,7 @@ class MediaLoop:
     def _media(self, *, presses: bool = False) -> None:
         """Read all that has come and hand on what is ready; with `presses`, posted work need not wait for the end."""
         now_ns = time.monotonic_ns()
-        while (block := self._sweep.read()) is not None:
+        while (block := self._source.read()) is not None:
             self._engine.process(block)
             if presses:
                 self._obey(0.0)

@@ -1,23 +1,24 @@
 """Our media ports: lent to the tap for one stream each, bound before the offer is answered: no packet is lost."""
 
 import shutil
+import time
 from pathlib import Path
 
-from agent.media.udp import UdpSweep
+from agent.media.local import LocalSource
 
 LEAST_FREE_BYTES = 256 << 20
 """With less disk than this no new call is accepted: what is being recorded needs it (I4)."""
 
 
-class SweepPorts:
-    """A PortLender over the sweep. Even ports only (RTP, RFC 3550 §11), used in rotation so that a port just given
-    back is the last to be lent again: a stale packet then meets a closed port."""
+class MediaPorts:
+    """A PortLender over a source of packets. Even ports only (RTP, RFC 3550 §11), used in rotation so that a port just
+    given back is the last to be lent again: a stale packet then meets a closed port."""
 
-    def __init__(self, sweep: UdpSweep, first: int, last: int, capture_dir: Path) -> None:
-        self._sweep = sweep
+    def __init__(self, source: LocalSource, first: int, last: int, capture_dir: Path) -> None:
+        self._source = source
         self._all = list(range(first + first % 2, last + 1, 2))
         self._next = 0
-        self._lent: set[int] = set()
+        self._lent: dict[int, int] = {}
         self._capture_dir = capture_dir
 
     def lend(self, host: str) -> int:
@@ -28,21 +29,26 @@ class SweepPorts:
             port = self._all[self._next]
             self._next = (self._next + 1) % len(self._all)
             if port not in self._lent:
+                now_ns = time.monotonic_ns()
                 try:
-                    self._sweep.open_port(host, port)
+                    self._source.open_port(host, port)
                 except OSError:
                     continue  # another program's
-                self._lent.add(port)
+                self._lent[port] = now_ns
                 return port
         raise OSError("no media port is free; widen siprec.media_ports")
 
     def claim(self, host: str, port: int) -> None:
         """Bind the very port a call of before a restart had. Raises OSError when it is taken."""
-        self._sweep.open_port(host, port)
-        self._lent.add(port)
+        self._source.open_port(host, port)
+        self._lent[port] = 0
+
+    def since_ns(self, port: int) -> int:
+        """When the port was lent (monotonic): what came to it before was meant for somebody else."""
+        return self._lent.get(port, 0)
 
     def give_back(self, port: int) -> None:
         """The socket is drained and done with: close it, and lend the port again when its turn comes."""
         if port in self._lent:
-            self._sweep.close_port(port)
-            self._lent.discard(port)
+            self._source.close_port(port)
+            del self._lent[port]

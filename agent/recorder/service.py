@@ -17,7 +17,7 @@ from agent.capture.keys import create as create_key
 from agent.capture.reader import OpenCall, open_calls
 from agent.capture.writer import LogWriter
 from agent.config import Settings
-from agent.media.udp import UdpSweep
+from agent.media.local import open_source
 from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.wire import dump
@@ -25,7 +25,7 @@ from agent.policy.decide import decide
 from agent.recorder.control import ControlSocket
 from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop, UnknownCall
-from agent.recorder.ports import SweepPorts
+from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
 from agent.tap.siprec import Srs
 from agent.vault.secretfile import read_secret
@@ -47,13 +47,14 @@ class Recorder:
         for folder in (settings.capture_dir, settings.callkeys_dir, settings.site.run_dir):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._left_open = open_calls(settings.capture_dir)
-        self._sweep = UdpSweep()
-        self._ports = SweepPorts(self._sweep, *settings.siprec.media_ports, settings.capture_dir)
+        media, ports = settings.media, settings.siprec.media_ports
+        self._source = open_source(media.source, settings.siprec.media_host, ports, media.ring_mib)
+        self._ports = MediaPorts(self._source, *ports, settings.capture_dir)
         self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
         self._box = ResumeBox(settings.site.run_dir)
         self._srs = Srs(settings.siprec, settings.site, self, self, time)
         self._loop = MediaLoop(
-            settings, self._purposes, self._sweep, self._ports, self._writer, self._box, self._srs.snapshot
+            settings, self._purposes, self._source, self._ports, self._writer, self._box, self._srs.snapshot
         )
         self._control = ControlSocket(settings.recorder_socket, self._handle)
         self._keymaker = ThreadPoolExecutor(1, "keys")
@@ -62,7 +63,7 @@ class Recorder:
     # ---- PortLender and CallListener of the tap
 
     def lend(self, host: str) -> int:
-        """See SweepPorts.lend. With no answer within LEND_S it raises TimeoutError, which is an OSError."""
+        """See MediaPorts.lend. With no answer within LEND_S it raises TimeoutError, which is an OSError."""
         future = self._loop.ask(lambda: self._ports.lend(host))
         try:
             port: int = future.result(LEND_S)
@@ -103,7 +104,7 @@ class Recorder:
             self._take_up(call_id, left)
         await self._srs.start()
         await self._control.start()
-        log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound])
+        log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound], media=self._source.name)
         while not self._stop.is_set() and self._loop.failure is None:
             try:
                 await asyncio.wait_for(self._stop.wait(), 0.5)
@@ -180,7 +181,7 @@ class Recorder:
         if operation == "gate":
             return describe_answer(await self._gate(request))
         if operation == "stats":
-            return {"calls": len(await self._live()), "segment": self._writer.segment}
+            return {"calls": len(await self._live()), "segment": self._writer.segment} | self._loop.media_state()
         raise ValueError(f"unknown op {operation!r}; known: calls, gate, stats")
 
     async def _live(self) -> list[LiveCall]:

@@ -4,6 +4,7 @@ RFC 4566 (SDP), RFC 3264 §5 (the offer), RFC 4574 (label), RFC 3551 (static pay
 of lines that have been made safe for it; lines it has no need for are left out.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,6 +65,15 @@ class OfferedMedia:
     def usable(self) -> bool:
         """Audio we can record: not refused by the peer (port 0), plain RTP, G.711 among its formats."""
         return self.kind == "audio" and self.port != 0 and self.profile in PLAIN_RTP and bool(self.codecs)
+
+    @property
+    def peer_host(self) -> str:
+        """The IP address of the connection line; "" when there is none, or it is a name or the wildcard."""
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return ""
+        return "" if address.is_unspecified else str(address)
 
     @property
     def held(self) -> bool:

@@ -52,7 +52,9 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
     unit = settings(UNITS / f"greffier-{name}.service")
     assert f"-m agent.{name} --config" in unit["ExecStart"]
     assert (unit["LimitCORE"], unit["MemorySwapMax"], unit["NoNewPrivileges"]) == ("0", "0", "yes")
-    assert unit["CapabilityBoundingSet"] == "" and unit["User"] == "greffier"
+    capabilities = "CAP_NET_RAW" if name == "recorder" else ""
+    assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == capabilities
+    assert unit["User"] == "greffier"
     assert unit["RestartPreventExitStatus"] == "78", "a configuration that is refused is not tried again"
 
 

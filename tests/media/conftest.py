@@ -14,11 +14,12 @@ MS = 1_000_000
 
 @dataclass(frozen=True)
 class Packet:
-    """One datagram: whole UDP payload, local port, time of arrival in ms."""
+    """One datagram: whole UDP payload, local port, time of arrival in ms, and the number of its source."""
 
     data: bytes
     port: int = 20000
     at_ms: float = 0.0
+    source: int = 1
 
 
 def rtp(
@@ -33,9 +34,11 @@ def block_of(packets: Sequence[Packet]) -> PacketBlock:
     for number, packet in enumerate(packets):
         payload[number, : len(packet.data)] = np.frombuffer(packet.data[:SLOT_BYTES], np.uint8)
     return PacketBlock(
-        payload,
-        np.array([len(p.data) for p in packets], np.int64),
-        np.array([p.port for p in packets], np.uint16),
+        payload.reshape(-1),
+        np.arange(len(packets)) * SLOT_BYTES,
+        np.array([min(len(p.data), SLOT_BYTES) for p in packets], np.int64),
+        np.array([p.port for p in packets], np.int64),
+        np.array([p.source for p in packets], np.int64),
         np.array([int(p.at_ms * MS) for p in packets], np.int64),
     )
 

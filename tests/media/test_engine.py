@@ -101,7 +101,7 @@ def plain_receiver(sent: Sent) -> tuple[bytes, StreamCounts]:
         for i in range(low, high + 1)
     )
     lost = high - low + 1 - len(seen)
-    counts = StreamCounts(len(sent.arrivals), lost, 0, copies, reordered, 0, 0, (0x1234,))
+    counts = StreamCounts(len(sent.arrivals), lost, 0, copies, reordered, ssrcs=(0x1234,))
     return media, counts
 
 
@@ -121,7 +121,7 @@ def test_it_hears_what_a_plain_receiver_hears(rtp, packet, block_of, sent: Sent,
     for start in range(0, len(packets), cut):
         engine.process(block_of(packets[start : start + cut]))
         tape.take(engine.flush(int(packets[min(start + cut, len(packets)) - 1].at_ms * MS)))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     media, counts = plain_receiver(sent)
     assert tape.bytes_from_start() == media
     assert engine.counts(PORT) == counts
@@ -151,7 +151,7 @@ def test_many_streams_at_once_stay_apart(rtp, packet, block_of) -> None:
         for chunk in engine.flush(int((second + 1) * 1000 * MS)):
             tapes[chunk.stream].take([chunk])
     for number, tape in tapes.items():
-        tape.take(engine.remove(PORT + 2 * number))
+        tape.take(engine.finish(PORT + 2 * number))
         assert tape.bytes_from_start() == sound(number, 250 * 160) and tape.start == 0
 
 
@@ -161,7 +161,7 @@ def test_what_comes_after_its_place_was_handed_on_is_late_and_lost(rtp, packet, 
     engine.process(block_of(stream(rtp, packet, [i for i in range(100) if i != 20])))
     tape.take(engine.flush(2000 * MS))
     engine.process(block_of(stream(rtp, packet, [20, 20], late_ms=1700) + stream(rtp, packet, range(100, 120))))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     counts = engine.counts(PORT)
     assert (counts.late, counts.lost, counts.duplicates, counts.received) == (1, 1, 1, 121)
     assert tape.bytes_from_start() == sound(0, 3200) + bytes([SILENCE]) * 160 + sound(3360, 120 * 160 - 3360)
@@ -184,7 +184,7 @@ def test_silence_suppression_becomes_a_gap_of_the_right_length(rtp, packet, bloc
     engine.process(block_of([packet(rtp(i, 160 * i, sound(160 * i, 160)), PORT, 20.0 * (i + 1)) for i in range(10)]))
     later = [packet(rtp(10 + i, 160 * (40 + i), sound(160 * (40 + i), 160)), PORT, 820.0 + 20 * i) for i in range(10)]
     engine.process(block_of(later))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     assert tape.bytes_from_start() == sound(0, 1600) + bytes([SILENCE]) * 4800 + sound(6400, 1600)
     assert engine.counts(PORT).lost == 0 and engine.counts(PORT).jumps == 0 and tape.lost == 4800
 
@@ -196,7 +196,7 @@ def test_a_hold_of_a_minute_is_a_gap_not_a_minute_of_memory(rtp, packet, block_o
     tape.take(engine.flush(500 * MS))
     held = [packet(rtp(1010 + i, 160 * (3010 + i), sound(5, 160)), PORT, 20.0 * (3011 + i)) for i in range(10)]
     engine.process(block_of(held))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     assert sorted(tape.samples)[1600] == 3010 * 160 and len(tape.samples) == 3200
     assert engine.counts(PORT).lost == 0 and engine.counts(PORT).jumps == 0
 
@@ -212,7 +212,7 @@ def test_a_restart_goes_on_at_its_time_of_arrival(rtp, packet, block_of, seq: in
         packet(rtp(seq + i, ts + 160 * i, sound(160 * i, 160), ssrc=ssrc), PORT, 1220.0 + 20 * i) for i in range(20)
     ]
     engine.process(block_of(again))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     counts = engine.counts(PORT)
     assert (counts.jumps, counts.lost, counts.received) == (1, 0, 70)
     assert counts.ssrcs == ((0x1234, ssrc) if ssrc != 0x1234 else (0x1234,))
@@ -226,7 +226,7 @@ def test_a_stranger_on_the_port_changes_nothing(rtp, packet, block_of) -> None:
     for own in stream(rtp, packet, range(50)):
         mixed += [own, packet(rtp(5, 5, b"\x01" * 160, ssrc=0x6666), PORT, own.at_ms)]
     engine.process(block_of(mixed[:-1]))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     counts = engine.counts(PORT)
     assert tape.bytes_from_start() == sound(0, 50 * 160)
     assert (counts.foreign, counts.jumps, counts.lost, counts.ssrcs) == (49, 0, 0, (0x1234,))
@@ -236,7 +236,7 @@ def test_a_flood_of_strangers_is_counted_and_bounded(rtp, packet, block_of) -> N
     engine = new_engine()
     listen(engine)
     engine.process(block_of([packet(rtp(n, n, b"\x01" * 160, ssrc=n), PORT, 20.0) for n in range(2000)]))
-    engine.remove(PORT)
+    engine.finish(PORT)
     counts = engine.counts(PORT)
     assert counts.foreign + counts.received == 2000 and counts.jumps < 10
 
@@ -248,7 +248,7 @@ def test_telephone_events_are_foreign_but_not_lost(rtp, packet, block_of) -> Non
     for n in range(10, 15):
         packets[n] = packet(rtp(1000 + n, 1600, b"\x01\x0a\x00\xa0", pt=101), PORT, 20.0 * (n + 1))
     engine.process(block_of(packets))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     counts = engine.counts(PORT)
     assert (counts.foreign, counts.lost, counts.received) == (5, 0, 25)
     assert tape.bytes_from_start() == sound(0, 1600) + bytes([SILENCE]) * 800 + sound(2400, 2400)
@@ -273,7 +273,7 @@ def test_what_is_no_audio_is_counted_and_nothing_else(block_of, packet, broken: 
     engine = new_engine()
     listen(engine)
     engine.process(block_of([packet(broken, PORT, 20.0)]))
-    assert engine.remove(PORT) == []
+    assert engine.finish(PORT) == []
     assert engine.counts(PORT) == StreamCounts(foreign=1)
 
 
@@ -286,7 +286,7 @@ def test_no_datagram_can_break_it(packet, block_of, datas: list[bytes]) -> None:
     if packets:
         engine.process(block_of(packets))
     tape.take(engine.flush(2000 * MS))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     assert engine.stray == len(datas) // 2
     assert engine.counts(PORT).received + engine.counts(PORT).foreign == (len(datas) + 1) // 2
 
@@ -302,7 +302,7 @@ def test_header_extensions_csrc_lists_and_padding_are_no_media(rtp, packet, bloc
         rtp(4, 640, sound(640, 160) + b"\x00\x02", bits=0x31, rest=b"CSRC" + b"\x10\x00\x00\x01" + b"y" * 4),
     ]
     engine.process(block_of([packet(d, PORT, 20.0 * (n + 1)) for n, d in enumerate(dressed)]))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     assert tape.bytes_from_start() == sound(0, 800) and engine.counts(PORT).foreign == 0
 
 
@@ -313,7 +313,7 @@ def test_a_new_codec_begins_a_new_chunk(rtp, packet, block_of) -> None:
     assert engine.change(PORT, Codec.PCMA, 8) == []
     (before,) = engine.change(PORT, Codec.PCMU, 0)
     engine.process(block_of(stream(rtp, packet, [10, 11, 13], pt=0) + stream(rtp, packet, [12], pt=8)))
-    (after,) = engine.remove(PORT)
+    (after,) = engine.finish(PORT)
     assert (before.codec, before.end_samples, after.codec, after.position_samples) == (
         Codec.PCMA,
         1600,
@@ -327,10 +327,12 @@ def test_a_port_lent_again_begins_afresh_and_rows_run_out_loudly(rtp, packet, bl
     engine = new_engine()
     listen(engine)
     engine.process(block_of(stream(rtp, packet, range(10))))
-    engine.remove(PORT)
+    assert engine.remove(PORT).received == 10
     listen(engine)
-    assert engine.counts(PORT) == StreamCounts() and engine.remove(PORT) == []
-    for number in range(8):
+    assert engine.counts(PORT) == StreamCounts() and engine.finish(PORT) == []
+    with pytest.raises(ValueError, match="taken"):
+        listen(engine)
+    for number in range(1, 8):
         engine.add(PORT + number, "call", number, Codec.PCMA, 8, 0)
     with pytest.raises(EngineFull):
         engine.add(PORT + 8, "call", 8, Codec.PCMA, 8, 0)
@@ -345,7 +347,7 @@ def test_two_streams_are_aligned_by_their_arrival(rtp, packet, block_of) -> None
     second = [packet(p.data, PORT + 2, p.at_ms + 340.0) for p in stream(rtp, packet, range(20))]
     engine.process(block_of(stream(rtp, packet, range(20)) + second))
     for n in (0, 1):
-        tapes[n].take(engine.remove(PORT + 2 * n))
+        tapes[n].take(engine.finish(PORT + 2 * n))
     assert tapes[1].start - tapes[0].start == 340 * 8
 
 
@@ -355,5 +357,5 @@ def test_media_begins_with_the_first_packet_and_early_ones_find_their_place(rtp,
     first, second = stream(rtp, packet, [5, 4])
     engine.process(block_of([first]))
     engine.process(block_of([second]))
-    tape.take(engine.remove(PORT))
+    tape.take(engine.finish(PORT))
     assert tape.bytes_from_start() == sound(640, 320) and tape.start == 640 and engine.counts(PORT).reordered == 1

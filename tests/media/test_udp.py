@@ -30,8 +30,8 @@ def read_all(sweep: UdpSweep, count: int) -> list[tuple[int, bytes, int]]:
     while len(found) < count and time.monotonic() < deadline:
         while (block := sweep.read()) is not None:
             for n in range(len(block)):
-                data = block.payload[n, : min(int(block.length[n]), SLOT_BYTES)].tobytes()
-                found.append((int(block.port[n]), data, int(block.arrival_ns[n])))
+                data = block.memory[block.start[n] : block.start[n] + block.length[n]].tobytes()
+                found.append((int(block.destination[n]) & 0xFFFF, data, int(block.arrival_ns[n])))
     return found
 
 
@@ -96,6 +96,6 @@ def test_the_memory_of_a_block_is_used_again(sweep: UdpSweep) -> None:
             sender.sendto(b"x" * 172, ("127.0.0.1", port))
             while (block := sweep.read()) is None:
                 continue
-            seen.append(block.payload.ctypes.data)
-            assert block.payload.dtype == np.uint8 and block.length.tolist() == [172]
+            seen.append(block.memory.ctypes.data)
+            assert block.memory.dtype == np.uint8 and block.length.tolist() == [172]
     assert len(set(seen)) == 1

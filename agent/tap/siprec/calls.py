@@ -76,7 +76,7 @@ class Calls:
             lent.append(port)
             return port
 
-        return take(description, streams, slots, lend)
+        return take(description, streams, slots, self.media_host, lend)
 
     def give_back(self, ports: list[int]) -> None:
         """Ports that no stream uses any more."""

@@ -45,7 +45,7 @@ class Srs:
         self._clock = time
         self._allowed = AllowList(settings.allow)
         self._calls = Calls(site, ports, listener, time)
-        self._calls.media_host = settings.listen[0].host if settings.media_address == "auto" else settings.media_address
+        self._calls.media_host = settings.media_host
         self._transactions = TransactionTable()
         self._actions = Actions(self._calls, self._transactions, time, settings.max_calls)
         self._requests = Requests(self._calls, time, lambda session: self._hang_up(session, "expired"))

@@ -28,9 +28,10 @@ class Taken:
 
 
 def take(
-    description: Description, streams: Sequence[MediaStream], slots: Slots, lend: Callable[[], int | None]
+    description: Description, streams: Sequence[MediaStream], slots: Slots, host: str, lend: Callable[[], int | None]
 ) -> Taken:
-    """Apply an offer to the streams of a call. `lend` gives a port for a new stream, or None: its m-line is refused.
+    """Apply an offer to the streams of a call. `lend` gives a port of `host` for a new stream, or None: its m-line is
+    refused.
 
     New streams have neither participant nor channel yet: see `settle`.
     """
@@ -51,13 +52,15 @@ def take(
                 lines.append(refuse(media))
                 continue
             number = len(now)
-            now[number] = MediaStream(number, media.label, -1, None, codec.codec, codec.payload_type, port)
+            now[number] = MediaStream(number, media.label, -1, None, codec.codec, codec.payload_type, port, host=host)
         stream = replace(
             now[number],
             label=media.label or now[number].label,
             codec=codec.codec,
             payload_type=codec.payload_type,
             active=not media.held,
+            peer_host=media.peer_host,
+            peer_port=media.port if media.peer_host else 0,
         )
         now[number] = stream
         new_slots.append(number)

@@ -1,0 +1,149 @@
+"""Packets through memory shared with the kernel: an AF_PACKET socket with a TPACKET_V3 ring (packet_mmap.rst).
+
+The kernel fills blocks of 1 MiB and hands each over when it is full or RETIRE_MS old. Needs CAP_NET_RAW.
+"""
+
+import ctypes
+import mmap
+import os
+import socket
+import struct
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.media import bpf
+from agent.media.block import PacketBlock, gather
+from agent.media.frames import UDP, parse
+
+BLOCK_BYTES = 1 << 20
+FRAME_BYTES = 2048
+RETIRE_MS = 8
+MOST_PACKETS = 1 << 15
+"""Packets of one read; a single kernel block may bring it beyond."""
+NS = 1_000_000_000
+
+_SOL_PACKET, _RX_RING, _STATISTICS, _VERSION, _IGNORE_OUTGOING = 263, 5, 6, 10, 23
+_TPACKET_V3 = 2
+_ETH_P_ALL = 3
+_USER = 1
+_STATUS, _COUNT, _FIRST, _LENGTH = 2, 3, 4, 5  # 32-bit words of struct tpacket_block_desc
+_SECONDS = (8, 10)  # first and last packet
+_HEADER_BYTES = 52  # struct tpacket3_hdr, and of the sockaddr_ll behind it family and protocol
+_libc = ctypes.CDLL(None, use_errno=True)
+_ALL = np.arange(1 << 16, dtype=np.int64)
+
+Numbers = npt.NDArray[np.int64]
+
+
+class PacketRing:
+    """Everything that `program` lets through, of one interface (a name) or of all (""). One thread at a time."""
+
+    def __init__(self, interface: str, program: bpf.Program, size_mib: int) -> None:
+        """Raises PermissionError without the capability, OSError when there is no such interface."""
+        self.dropped = self.fragments = self.malformed = 0
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        try:
+            self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
+            self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+            bpf.attach(self._socket, program)
+            frames = size_mib * BLOCK_BYTES // FRAME_BYTES
+            ring = struct.pack("7I", BLOCK_BYTES, size_mib, FRAME_BYTES, frames, RETIRE_MS, 0, 0)
+            self._socket.setsockopt(_SOL_PACKET, _RX_RING, ring)
+            flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+            self._map = mmap.mmap(self._socket.fileno(), size_mib * BLOCK_BYTES, flags)
+            _bind(self._socket, socket.if_nametoindex(interface) if interface else 0)
+        except OSError:
+            self._socket.close()
+            raise
+        self._memory = np.frombuffer(self._map, np.uint8)
+        self._blocks = self._memory.view(np.uint32).reshape(size_mib, -1)
+        self._next = 0
+        self._held: list[int] = []
+
+    def read(self) -> PacketBlock | None:
+        """UDP packets of the blocks that the kernel has handed over since; None when there are none. Never waits.
+
+        The memory of a block belongs to the kernel again from the next `read` on.
+        """
+        for block in self._held:
+            self._blocks[block, _STATUS] = 0
+        self._held.clear()
+        frames: list[Numbers] = []
+        packets = 0
+        while packets < MOST_PACKETS and len(self._held) < len(self._blocks) // 2:
+            words = self._blocks[self._next]
+            if not int(words[_STATUS]) & _USER:
+                break
+            count = int(words[_COUNT])
+            if count:
+                frames.append(walk(words, int(words[_FIRST]), count) + self._next * BLOCK_BYTES)
+                packets += count
+            self._held.append(self._next)
+            self._next = (self._next + 1) % len(self._blocks)
+        if not frames:
+            return None
+        return self._block(frames[0] if len(frames) == 1 else np.concatenate(frames))
+
+    def _block(self, frame: Numbers) -> PacketBlock | None:
+        heads = gather(self._memory, frame, _HEADER_BYTES)
+        words = heads.view(np.uint32)
+        network = words[:, 6].astype(np.int64) >> 16
+        start = frame + network
+        stop = start + words[:, 3].astype(np.int64)
+        kind = heads[:, 50:52].copy().view(">u2")[:, 0].astype(np.int64)
+        found = parse(self._memory, start, stop, kind)
+        self.fragments += found.fragments
+        self.malformed += found.malformed
+        clock_ns = time.time_ns() - time.monotonic_ns()
+        arrival = words[:, 1].astype(np.int64) * NS + words[:, 2] - clock_ns
+        if len(found.frame) == len(frame) and (found.protocol == UDP).all():
+            return PacketBlock(self._memory, found.start, found.length, found.destination, found.source, arrival)
+        mine = found.protocol == UDP
+        if not mine.any():
+            return None
+        start, length = found.start[mine], found.length[mine]
+        destination, source = found.destination[mine], found.source[mine]
+        return PacketBlock(self._memory, start, length, destination, source, arrival[found.frame[mine]])
+
+    def count_drops(self) -> int:
+        """Packets the kernel had no room for in the ring, since the start."""
+        raw = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)
+        self.dropped += struct.unpack("3I", raw)[1]
+        return self.dropped
+
+    def close(self) -> None:
+        """Give the ring back to the kernel. No block read before may be used any more."""
+        self._socket.close()
+
+
+def _bind(sock: socket.socket, interface: int) -> None:
+    """bind(2) with a struct sockaddr_ll (packet(7)); `socket.bind` cannot say "all interfaces"."""
+    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), interface, 0, 0, 0, b"")
+    if _libc.bind(sock.fileno(), address, len(address)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def walk(words: npt.NDArray[np.uint32], first: int, count: int) -> Numbers:
+    """Byte offsets of the packets of one block (32-bit words), which are a chain: each says how far it is to the next.
+
+    Mostly all steps are equal, or else the seconds that each header repeats betray where headers are; either guess is
+    taken only when the chain itself proves it. If not, the chain is followed one by one.
+    """
+    step = int(words[first >> 2])
+    end = int(words[_LENGTH])
+    offsets = _ALL[:count] * step + first
+    if step and offsets[-1] < end and (words[offsets[:-1] >> 2] == step).all():
+        return offsets
+    seconds = words[(first >> 2) + 1 : end >> 2 : 2]
+    low, high = (words[n] for n in _SECONDS)
+    offsets = (np.flatnonzero((seconds == low) | (seconds == high)) << 3) + first
+    if len(offsets) == count and offsets[0] == first and (words[offsets[:-1] >> 2] == np.diff(offsets)).all():
+        return offsets
+    view, at, chain = words.data, first, []
+    for _ in range(count):
+        chain.append(at)
+        at += view[at >> 2]
+    return np.array(chain, np.int64)

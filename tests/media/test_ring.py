@@ -1,0 +1,200 @@
+"""The ring over the loopback interface: the packets that the sockets would have seen, and no others."""
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.media import bpf
+from agent.media.endpoint import key
+from agent.media.local import LocalSource, RingSource, open_source
+from agent.media.ring import walk
+from agent.media.udp import UdpSweep
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an AF_PACKET socket needs root")
+
+
+def free_even_ports(count: int) -> list[int]:
+    """Free on both families."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::", 0))
+            port = sock.getsockname()[1]
+        if port % 2 == 0 and port not in found:
+            found.append(port)
+    return found
+
+
+def is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    return sorted(free_even_ports(3))
+
+
+@pytest.fixture(params=["127.0.0.1", "::1", "0.0.0.0"])
+def host(request) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def ring(ports: list[int], host: str) -> Iterator[RingSource]:
+    made = RingSource(host, (ports[0], ports[-1]), 4)
+    yield made
+    made.close()
+
+
+def gathered(source: LocalSource, count: int) -> list[tuple[int, int, bytes]]:
+    """Destination, source and payload of `count` packets, or of what came within ten seconds."""
+    found: list[tuple[int, int, bytes]] = []
+    deadline = time.monotonic() + 10
+    while len(found) < count and time.monotonic() < deadline:
+        block = source.read()
+        if block is None:
+            time.sleep(0.005)
+            continue
+        assert (abs(block.arrival_ns - time.monotonic_ns()) < 5_000_000_000).all()
+        for n in range(len(block)):
+            data = block.memory[block.start[n] : block.start[n] + block.length[n]].tobytes()
+            found.append((int(block.destination[n]), int(block.source[n]), data))
+    return found
+
+
+def test_ring_and_sockets_see_the_same(ring: RingSource, ports: list[int], host: str) -> None:
+    to = "127.0.0.1" if host == "0.0.0.0" else host
+    sweep = UdpSweep()
+    for port in ports:
+        ring.open_port(host, port)
+        with pytest.raises(OSError, match="open already"):
+            ring.open_port(host, port)
+    with pytest.raises(OSError):
+        sweep.open_port(host, ports[0])
+    family = socket.AF_INET6 if ":" in to else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.bind((to, 0))
+        own = key(to, sender.getsockname()[1])
+        sent = [(key(host, port), own, b"%d" % n * (n + 1)) for n in range(100) for port in ports]
+        for destination, _, data in sent:
+            sender.sendto(data, (to, destination & 0xFFFF))
+        assert gathered(ring, len(sent)) == sent
+        assert ring.read() is None and ring.count_drops() == 0
+        for port in ports:
+            ring.close_port(port)
+            sweep.open_port(host, port)
+        for destination, _, data in sent:
+            sender.sendto(data, (to, destination & 0xFFFF))
+        assert sorted(gathered(sweep, len(sent))) == sorted(sent)
+    sweep.close()
+
+
+def test_nobody_is_told_that_the_port_is_closed(ring: RingSource, ports: list[int], host: str) -> None:
+    to = "127.0.0.1" if host == "0.0.0.0" else host
+    ring.open_port(host, ports[0])
+    with socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect((to, ports[0]))
+        for _ in range(3):
+            sender.send(b"x")  # the second would raise, had ICMP come back for the first
+            time.sleep(0.01)
+        ring.close_port(ports[0])
+        ring.close_port(ports[0])
+        sender.send(b"x")
+        time.sleep(0.01)
+        with pytest.raises(ConnectionRefusedError):
+            sender.send(b"x")
+
+
+def test_other_ports_and_other_protocols_stay_out(ring: RingSource, ports: list[int], host: str) -> None:
+    to = "127.0.0.1" if host == "0.0.0.0" else host
+    family = socket.AF_INET6 if ":" in to else socket.AF_INET
+    ring.open_port(host, ports[1])
+    with (
+        socket.socket(family, socket.SOCK_DGRAM) as sender,
+        socket.socket(family, socket.SOCK_DGRAM) as other,
+        socket.socket(family, socket.SOCK_STREAM) as stream,
+    ):
+        outside = next(port for port in range(1025, 2**16) if not ports[0] <= port <= ports[-1] and is_free(to, port))
+        other.bind((to, outside))
+        sender.sendto(b"foreign", other.getsockname())
+        assert stream.connect_ex((to, ports[1])) != 0
+        sender.sendto(b"ours", (to, ports[1]))
+        assert [data for *_, data in gathered(ring, 1)] == [b"ours"]
+        time.sleep(0.05)
+        assert ring.read() is None
+
+
+def test_a_full_ring_drops_counts_and_goes_on() -> None:
+    (port,) = free_even_ports(1)
+    ring = RingSource("127.0.0.1", (port, port), 4)
+    ring.open_port("127.0.0.1", port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(6000):
+            sender.sendto(b"x" * 1000, ("127.0.0.1", port))
+        dropped = ring.count_drops()
+        assert 0 < dropped < 6000
+        assert len(gathered(ring, 6000 - dropped)) == 6000 - dropped
+        assert ring.count_drops() == dropped
+        sender.sendto(b"after", ("127.0.0.1", port))
+        assert gathered(ring, 1)[-1][2] == b"after"
+    ring.close()
+
+
+def test_without_the_capability_sockets_are_read_and_that_is_said() -> None:
+    program = shutil.which("setpriv")
+    assert program, "setpriv is part of util-linux"
+    code = (
+        "from agent.media.local import open_source\n"
+        "print(open_source('auto', '127.0.0.1', (20000, 20010), 4).name)\n"
+        "try:\n    open_source('ring', '127.0.0.1', (20000, 20010), 4)\n"
+        "except PermissionError:\n    print('refused')\n"
+    )
+    without = [program, "--bounding-set", "-net_raw", "--inh-caps", "-net_raw"]
+    said = subprocess.run([*without, sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "media.no_ring" in said and said.splitlines()[-2:] == ["sockets", "refused"]
+    assert open_source("sockets", "127.0.0.1", (20000, 20010), 4).name == "sockets"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    sizes=st.lists(st.sampled_from([128, 272, 272, 272, 304, 1600]), min_size=1, max_size=60),
+    stale=st.integers(0, 2**32 - 1),
+    turn=st.integers(0, 60),
+)
+def test_every_chain_is_walked_whatever_an_older_one_left_behind(sizes: list[int], stale: int, turn: int) -> None:
+    words = np.full(1 << 17, stale, np.uint32)
+    first, at, expected = 48, 48, []
+    for number, size in enumerate(sizes):
+        expected.append(at)
+        words[at >> 2], words[(at >> 2) + 1] = size, 1000 + (number >= turn)
+        at += size
+    words[3], words[4], words[5], words[8], words[10] = len(sizes), first, at, 1000, 1000 + (len(sizes) > turn)
+    words[expected[-1] >> 2] = 0 if stale % 2 else words[expected[-1] >> 2]
+    assert walk(words, first, len(sizes)).tolist() == expected
+
+
+def test_a_filter_is_assembled_as_the_kernel_wants_it() -> None:
+    code = bpf.assemble([(bpf.LOAD_BYTE, 9, "", ""), (bpf.EQUAL, 17, "", "no"), (6, 1, "", ""), "no", (6, 0, "", "")])
+    assert [struct.unpack("=HBBI", code[n : n + 8]) for n in range(0, len(code), 8)] == [
+        (0x30, 0, 0, 9),
+        (0x15, 0, 1, 17),
+        (6, 0, 0, 1),
+        (6, 0, 0, 0),
+    ]
+    with pytest.raises(ValueError, match="too far"):
+        bpf.assemble(["back", (6, 0, "", ""), (bpf.EQUAL, 1, "back", "")])
