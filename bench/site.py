@@ -38,10 +38,11 @@ class BenchSite:
         self.sip_port, self.desk_port = free_ports(2)
         arguments = ["init", str(config.parent), "--state", str(folder / "state"), "--run", str(folder / "run")]
         arguments += ["--listen", "127.0.0.1", "--sip-port", str(self.sip_port), "--desk-port", str(self.desk_port)]
-        arguments += ["--media-address", "127.0.0.1", "--media-ports", f"30000, {30000 + calls * 4 + 100}"]
+        arguments += ["--media-address", "127.0.0.1", "--media-ports", f"12000, {12000 + calls * 4 + 100}"]
         subprocess.run([*GREFFIER, *arguments], check=True, stdout=subprocess.DEVNULL)
         text = config.read_text(encoding="utf-8").replace('trigger = "on_demand"', 'trigger = "all"       ')
         text = re.sub(r"^keep_from = .*$", "", text, flags=re.MULTILINE)
+        text = text.replace("[siprec]", f"[siprec]\nmax_calls = {max(calls, 100)}", 1)
         config.write_text(text, encoding="utf-8")
         self.config = config
         self.settings: Settings = load(config)

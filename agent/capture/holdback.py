@@ -6,6 +6,8 @@ What a pause removes is let go at once, also where it shared memory with somethi
 from bisect import insort
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from agent.capture.writable import Span, merge
 from agent.model.media import StreamChunk
 
@@ -34,15 +36,18 @@ class Holdback:
             held.append(chunk)
 
     def take(self, before: int) -> Iterator[StreamChunk]:
-        """Let go of every sample before this position, stream by stream in order; a stretch is split at the sample."""
+        """Let go of every sample before this position, stream by stream in order; a stretch is split at the sample, and
+        what goes on without a break comes as one."""
         for held in self._streams.values():
             if not held or held[0].position_samples >= before:
                 continue
-            count = sum(1 for chunk in held if chunk.position_samples < before)
-            ready = held[:count]
-            held[:count] = [cut(chunk, before, chunk.end_samples) for chunk in ready if chunk.end_samples > before]
-            for chunk in ready:
-                yield cut(chunk, chunk.position_samples, min(before, chunk.end_samples))
+            count = 1
+            while count < len(held) and held[count].position_samples < before:
+                count += 1
+            ready, held[:count] = held[:count], []
+            late = [cut(chunk, before, chunk.end_samples) for chunk in ready if chunk.end_samples > before]
+            held[:0] = late
+            yield from joined(ready, before)
 
     def keep_only(self, parts: Callable[[int, int], list[Span]]) -> None:
         """Erase all but what `parts(start, end)` returns of each stretch. What stays of a cut stretch is a copy."""
@@ -52,6 +57,31 @@ class Holdback:
     def clear(self) -> None:
         """Erase everything."""
         self._streams.clear()
+
+
+def joined(chunks: list[StreamChunk], before: int) -> Iterator[StreamChunk]:
+    """What of these stretches of one stream, in order, lies before a position; those of one codec that touch as one."""
+    run: list[StreamChunk] = []
+    for chunk in chunks:
+        if run and not (chunk.codec is run[-1].codec and chunk.position_samples == run[-1].end_samples):
+            yield _one(run, before)
+            run = []
+        run.append(chunk)
+    yield _one(run, before)
+
+
+def _one(run: list[StreamChunk], before: int) -> StreamChunk:
+    first, last = run[0], run[-1]
+    excess = last.end_samples - before
+    if len(run) == 1:
+        return first if excess <= 0 else cut(first, first.position_samples, before)
+    payloads, lost = [chunk.payload for chunk in run], sum(chunk.lost_samples for chunk in run)
+    if excess > 0:
+        length = len(last.payload)
+        payloads[-1] = last.payload[: length - excess]
+        lost += last.lost_samples * (length - excess) // length - last.lost_samples
+    payload = np.concatenate(payloads)
+    return StreamChunk(first.call_id, first.stream, first.codec, first.position_samples, payload, lost)
 
 
 def keep(chunk: StreamChunk, parts: Callable[[int, int], list[Span]]) -> list[StreamChunk]:

@@ -21,11 +21,11 @@ from agent.capture.format import (
     HEADER_BYTES,
     MAX_BODY,
     TAG_BYTES,
-    RecordHeader,
     RecordKind,
+    call_id_bytes,
     checksum,
     nonce,
-    pack_header,
+    pack_fields,
 )
 from agent.capture.keys import CallKey
 from agent.model.call import Codec
@@ -47,6 +47,7 @@ class CaptureFailed(RuntimeError):
 @dataclass(slots=True)
 class _KeyInUse:
     aead: AESGCM
+    call: bytes
     counter: int
 
 
@@ -190,24 +191,25 @@ class LogWriter:
             raise ValueError(f"a record body of {body_bytes} bytes; the limit is {MAX_BODY}")
         in_use = self._keys.get((key.call_id, key.epoch))
         if in_use is None:
-            in_use = _KeyInUse(AESGCM(key.key), self._first_counter + self._written + self._gathered_records)
+            counter = self._first_counter + self._written + self._gathered_records
+            in_use = _KeyInUse(AESGCM(key.key), call_id_bytes(key.call_id), counter)
             self._keys[key.call_id, key.epoch] = in_use
-        header = RecordHeader(
+        packed = pack_fields(
             kind,
-            key.call_id,
+            codec,
             key.epoch,
             stream,
-            codec,
+            in_use.call,
             position_samples,
             lost_samples,
+            body_bytes,
             in_use.counter,
             self._clock_ns(),
-            body_bytes,
         )
-        packed = pack_header(header)
-        if header.record_bytes > len(self._buffer):
-            self._buffer = bytearray(header.record_bytes)
-        view = memoryview(self._buffer)[: header.record_bytes]
+        record_bytes = HEADER_BYTES + body_bytes + CRC_BYTES
+        if record_bytes > len(self._buffer):
+            self._buffer = bytearray(record_bytes)
+        view = memoryview(self._buffer)[:record_bytes]
         view[:HEADER_BYTES] = packed
         return view, in_use
 

@@ -7,8 +7,8 @@ each restart of a stream.
 import numpy as np
 import numpy.typing as npt
 
-WINDOW = 1024
-"""Sequence numbers remembered for each stream: 20 s at 20 ms. So far back a copy is known to be a copy."""
+WINDOW = 512
+"""Sequence numbers remembered for each stream: 10 s at 20 ms. So far back a copy is known to be a copy."""
 LEAP = 256
 """A step of the sequence wider than this is a restart."""
 SIZE_BITS = 11

@@ -33,7 +33,7 @@ class Engine:
         self._flush_samples = int(flush_interval_s * CLOCK_RATE)
         self._reorder_samples = reorder_ms * CLOCK_RATE // 1000
         self._idle_ns = max(reorder_ms, IDLE_MS) * 1_000_000
-        room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE).bit_length()
+        room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE // 2).bit_length()
         self._columns = Columns(max_streams, room)
         self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all)
         self._sources = Sources(self._columns)

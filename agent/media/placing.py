@@ -74,6 +74,8 @@ class Placer:
         columns = self._columns
         if (arrivals.row[1:] < arrivals.row[:-1]).any():
             arrivals = arrivals.take(np.argsort(arrivals.row.astype(np.uint16), kind="stable"))
+        if not columns.locked[arrivals.row].all():
+            self._anchor_new(arrivals)
         in_order, ext, position = self._continues(arrivals)
         if not in_order.all():
             odd_rows = np.zeros(columns.rows, np.bool_)
@@ -82,6 +84,21 @@ class Placer:
             self._place_some(arrivals.take(odd), flat)
             arrivals, ext, position = arrivals.take(~odd), ext[~odd], position[~odd]
         self._place_in_order(arrivals, ext, position, flat)
+
+    def _anchor_new(self, a: Arrivals) -> None:
+        """Lock every row that has heard nothing yet and whose first packet here is to be heard, all of them at once."""
+        c = self._columns
+        first = np.flatnonzero(_first_of_each(a.row) & ~c.locked[a.row] & ~a.mute)
+        rows, size = a.row[first], a.size[first]
+        arrived = (a.arrival_ns[first] - c.origin_ns[rows]) // NS_PER_SAMPLE
+        position = np.maximum(arrived - size, 0)
+        ext = (1 << 16) + a.sequence[first]
+        c.locked[rows], c.ssrc[rows] = True, a.ssrc[first]
+        c.high[rows], c.first[rows], c.base[rows] = ext - 1, ext, ext
+        c.ref_ts[rows], c.ref_position[rows], c.low[rows] = a.timestamp[first], position, position
+        c.start[rows] = c.end[rows] = np.maximum(position - self._reorder_samples, 0)
+        for row, ssrc in zip(rows.tolist(), a.ssrc[first].tolist(), strict=True):
+            self.ssrcs[row] = [ssrc]
 
     def _continues(self, a: Arrivals) -> tuple[npt.NDArray[np.bool_], Numbers, Numbers]:
         """Which packets are just the next of their streams, all of them heard; extended sequence numbers, positions.

@@ -1,6 +1,7 @@
 """Packets through memory shared with the kernel: an AF_PACKET socket with a TPACKET_V3 ring (packet_mmap.rst).
 
-The kernel fills blocks of 1 MiB and hands each over when it is full or RETIRE_MS old. Needs CAP_NET_RAW.
+The kernel fills blocks of 256 KiB and hands each over when it is full or RETIRE_MS old: many small ones, because one
+that holds a single packet is as occupied as a full one. Needs CAP_NET_RAW.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ from agent.media import bpf
 from agent.media.block import PacketBlock, gather
 from agent.media.frames import UDP, parse
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 FRAME_BYTES = 2048
 RETIRE_MS = 8
 MOST_PACKETS = 1 << 15
@@ -48,17 +49,18 @@ class PacketRing:
             self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
             self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
             bpf.attach(self._socket, program)
-            frames = size_mib * BLOCK_BYTES // FRAME_BYTES
-            ring = struct.pack("7I", BLOCK_BYTES, size_mib, FRAME_BYTES, frames, RETIRE_MS, 0, 0)
+            count = (size_mib << 20) // BLOCK_BYTES
+            frames = count * BLOCK_BYTES // FRAME_BYTES
+            ring = struct.pack("7I", BLOCK_BYTES, count, FRAME_BYTES, frames, RETIRE_MS, 0, 0)
             self._socket.setsockopt(_SOL_PACKET, _RX_RING, ring)
             flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-            self._map = mmap.mmap(self._socket.fileno(), size_mib * BLOCK_BYTES, flags)
+            self._map = mmap.mmap(self._socket.fileno(), count * BLOCK_BYTES, flags)
             _bind(self._socket, socket.if_nametoindex(interface) if interface else 0)
         except OSError:
             self._socket.close()
             raise
         self._memory = np.frombuffer(self._map, np.uint8)
-        self._blocks = self._memory.view(np.uint32).reshape(size_mib, -1)
+        self._blocks = self._memory.view(np.uint32).reshape(count, -1)
         self._next = 0
         self._held: list[int] = []
 

@@ -76,6 +76,7 @@ class MediaLoop:
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
         self._cares = self._number = 0
+        self._listened: set[int] = set()
         self._drops = Drops()
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
@@ -168,6 +169,7 @@ class MediaLoop:
             for chunk in self._engine.finish(address):
                 live.gate.feed(chunk)
             counts.append((stream.stream, self._engine.remove(address)))
+            self._listened.discard(stream.port)
             self._ports.give_back(stream.port)
         live.gate.end(live.now_samples(now_ns), event.at_ns)
         live.sink.record(RecordKind.COUNTS, dump(tuple(counts)))
@@ -187,7 +189,7 @@ class MediaLoop:
 
     def give_back(self, port: int) -> None:
         """A port the tap no longer needs; one that a live call still drains is closed when that call ends."""
-        if not any(stream.port == port for live in self._calls.values() for stream in live.streams.values()):
+        if port not in self._listened:
             self._ports.give_back(port)
 
     def calls(self) -> list[LiveCall]:
@@ -238,6 +240,7 @@ class MediaLoop:
                 log.error("stream.refused", call=live.call.call_id, stream=stream.stream, error=str(error))
                 continue
             live.streams[address] = stream
+            self._listened.add(stream.port)
 
     def _remember(self, live: LiveCall) -> None:
         resume = Resume(live.call, live.origin_ns, self._dialog_of(live.call.call_id), live.gate.snapshot())

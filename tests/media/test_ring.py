@@ -24,15 +24,14 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an AF_PACKET socket n
 
 
 def free_even_ports(count: int) -> list[int]:
-    """Free on both families."""
-    found: list[int] = []
-    while len(found) < count:
+    """One after the other, so that nobody else's lie between them; free on both families."""
+    while True:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.bind(("::", 0))
-            port = sock.getsockname()[1]
-        if port % 2 == 0 and port not in found:
-            found.append(port)
-    return found
+            first = sock.getsockname()[1] // 2 * 2
+        found = [first + 2 * n for n in range(count)]
+        if found[-1] < 2**16 and all(is_free(host, port) for host in ("0.0.0.0", "::") for port in found):
+            return found
 
 
 def is_free(host: str, port: int) -> bool:
