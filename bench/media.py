@@ -1,7 +1,8 @@
 """`python -m bench.media --calls 500 --seconds 10 --json`: CPU per packet of the recorder with encrypted capture.
 
-One JSON object. `lost` = bytes that were sent and are not in the decrypted capture log, in packets, compared byte by
-byte. The yardsticks (bench/yardsticks.py) run after it in the same run, with the same calls.
+One JSON object. `lost` = packets sent whose bytes are not in the decrypted capture log at their place, over the whole
+run; CPU is that of all the recorder's threads, after a warm-up. `p99_gate_ms` is the age of a block's oldest packet when
+a pause could stop it, 99th percentile of blocks. The yardsticks (bench/yardsticks.py) run after it, in the same run.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,20 +19,53 @@ from typing import Any
 
 import numpy as np
 
+from agent.commands.common import ask_recorder
 from bench.cpu import cpu_s, rss_mib
 from bench.generator import FRAME, FRAME_S, Plan, payload_of
-from bench.site import BenchSite
-from bench.yardsticks import Naive, Tcpdump
+from bench.site import FIRST_PORT, BenchSite
+from bench.yardsticks import YARDSTICKS, Yardstick
+
+WARM_UP_S = 5.0
+"""Memory of the look-back and of the streams is touched for the first time in it."""
+MOST_NAIVE_CALLS = 300
+"""More than this the naive recorder cannot take."""
 
 
-def send(ports: list[int], seconds: float) -> dict[str, Any]:
-    """Run the generator; see bench.generator.Sent."""
-    plan = json.dumps(asdict(Plan("127.0.0.1", ports, int(seconds / FRAME_S))))
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.generator"], input=plan, text=True, capture_output=True, check=True
-    )
+def send(ports: list[int], packets: int) -> dict[str, Any]:
+    """Run the generator, so many packets to each port; see bench.generator.Sent."""
+    plan = json.dumps(asdict(Plan("127.0.0.1", ports, packets)))
+    command = [sys.executable, "-m", "bench.generator"]
+    done = subprocess.run(command, input=plan, text=True, capture_output=True, check=True)
     sent: dict[str, Any] = json.loads(done.stdout)
     return sent
+
+
+class Sending:
+    """The generator at work; `window` measures the CPU of a process while packets flow at their steady pace."""
+
+    def __init__(self, ports: list[int], seconds: float) -> None:
+        self._ports, self._seconds = ports, seconds
+        self._packets = int((WARM_UP_S + seconds) / FRAME_S)
+        self._sent: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._send)
+        self._thread.start()
+
+    def _send(self) -> None:
+        self._sent = send(self._ports, self._packets)
+
+    def window(self, pid: int) -> dict[str, Any]:
+        """CPU per packet and share of a core."""
+        time.sleep(WARM_UP_S)
+        began, before = time.monotonic(), cpu_s(pid)
+        time.sleep(self._seconds - 1.0)
+        took, used = time.monotonic() - began, cpu_s(pid) - before
+        packets = took / FRAME_S * len(self._ports)
+        return {"us_per_packet": round(used / packets * 1e6, 3), "cpu_share": round(used / took, 3)}
+
+    def end(self) -> dict[str, Any]:
+        """See bench.generator.Sent."""
+        self._thread.join()
+        return self._sent
 
 
 def recorder(folder: Path, calls: int, seconds: float) -> dict[str, Any]:
@@ -38,7 +73,8 @@ def recorder(folder: Path, calls: int, seconds: float) -> dict[str, Any]:
     site = BenchSite(folder, calls)
     with site.running("recorder") as (pid,):
         result = asyncio.run(_record(site, pid, calls, seconds))
-    return result | {"lost": result["packets"] - _found(site, result.pop("ports"), int(seconds / FRAME_S))}
+    ports, each = result.pop("ports"), result.pop("each")
+    return result | {"lost": result["packets"] - _found(site, ports, each)}
 
 
 async def _record(site: BenchSite, pid: int, calls: int, seconds: float) -> dict[str, Any]:
@@ -46,23 +82,27 @@ async def _record(site: BenchSite, pid: int, calls: int, seconds: float) -> dict
     ports = [remote[1] for call in placed for remote in call.remote.values() if remote is not None]
     await asyncio.sleep(1.0)
     began, before = time.monotonic(), cpu_s(pid)
-    sent = await asyncio.to_thread(send, ports, seconds)
-    took = time.monotonic() - began
-    await asyncio.sleep(1.0)
-    used = cpu_s(pid) - before
+    sending = Sending(ports, seconds)
+    window = await asyncio.to_thread(sending.window, pid)
+    sent = await asyncio.to_thread(sending.end)
+    whole = (cpu_s(pid) - before) / sent["packets"] * 1e6
+    state = await asyncio.to_thread(lambda: ask_recorder(site.settings, op="stats"))
     memory = rss_mib(pid)
-    await asyncio.sleep(site.settings.capture.holdback_s)
+    await asyncio.sleep(max(0.0, site.settings.capture.holdback_s + 1.0 - (time.monotonic() - began - seconds)))
     await site.hang_up(placed)
     return {
         "calls": calls,
-        "seconds": seconds,
         "packets": sent["packets"],
         "packets_per_s": round(sent["packets"] / sent["seconds"]),
-        "us_per_packet": round(used / sent["packets"] * 1e6, 3),
-        "cpu_share": round(used / took, 3),
+        **window,
+        "us_per_packet_with_warm_up": round(whole, 3),
+        "p99_gate_ms": state["lag_p99_ms"],
+        "dropped_by_kernel": state["dropped_packets"],
+        "media": state["media"],
         "rss_mib": round(memory),
         "generator_late_ms": round(sent["late_s"] * 1e3, 1),
         "ports": ports,
+        "each": sent["packets"] // len(ports),
     }
 
 
@@ -83,41 +123,42 @@ def _found(site: BenchSite, ports: list[int], packets: int) -> int:
     return found
 
 
-def yardstick(kind: type[Naive] | type[Tcpdump], folder: Path, calls: int, seconds: float) -> dict[str, Any]:
-    """CPU per packet of another recorder."""
-    ports = list(range(40000, 40000 + calls * 4, 2))
+def yardstick(kind: type[Yardstick], folder: Path, calls: int, seconds: float) -> dict[str, Any]:
+    """CPU per packet of another program, on the same traffic."""
+    ports = list(range(FIRST_PORT, FIRST_PORT + calls * 4, 2))
     running = kind(folder, ports)
-    sent = send(ports, seconds)
-    received, used = running.end()
-    return {
-        "calls": calls,
-        "packets": sent["packets"],
-        "lost": sent["packets"] - received,
-        "us_per_packet": round(used / max(1, received) * 1e6, 3),
-    }
+    try:
+        sending = Sending(ports, seconds)
+        window = sending.window(running.pid)
+        sent = sending.end()
+        time.sleep(1.0)
+    finally:
+        received = running.end()
+    return {"calls": calls, "packets": sent["packets"], "lost": sent["packets"] - received, **window}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__)
     parser.add_argument("--calls", type=int, default=500, help="calls at once, two streams each (default 500)")
-    parser.add_argument("--seconds", type=float, default=10, help="length of the media (default 10)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of the measured media (default 10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="greffier-bench-") as name:
+    yardsticks: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="greffier-bench-", dir="/var/tmp") as name:
         folder = Path(name)
         result = recorder(folder / "site", asked.calls, asked.seconds)
-        yardsticks = {
-            "asyncio": yardstick(Naive, folder / "naive", asked.calls, asked.seconds),
-            "tcpdump": yardstick(Tcpdump, folder, asked.calls, asked.seconds),
-        }
-    result["yardsticks"] = yardsticks
+        for kind in YARDSTICKS:
+            if (missing := kind.missing()) is not None:
+                yardsticks[kind.name] = {"not_measured": missing}
+                continue
+            calls = min(asked.calls, MOST_NAIVE_CALLS) if kind.name == "asyncio" else asked.calls
+            yardsticks[kind.name] = yardstick(kind, folder, calls, asked.seconds)
     own = result["us_per_packet"]
-    result["times_cheaper_than"] = {k: round(v["us_per_packet"] / own, 2) for k, v in yardsticks.items()}
-    if asked.json:
-        print(json.dumps(result))
-        return
-    print(json.dumps(result, indent=2))
+    measured = {name: one["us_per_packet"] for name, one in yardsticks.items() if "us_per_packet" in one}
+    result["yardsticks"] = yardsticks
+    result["times_cheaper_than"] = {name: round(theirs / own, 2) for name, theirs in measured.items()}
+    print(json.dumps(result, indent=None if asked.json else 2))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 
 from agent.model.call import CLOCK_RATE
 from agent.probe import ProbeCall
+from bench.generator import FRAME_S
 from bench.media import send
 from bench.site import BenchSite
 
@@ -58,7 +59,7 @@ async def story(site: BenchSite, calls: int) -> tuple[list[float], Pauses]:
     ports = [remote[1] for call in placed for remote in call.remote.values() if remote is not None]
     token = (await asyncio.to_thread(site.greffier, "token", "add", "admin")).strip()
     seconds = 8.0 + PRESSES * calls / PRESSERS * 0.07
-    speaking = asyncio.create_task(asyncio.to_thread(send, ports, seconds))
+    speaking = asyncio.create_task(asyncio.to_thread(send, ports, int(seconds / FRAME_S)))
     await asyncio.sleep(4.0)
     waits: list[float] = []
     pauses: Pauses = {}

@@ -26,6 +26,8 @@ from agent.store.journal import Journal
 
 GREFFIER = [sys.executable, "-m", "agent.cli"]
 READY_S = 60.0
+FIRST_PORT = 12000
+"""Of media: below those that the kernel gives to whoever does not ask for one."""
 
 
 class BenchSite:
@@ -38,7 +40,7 @@ class BenchSite:
         self.sip_port, self.desk_port = free_ports(2)
         arguments = ["init", str(config.parent), "--state", str(folder / "state"), "--run", str(folder / "run")]
         arguments += ["--listen", "127.0.0.1", "--sip-port", str(self.sip_port), "--desk-port", str(self.desk_port)]
-        arguments += ["--media-address", "127.0.0.1", "--media-ports", f"12000, {12000 + calls * 4 + 100}"]
+        arguments += ["--media-address", "127.0.0.1", "--media-ports", f"{FIRST_PORT}, {FIRST_PORT + calls * 4 + 100}"]
         subprocess.run([*GREFFIER, *arguments], check=True, stdout=subprocess.DEVNULL)
         text = config.read_text(encoding="utf-8").replace('trigger = "on_demand"', 'trigger = "all"       ')
         text = re.sub(r"^keep_from = .*$", "", text, flags=re.MULTILINE)

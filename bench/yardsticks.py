@@ -1,4 +1,4 @@
-"""What the recorder is measured against: a recorder of one callback a packet, and `tcpdump -w`.
+"""What the recorder is measured against: a reader in C, `tcpdump -w`, `dumpcap -w`, a recorder of a callback a packet.
 
 `python -m bench.yardsticks FOLDER PORT…` is the naive recorder: asyncio, one protocol object a port; each packet is
 parsed with `struct`, its payload encrypted with AES-GCM under the next nonce and appended to a buffered file of its
@@ -14,14 +14,13 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bench.cpu import cpu_s
+from agent.media import bpf
 
 _HEADER = struct.Struct("!BBHII")
 PCMA = 8
@@ -67,57 +66,133 @@ async def _serve(folder: Path, ports: list[int]) -> None:
     sys.stdout.write(json.dumps({"received": sum(s.received for s in streams)}) + "\n")
 
 
-class Naive:
-    """The naive recorder as a process."""
+class Yardstick:
+    """Another program on the same traffic, from when it is ready until `end`, which says what it received."""
+
+    name = ""
+    program = ""
 
     def __init__(self, folder: Path, ports: list[int]) -> None:
-        folder.mkdir(parents=True)
-        command = [sys.executable, "-m", "bench.yardsticks", str(folder), *map(str, ports)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-        self._began = cpu_s(self._process.pid)
+        """Start, and return when it is ready."""
+        self._folder = folder
+        self._sockets = [] if self.name == "asyncio" else [_sink(port) for port in ports]
+        self._process = self._start(min(ports), max(ports), ports)
+        self.pid = self._process.pid
 
-    def end(self) -> tuple[int, float]:
-        """Packets received and CPU seconds used for them."""
-        time.sleep(1.5)
-        used = cpu_s(self._process.pid) - self._began
-        self._process.terminate()
-        out, _ = self._process.communicate(timeout=30)
-        return int(json.loads(out)["received"]), used
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be measured here, or None."""
+        if cls.program and shutil.which(cls.program) is None:
+            return f"{cls.program} is not installed"
+        return "needs root" if cls.program and os.geteuid() != 0 else None
 
-
-class Tcpdump:
-    """`tcpdump -w` of a range of ports on loopback, which are bound here so that nothing answers."""
-
-    def __init__(self, folder: Path, ports: list[int]) -> None:
-        program = shutil.which("tcpdump")
-        if program is None or os.geteuid() != 0:
-            raise RuntimeError("tcpdump as a yardstick needs root and the program: apt install tcpdump")
-        self._sockets = []
-        for port in ports:
-            sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            sink.bind(("127.0.0.1", port))
-            self._sockets.append(sink)
-        what = f"udp and dst portrange {min(ports)}-{max(ports)}"
-        command = [program, "-i", "lo", "-Z", "root", "-B", "65536", "-w", str(folder / "all.pcap"), what]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert self._process.stderr is not None
-        while "listening on" not in self._process.stderr.readline():
-            pass
-        self._began = cpu_s(self._process.pid)
-
-    def end(self) -> tuple[int, float]:
-        """Packets captured and CPU seconds used for them."""
-        time.sleep(1.5)
-        used = cpu_s(self._process.pid) - self._began
-        self._process.send_signal(signal.SIGINT)
-        _, said = self._process.communicate(timeout=30)
+    def end(self) -> int:
+        """Stop it; packets it received."""
+        received = self._received()
         for sink in self._sockets:
             sink.close()
+        return received
+
+    def _start(self, low: int, high: int, ports: list[int]) -> subprocess.Popen[str]:
+        raise NotImplementedError
+
+    def _received(self) -> int:
+        raise NotImplementedError
+
+    def _await(self, stream: IO[str] | None, sign: str) -> None:
+        assert stream is not None
+        while sign not in (line := stream.readline()):
+            if not line:
+                raise RuntimeError(f"{self.name} does not start")
+
+
+class Naive(Yardstick):
+    """The naive recorder as a process."""
+
+    name = "asyncio"
+
+    def _start(self, low: int, high: int, ports: list[int]) -> subprocess.Popen[str]:
+        folder = self._folder / "naive"
+        folder.mkdir(parents=True)
+        command = [sys.executable, "-m", "bench.yardsticks", str(folder), *map(str, ports)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._await(process.stdout, "ready")
+        return process
+
+    def _received(self) -> int:
+        self._process.terminate()
+        out, _ = self._process.communicate(timeout=60)
+        return int(json.loads(out)["received"])
+
+
+class Tcpdump(Yardstick):
+    """`tcpdump -w`: one file in clear, packets as they come; it neither separates, orders nor encrypts."""
+
+    name = program = "tcpdump"
+
+    def _start(self, low: int, high: int, ports: list[int]) -> subprocess.Popen[str]:
+        what = f"udp and dst portrange {low}-{high}"
+        command = ["tcpdump", "-i", "lo", "-Z", "root", "-B", "65536", "-w", str(self._folder / "tcpdump.pcap"), what]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._await(process.stderr, "listening on")
+        return process
+
+    def _received(self) -> int:
+        self._process.send_signal(signal.SIGINT)
+        _, said = self._process.communicate(timeout=60)
         captured = next(line for line in said.splitlines() if line.endswith(" captured"))
-        return int(captured.split()[0]), used
+        return int(captured.split()[0])
+
+
+class Dumpcap(Yardstick):
+    """`dumpcap -w`, Wireshark's own: as tcpdump, in pcapng."""
+
+    name = program = "dumpcap"
+
+    def _start(self, low: int, high: int, ports: list[int]) -> subprocess.Popen[str]:
+        what = f"udp and dst portrange {low}-{high}"
+        self._file = self._folder / "dumpcap.pcapng"
+        command = ["dumpcap", "-i", "lo", "-q", "-B", "64", "-f", what, "-w", str(self._file)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._await(process.stderr, "File:")
+        return process
+
+    def _received(self) -> int:
+        self._process.send_signal(signal.SIGINT)
+        _, said = self._process.communicate(timeout=60)
+        captured = next(line for line in said.splitlines() if line.startswith("Packets received/dropped"))
+        return int(captured.rpartition("': ")[2].split("/")[0])
+
+
+class Floor(Yardstick):
+    """bench/floor.c: a ring reader in C that finds each packet's stream and puts its payload in its place in RAM."""
+
+    name = "c_floor"
+    program = "cc"
+
+    def _start(self, low: int, high: int, ports: list[int]) -> subprocess.Popen[str]:
+        program = self._folder / "floor"
+        source = Path(__file__).with_name("floor.c")
+        subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
+        process = subprocess.Popen([str(program), "lo", str(low), str(high)], stdout=subprocess.PIPE, text=True)
+        self._await(process.stdout, "ready")
+        return process
+
+    def _received(self) -> int:
+        self._process.terminate()
+        out, _ = self._process.communicate(timeout=60)
+        return int(out)
+
+
+def _sink(port: int) -> socket.socket:
+    """A bound port that lets nothing through: no ICMP goes out, and nothing is copied for it."""
+    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bpf.attach(sink, bpf.NOTHING)
+    sink.bind(("127.0.0.1", port))
+    return sink
+
+
+YARDSTICKS: tuple[type[Yardstick], ...] = (Floor, Tcpdump, Dumpcap, Naive)
 
 
 if __name__ == "__main__":

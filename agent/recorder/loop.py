@@ -7,6 +7,7 @@ the pause button is obeyed at once and answered when the gate is closed.
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -35,6 +36,9 @@ CARE_S = 0.125
 CARES_A_RELEASE = 4
 """Each call's media is handed on every half second, calls in turn. With the sync of the capture log half a second
 later, what a power cut takes is the holdback and at most one second (I4)."""
+
+LAGS = 1024
+"""Blocks whose delay is remembered: the age of the oldest packet once the block was taken in, and could be paused."""
 
 log = structlog.get_logger()
 
@@ -77,6 +81,7 @@ class MediaLoop:
         self._stopping = False
         self._cares = self._number = 0
         self._listened: set[int] = set()
+        self._lags_ms: deque[float] = deque(maxlen=LAGS)
         self._drops = Drops()
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
@@ -198,7 +203,13 @@ class MediaLoop:
 
     def media_state(self) -> dict[str, Any]:
         """How media comes in, and what could not be taken in. May be called from any thread."""
-        return {"media": self._source.name, "dropped_packets": self._drops.total, "stray_packets": self._engine.stray}
+        lags = sorted(self._lags_ms.copy())
+        return {
+            "media": self._source.name,
+            "dropped_packets": self._drops.total,
+            "stray_packets": self._engine.stray,
+            "lag_p99_ms": round(lags[len(lags) * 99 // 100], 1) if lags else 0.0,
+        }
 
     def _new_live(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
         capture, pause = self._settings.capture, self._settings.pause
@@ -277,6 +288,7 @@ class MediaLoop:
         now_ns = time.monotonic_ns()
         while (block := self._source.read()) is not None:
             self._engine.process(block)
+            self._lags_ms.append((time.monotonic_ns() - int(block.arrival_ns.min())) / 1e6)
             if presses:
                 self._obey(0.0)
         for chunk in self._engine.flush(now_ns):
