@@ -53,19 +53,26 @@ class Sending:
     def _send(self) -> None:
         self._sent = send(self._ports, self._packets)
 
-    def window(self, pid: int) -> dict[str, Any]:
-        """CPU per packet and share of a core."""
+    def window(self, pid: int) -> tuple[float, float]:
+        """Seconds that it lasted, and CPU seconds used in it."""
         time.sleep(WARM_UP_S)
         began, before = time.monotonic(), cpu_s(pid)
         time.sleep(self._seconds - 1.0)
         took, used = time.monotonic() - began, cpu_s(pid) - before
-        packets = took / FRAME_S * len(self._ports)
-        return {"us_per_packet": round(used / packets * 1e6, 3), "cpu_share": round(used / took, 3)}
+        return took, used
 
-    def end(self) -> dict[str, Any]:
-        """See bench.generator.Sent."""
+    def end(self, window: tuple[float, float]) -> dict[str, Any]:
+        """Packets sent, how fast, and the CPU of the window at that pace."""
         self._thread.join()
-        return self._sent
+        sent, (took, used) = self._sent, window
+        pace = sent["packets"] / sent["seconds"]
+        return {
+            "packets": sent["packets"],
+            "packets_per_s": round(pace),
+            "us_per_packet": round(used / took / pace * 1e6, 3),
+            "cpu_share": round(used / took, 3),
+            "generator_late_ms": round(sent["late_s"] * 1e3, 1),
+        }
 
 
 def recorder(folder: Path, calls: int, seconds: float) -> dict[str, Any]:
@@ -84,7 +91,7 @@ async def _record(site: BenchSite, pid: int, calls: int, seconds: float) -> dict
     began, before = time.monotonic(), cpu_s(pid)
     sending = Sending(ports, seconds)
     window = await asyncio.to_thread(sending.window, pid)
-    sent = await asyncio.to_thread(sending.end)
+    sent = await asyncio.to_thread(sending.end, window)
     whole = (cpu_s(pid) - before) / sent["packets"] * 1e6
     state = await asyncio.to_thread(lambda: ask_recorder(site.settings, op="stats"))
     memory = rss_mib(pid)
@@ -92,15 +99,12 @@ async def _record(site: BenchSite, pid: int, calls: int, seconds: float) -> dict
     await site.hang_up(placed)
     return {
         "calls": calls,
-        "packets": sent["packets"],
-        "packets_per_s": round(sent["packets"] / sent["seconds"]),
-        **window,
+        **sent,
         "us_per_packet_with_warm_up": round(whole, 3),
         "p99_gate_ms": state["lag_p99_ms"],
         "dropped_by_kernel": state["dropped_packets"],
         "media": state["media"],
         "rss_mib": round(memory),
-        "generator_late_ms": round(sent["late_s"] * 1e3, 1),
         "ports": ports,
         "each": sent["packets"] // len(ports),
     }
@@ -130,11 +134,11 @@ def yardstick(kind: type[Yardstick], folder: Path, calls: int, seconds: float) -
     try:
         sending = Sending(ports, seconds)
         window = sending.window(running.pid)
-        sent = sending.end()
+        sent = sending.end(window)
         time.sleep(1.0)
     finally:
         received = running.end()
-    return {"calls": calls, "packets": sent["packets"], "lost": sent["packets"] - received, **window}
+    return {"calls": calls, "lost": sent["packets"] - received, **sent}
 
 
 def main() -> None:

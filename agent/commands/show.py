@@ -85,10 +85,21 @@ def _gates(catalog: Catalog, row: CallRow) -> Table:
 
 def _quality(catalog: Catalog, row: CallRow) -> Table:
     table = Table(title="Streams (packets)")
-    for column in ("channel", "codec", "received", "lost", "late", "duplicate", "reordered", "foreign", "jumps"):
+    for column in (
+        "channel",
+        "codec",
+        "received",
+        "lost",
+        "late",
+        "duplicate",
+        "reordered",
+        "foreign",
+        "stale",
+        "jumps",
+    ):
         table.add_column(column)
     for stream, c in catalog.counts(row.call_id):
-        numbers = (c.received, c.lost, c.late, c.duplicates, c.reordered, c.foreign, c.jumps)
+        numbers = (c.received, c.lost, c.late, c.duplicates, c.reordered, c.foreign, c.stale, c.jumps)
         table.add_row(str(stream.channel), stream.codec.value, *map(str, numbers))
     return table
 
