@@ -1,7 +1,7 @@
 """`python -m bench.media --calls 500 --seconds 10 --json`: CPU per packet of the recorder with encrypted capture.
 
-One JSON object. `lost` = packets sent whose bytes are not in the decrypted capture log at their place, over the whole
-run; CPU is that of all the recorder's threads, after a warm-up. `p99_gate_ms` is the age of a block's oldest packet when
+One JSON object. `lost` = packets sent whose bytes are not in the decrypted capture log at their place, in the whole
+run; CPU is of all the recorder's threads, after a warm-up. `p99_gate_ms` is the age of a block's oldest packet when
 a pause could stop it, 99th percentile of blocks. The yardsticks (bench/yardsticks.py) run after it, in the same run.
 """
 

@@ -35,7 +35,7 @@ class Engine:
         self._idle_ns = max(reorder_ms, IDLE_MS) * 1_000_000
         room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE // 2).bit_length()
         self._columns = Columns(max_streams, room)
-        self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all)
+        self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all, self._hand_on_ordered)
         self._sources = Sources(self._columns)
         self._row_of = KeyTable()
         self._free = list(range(max_streams - 1, -1, -1))

@@ -57,12 +57,20 @@ class Arrivals:
 
 
 class Placer:
-    """Places arrivals in `columns`. `hand_on(row)` must hand on all media of a row and empty its buffer."""
+    """Places arrivals in `columns`. `hand_on(row)` must hand on all media of a row and empty its buffer;
+    `hand_on_ordered(row)` what need not wait for missing packets any longer."""
 
-    def __init__(self, columns: Columns, reorder_samples: int, hand_on: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        reorder_samples: int,
+        hand_on: Callable[[int], None],
+        hand_on_ordered: Callable[[int], None],
+    ) -> None:
         self._columns = columns
         self._reorder_samples = reorder_samples
         self._hand_on = hand_on
+        self._hand_on_ordered = hand_on_ordered
         self._order = np.zeros(columns.rows * WINDOW, np.int32)
         self.ssrcs: dict[int, list[int]] = {}
         """Every SSRC a row was locked to, in order."""
@@ -183,7 +191,7 @@ class Placer:
                 self._place_regular(a.take(slice(0, run)), ext[:run], position[:run], flat)
                 a = a.take(slice(run, None))
             elif going_on[0]:
-                self._make_room(row, int(position[0]), int(ext[0]))
+                self._make_room(row, int(position[0]), int(a.size[0]), int(ext[0]))
             elif a.mute[0]:
                 a = a.take(slice(1, None))
             elif going_on.any() or restarts == MOST_RESTARTS:
@@ -193,9 +201,12 @@ class Placer:
                 self._anchor(row, a)
                 restarts += 1
 
-    def _make_room(self, row: int, position: int, ext: int) -> None:
-        """Hand on all there is, and begin the buffer anew just before `position`."""
+    def _make_room(self, row: int, position: int, size: int, ext: int) -> None:
+        """Hand on what is in order, or else all there is and begin the buffer anew just before `position`."""
         c = self._columns
+        self._hand_on_ordered(row)
+        if position + size - c.start[row] <= c.room:
+            return
         self._hand_on(row)
         self._begin(row, position)
         c.base[row], c.accounted[row] = ext, 0

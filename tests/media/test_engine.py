@@ -359,3 +359,16 @@ def test_media_begins_with_the_first_packet_and_early_ones_find_their_place(rtp,
     engine.process(block_of([second]))
     tape.take(engine.finish(PORT))
     assert tape.bytes_from_start() == sound(640, 320) and tape.start == 640 and engine.counts(PORT).reordered == 1
+
+
+def test_a_block_longer_than_the_buffer_is_heard_in_order(rtp, packet, block_of) -> None:
+    engine, tape = new_engine(reorder_ms=1000), Tape()
+    listen(engine)
+    order = [n for n in range(100) if n != 50]
+    order[70], order[71] = order[71], order[70]
+    packets = [packet(rtp(n, 480 * n, sound(480 * n, 480)), PORT, 60.0 * (n + 1)) for n in order]
+    engine.process(block_of(packets))
+    tape.take(engine.finish(PORT))
+    counts = engine.counts(PORT)
+    assert (counts.late, counts.lost, counts.reordered) == (0, 1, 1)
+    assert tape.bytes_from_start() == sound(0, 24000) + bytes([SILENCE]) * 480 + sound(24480, 23520)
