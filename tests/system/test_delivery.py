@@ -68,7 +68,9 @@ def test_each_bucket_receives_what_its_purpose_permits_even_when_a_server_dies(
         for server in servers.values():
             server.make_bucket("recordings")
         seen = make_site(change)
-        assert "destination s3-evidence (s3): writable" in seen.site.greffier("doctor")
+        said = seen.site.greffier("doctor")
+        assert "destination s3-evidence (s3): writable" in said
+        assert "media: by " in said and " 0 packets dropped" in said
         first = place(seen, 3)
         seen.wait_delivered(first)
         servers["evidence"].kill()
