@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from agent.capture.writable import Span, merge
-from agent.model.media import StreamChunk
+from agent.model.call import Codec
+from agent.model.media import Frames, StreamChunk
 
 
 class Holdback:
@@ -20,7 +21,7 @@ class Holdback:
 
     def __len__(self) -> int:
         """Samples held, of all streams."""
-        return sum(len(chunk.payload) for held in self._streams.values() for chunk in held)
+        return sum(chunk.samples for held in self._streams.values() for chunk in held)
 
     @property
     def end_samples(self) -> int:
@@ -45,9 +46,9 @@ class Holdback:
             while count < len(held) and held[count].position_samples < before:
                 count += 1
             ready, held[:count] = held[:count], []
-            late = [cut(chunk, before, chunk.end_samples) for chunk in ready if chunk.end_samples > before]
-            held[:0] = late
-            yield from joined(ready, before)
+            split = [split_at(chunk, before) for chunk in ready]
+            held[:0] = [late for _, late in split if late is not None]
+            yield from joined([early for early, _ in split if early is not None])
 
     def keep_only(self, parts: Callable[[int, int], list[Span]]) -> None:
         """Erase all but what `parts(start, end)` returns of each stretch. What stays of a cut stretch is a copy."""
@@ -59,47 +60,95 @@ class Holdback:
         self._streams.clear()
 
 
-def joined(chunks: list[StreamChunk], before: int) -> Iterator[StreamChunk]:
-    """What of these stretches of one stream, in order, lies before a position; those of one codec that touch as one."""
+def joined(chunks: list[StreamChunk]) -> Iterator[StreamChunk]:
+    """Stretches of one stream, in order; those of one codec that touch as one."""
     run: list[StreamChunk] = []
     for chunk in chunks:
-        if run and not (chunk.codec is run[-1].codec and chunk.position_samples == run[-1].end_samples):
-            yield _one(run, before)
+        if run and not _goes_on(run[-1], chunk):
+            yield _one(run)
             run = []
         run.append(chunk)
-    yield _one(run, before)
+    if run:
+        yield _one(run)
 
 
-def _one(run: list[StreamChunk], before: int) -> StreamChunk:
-    first, last = run[0], run[-1]
-    excess = last.end_samples - before
+def _goes_on(before: StreamChunk, chunk: StreamChunk) -> bool:
+    if chunk.codec is not before.codec or chunk.position_samples != before.end_samples:
+        return False
+    if before.frames is None or chunk.frames is None:
+        return before.frames is chunk.frames
+    return before.frames.format == chunk.frames.format
+
+
+def _one(run: list[StreamChunk]) -> StreamChunk:
+    first = run[0]
     if len(run) == 1:
-        return first if excess <= 0 else cut(first, first.position_samples, before)
-    payloads, lost = [chunk.payload for chunk in run], sum(chunk.lost_samples for chunk in run)
-    if excess > 0:
-        length = len(last.payload)
-        payloads[-1] = last.payload[: length - excess]
-        lost += last.lost_samples * (length - excess) // length - last.lost_samples
-    payload = np.concatenate(payloads)
-    return StreamChunk(first.call_id, first.stream, first.codec, first.position_samples, payload, lost)
+        return first
+    payload, lost = np.concatenate([chunk.payload for chunk in run]), sum(chunk.lost_samples for chunk in run)
+    frames = None
+    if first.frames is not None:
+        parts = [(chunk.position_samples - first.position_samples, chunk.frames) for chunk in run if chunk.frames]
+        frames = Frames(
+            first.frames.format,
+            run[-1].end_samples - first.position_samples,
+            np.concatenate([shift + part.begin for shift, part in parts]),
+            np.concatenate([part.duration for _, part in parts]),
+            np.concatenate([part.size for _, part in parts]),
+        )
+    return StreamChunk(first.call_id, first.stream, first.codec, first.position_samples, payload, lost, frames)
+
+
+def split_at(chunk: StreamChunk, at: int) -> tuple[StreamChunk | None, StreamChunk | None]:
+    """What lies before position `at` and what does not; a packet is not taken apart and counts as what does not."""
+    if chunk.end_samples <= at:
+        return chunk, None
+    if chunk.frames is not None:
+        begin = chunk.frames.begin + chunk.position_samples
+        across = (begin < at) & (begin + chunk.frames.duration > at)
+        at = int(begin[across].min(initial=at))
+    if at <= chunk.position_samples:
+        return None, chunk
+    return cut(chunk, chunk.position_samples, at), cut(chunk, at, chunk.end_samples)
 
 
 def keep(chunk: StreamChunk, parts: Callable[[int, int], list[Span]]) -> list[StreamChunk]:
-    """What of the stretch may stay: itself when all of it, else copies that share no memory with what may not."""
-    kept = merge(parts(chunk.position_samples, chunk.end_samples))
-    if kept == [(chunk.position_samples, chunk.end_samples)]:
+    """What of the stretch may stay: itself when all of it, else copies that share no memory with what may not.
+
+    A packet stays only when all of it may, and so much before it as it may repeat of the packet before (RFC 6716
+    §2.1.7: Opus carries the last frame once more, for when it is lost).
+    """
+    look_back = int(chunk.frames.duration.max(initial=0)) if chunk.frames and chunk.codec is Codec.OPUS else 0
+    first = max(0, chunk.position_samples - look_back)
+    kept = merge(parts(first, chunk.end_samples))
+    if kept == [(first, chunk.end_samples)]:
         return [chunk]
-    return [cut(chunk, start, end, copy=True) for start, end in kept]
+    stay = []
+    for start, end in kept:
+        begin = max(start, chunk.position_samples)
+        if begin < end:
+            stay.append(cut(chunk, begin, end, copy=True, whole_from=start + look_back if start else 0))
+    return stay
 
 
-def cut(chunk: StreamChunk, start: int, end: int, copy: bool = False) -> StreamChunk:
-    """The part [start, end) of a stretch. Lost samples are shared out in proportion; the shares add up exactly."""
-    low, high, length = start - chunk.position_samples, end - chunk.position_samples, len(chunk.payload)
+def cut(chunk: StreamChunk, start: int, end: int, copy: bool = False, whole_from: int = 0) -> StreamChunk:
+    """The part [start, end) of a stretch, of packets those that lie all in it and begin at `whole_from` or later.
+
+    Lost samples are shared out in proportion; the shares add up exactly.
+    """
+    low, high, length = start - chunk.position_samples, end - chunk.position_samples, chunk.samples
     if low == 0 and high == length and not copy:
         return chunk
-    payload = chunk.payload[low:high]
     lost = chunk.lost_samples * high // length - chunk.lost_samples * low // length
-    return StreamChunk(chunk.call_id, chunk.stream, chunk.codec, start, payload.copy() if copy else payload, lost)
+    if chunk.frames is None:
+        payload, frames = chunk.payload[low:high], None
+    else:
+        f = chunk.frames
+        inside = (f.begin >= low) & (f.begin + f.duration <= high) & (f.begin + chunk.position_samples >= whole_from)
+        payload = chunk.payload[np.repeat(inside, f.size)]
+        frames = Frames(f.format, high - low, f.begin[inside] - low, f.duration[inside], f.size[inside])
+    return StreamChunk(
+        chunk.call_id, chunk.stream, chunk.codec, start, payload.copy() if copy else payload, lost, frames
+    )
 
 
 def _position(chunk: StreamChunk) -> int:

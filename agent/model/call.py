@@ -29,10 +29,51 @@ class Role(StrEnum):
 
 
 class Codec(StrEnum):
-    """Codecs kept as received. The numbers of the capture log are in `agent.capture.format`."""
+    """What a payload type carries, by its encoding name in SDP (RFC 3551, RFC 4566 §6).
+
+    All audio is kept as received; OTHER is a codec nobody here knows. The numbers of the capture log are in
+    `agent.capture.format`.
+    """
 
     PCMU = "PCMU"
     PCMA = "PCMA"
+    G722 = "G722"
+    OPUS = "OPUS"
+    G729 = "G729"
+    GSM = "GSM"
+    ILBC = "ILBC"
+    L16 = "L16"
+    AMR = "AMR"
+    AMR_WB = "AMR-WB"
+    OTHER = "OTHER"
+    TELEPHONE_EVENT = "TELEPHONE-EVENT"
+    COMFORT_NOISE = "CN"
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is sound to be recorded: neither keys pressed (RFC 4733) nor comfort noise (RFC 3389)."""
+        return self not in (Codec.TELEPHONE_EVENT, Codec.COMFORT_NOISE)
+
+    @property
+    def byte_a_sample(self) -> bool:
+        """Whether each byte lasts one tick of `CLOCK_RATE`: G.711, and G.722 at its 64 kbit/s (RFC 3551 §4.5.2)."""
+        return self in (Codec.PCMU, Codec.PCMA, Codec.G722)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFormat:
+    """What a payload type means in one stream: `rtpmap` and `fmtp` (RFC 4566 §6).
+
+    `clock_rate` is that of its RTP timestamps (8000 for G.722 too, RFC 3551 §4.5.2); `name` is the encoding name as
+    written, where the codec is OTHER.
+    """
+
+    payload_type: int
+    codec: Codec
+    clock_rate: int = CLOCK_RATE
+    channels: int = 1
+    fmtp: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +95,7 @@ class MediaStream:
     `channel` is the audio channel that its party owns in every derived artifact: a stream that replaces another of
     the same party shares its channel. Packets are sent to `host` and `port`, which are our own or, where we only
     listen, those of the other party; `peer_host` and `peer_port` are where their sender says it is ("" and 0: it does
-    not say).
+    not say). `formats` are all payload types its sender may use, that of `codec` first; when empty there is no other.
     """
 
     stream: int
@@ -68,6 +109,12 @@ class MediaStream:
     host: str = "0.0.0.0"  # noqa: S104 - any address of ours
     peer_host: str = ""
     peer_port: int = 0
+    formats: tuple[MediaFormat, ...] = ()
+
+    @property
+    def every_format(self) -> tuple[MediaFormat, ...]:
+        """`formats`, or the one that `codec` and `payload_type` say."""
+        return self.formats or (MediaFormat(self.payload_type, self.codec),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.capture.format import RecordKind
+from agent.capture.frames import pack
 from agent.capture.gate import CallGate
 from agent.capture.keys import CallKey
 from agent.capture.writer import LogWriter
@@ -30,11 +31,12 @@ class CallSink:
 
     def media(self, chunk: StreamChunk) -> None:
         """One stretch of one stream, released by the gate."""
+        payload = pack(chunk)
         self._write(
             lambda key: self._writer.append(
                 RecordKind.MEDIA,
                 key,
-                chunk.payload.data,
+                payload,
                 stream=chunk.stream,
                 codec=chunk.codec,
                 position_samples=chunk.position_samples,

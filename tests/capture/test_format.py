@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.capture.format import (
+    CODEC_NUMBERS,
     HEADER_BYTES,
     MAX_BODY,
     Malformed,
@@ -34,7 +35,7 @@ headers = st.builds(
     st.binary(min_size=16, max_size=16).map(bytes.hex),
     st.integers(0, 2**16 - 1),
     st.integers(0, 2**16 - 1),
-    st.none() | st.sampled_from(Codec),
+    st.sampled_from(list(CODEC_NUMBERS)),
     st.integers(0, 2**64 - 1),
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**64 - 1),
