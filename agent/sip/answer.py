@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from aiosipua.sdp import ConnectionData, MediaDescription, Origin, SdpMessage, serialize_sdp
 
-from agent.model.call import CLOCK_RATE, Codec
-from agent.sip.sdp import Flow, OfferedCodec, OfferedMedia
+from agent.model.call import MediaFormat
+from agent.sip.formats import STATIC, accepted, fmtp, rtpmap
+from agent.sip.sdp import Flow, OfferedMedia
 
-STATIC_TYPES = (OfferedCodec(Codec.PCMA, 8), OfferedCodec(Codec.PCMU, 0))
+STATIC_TYPES = (STATIC[8], STATIC[0])
 """What the recorder offers itself, best first."""
 
 
@@ -23,7 +24,7 @@ class Line:
     kind: str
     port: int
     profile: str
-    codecs: tuple[OfferedCodec, ...] = ()
+    codecs: tuple[MediaFormat, ...] = ()
     formats: tuple[str, ...] = ()
     flow: Flow = Flow.RECVONLY
     label: str = ""
@@ -31,10 +32,10 @@ class Line:
     ptime_ms: int | None = None
 
 
-def accept(media: OfferedMedia, port: int, codec: OfferedCodec) -> Line:
-    """Our receiving end of an offered medium: `inactive` while it is held, else `recvonly`."""
+def accept(media: OfferedMedia, port: int) -> Line:
+    """Our receiving end of an offered medium, in the format we prefer: `inactive` while it is held, else `recvonly`."""
     flow = Flow.INACTIVE if media.held else Flow.RECVONLY
-    return Line("audio", port, media.profile, (codec,), (), flow, media.label, media.mid, media.ptime_ms)
+    return Line("audio", port, media.profile, accepted(media.codecs), (), flow, media.label, media.mid, media.ptime_ms)
 
 
 def refuse(media: OfferedMedia) -> Line:
@@ -42,7 +43,7 @@ def refuse(media: OfferedMedia) -> Line:
     return Line(media.kind, 0, media.profile, (), media.formats, Flow.INACTIVE, media.label, media.mid)
 
 
-def offer(port: int, label: str = "", codecs: tuple[OfferedCodec, ...] = STATIC_TYPES) -> Line:
+def offer(port: int, label: str = "", codecs: tuple[MediaFormat, ...] = STATIC_TYPES) -> Line:
     """An m-line of an offer of ours."""
     return Line("audio", port, "RTP/AVP", codecs, (), Flow.RECVONLY, label)
 
@@ -63,15 +64,17 @@ def _media(line: Line) -> MediaDescription:
     if line.port == 0:
         return MediaDescription(line.kind, 0, line.profile, list(line.formats) or ["0"], attributes=_named(line))
     attributes: dict[str, list[str]] = {
-        "rtpmap": [f"{c.payload_type} {c.codec.value}/{CLOCK_RATE}" for c in line.codecs]
+        "rtpmap": [rtpmap(c) for c in line.codecs],
     }
+    if parameters := [written for c in line.codecs if (written := fmtp(c))]:
+        attributes["fmtp"] = parameters
     if line.ptime_ms is not None:
         attributes["ptime"] = [str(line.ptime_ms)]
     attributes |= {line.flow.value: []} | _named(line)
     return MediaDescription("audio", line.port, line.profile, _types(line.codecs), attributes=attributes)
 
 
-def _types(codecs: Iterable[OfferedCodec]) -> list[str]:
+def _types(codecs: Iterable[MediaFormat]) -> list[str]:
     return [str(c.payload_type) for c in codecs]
 
 

@@ -1,6 +1,6 @@
-"""Session descriptions as a recorder reads them: which audio is offered, labelled how, in which G.711.
+"""Session descriptions as a recorder reads them: which audio is offered, labelled how, in which formats.
 
-RFC 4566 (SDP), RFC 3264 §5 (the offer), RFC 4574 (label), RFC 3551 (static payload types). `aiosipua` does the parsing
+RFC 4566 (SDP), RFC 3264 §5 (the offer), RFC 4574 (label). `aiosipua` does the parsing
 of lines that have been made safe for it; lines it has no need for are left out.
 """
 
@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
 
-from agent.model.call import CLOCK_RATE, Codec
+from agent.model.call import MediaFormat
 from agent.sip.errors import SipError
+from agent.sip.formats import formats_of, preferred
 
 MAX_BYTES = 32 << 10
 MAX_LINES = 1000
@@ -22,9 +23,9 @@ MAX_LABEL_CHARS = 64
 
 _LINE = re.compile(r"([a-z])\s*=\s*(.*)", re.IGNORECASE)
 _MEDIA = re.compile(r"(\S{1,32})\s+(\d{1,5})(?:/\d+)?\s+(\S{1,64})((?:\s+\S{1,32})*)")
-_RTPMAP = re.compile(r"rtpmap\s*:\s*(\d{1,3})\s+([^\s/]{1,64})\s*/\s*(\d{1,6})(?:\s*/\s*(\d{1,2}))?.*", re.IGNORECASE)
+_OURS = {"rtpmap": "x-rtpmap", "fmtp": "x-fmtp"}
+"""Attributes read here, under names that the library passes over."""
 _ATTRIBUTE = re.compile(r"([^\s:]{1,64})\s*(?::\s*(.*))?", re.DOTALL)
-_NAMES = {codec.value: codec for codec in Codec}
 PLAIN_RTP = frozenset({"RTP/AVP", "RTP/AVPF"})
 """Profiles the recorder can read; secure ones are refused, never accepted in clear."""
 
@@ -39,22 +40,14 @@ class Flow(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OfferedCodec:
-    """A payload type that is G.711 at 8000 Hz."""
-
-    codec: Codec
-    payload_type: int
-
-
-@dataclass(frozen=True, slots=True)
 class OfferedMedia:
-    """One m-line. `codecs` are those we can record, in the order offered; `formats` all of them as written."""
+    """One m-line. `formats` are its payload types as written, `codecs` what they mean where that is said."""
 
     kind: str
     port: int
     profile: str
     formats: tuple[str, ...]
-    codecs: tuple[OfferedCodec, ...]
+    codecs: tuple[MediaFormat, ...]
     flow: Flow
     label: str = ""
     mid: str = ""
@@ -63,8 +56,9 @@ class OfferedMedia:
 
     @property
     def usable(self) -> bool:
-        """Audio we can record: not refused by the peer (port 0), plain RTP, G.711 among its formats."""
-        return self.kind == "audio" and self.port != 0 and self.profile in PLAIN_RTP and bool(self.codecs)
+        """Audio we can record: not refused by the peer (port 0), plain RTP, some audio among its formats."""
+        is_audio = self.kind == "audio" and preferred(self.codecs) is not None
+        return is_audio and self.port != 0 and self.profile in PLAIN_RTP
 
     @property
     def peer_host(self) -> str:
@@ -145,24 +139,15 @@ def _media_line(value: str) -> str:
 
 
 def _attribute(value: str) -> str:
-    if value.lower().startswith("rtpmap"):
-        match = _RTPMAP.fullmatch(value)
-        return f"rtpmap:{match[1]} {match[2]}/{match[3]}" + (f"/{match[4]}" if match[4] else "") if match else ""
     match = _ATTRIBUTE.fullmatch(value)
-    if match is None or match[1].lower() == "fmtp":
+    if match is None:
         return ""
-    return match[1].lower() + (f":{match[2].strip()}" if match[2] else "")
+    name = match[1].lower()
+    name = _OURS.get(name, name)
+    return name + (f":{match[2].strip()}" if match[2] else "")
 
 
 def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
-    codecs = [
-        OfferedCodec(_NAMES[c.encoding_name.upper()], c.payload_type)
-        for c in media.codecs
-        if c.encoding_name.upper() in _NAMES
-        and c.clock_rate == CLOCK_RATE
-        and c.channels in (None, 1)
-        and c.payload_type < 128
-    ]
     connection = media.connection or sdp.connection
     ptime = _first(media, "ptime").split(".")[0]
     return OfferedMedia(
@@ -170,7 +155,7 @@ def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
         port=media.port,
         profile=media.proto,
         formats=tuple(media.formats),
-        codecs=tuple(codecs),
+        codecs=formats_of(media.formats, media.attributes.get("x-rtpmap", []), media.attributes.get("x-fmtp", [])),
         flow=_flow(media) or _flow(sdp) or Flow.SENDRECV,
         label=_first(media, "label")[:MAX_LABEL_CHARS],
         mid=_first(media, "mid")[:MAX_LABEL_CHARS],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model.call import Codec
+from agent.model.call import Codec, MediaFormat
 from agent.sip import answer, sdp
 from agent.sip.errors import SipError
 from agent.sip.sdp import Flow
@@ -34,28 +34,33 @@ a=label:3
 
 def test_what_is_offered() -> None:
     one, two, video = sdp.read(OFFER.encode()).media
-    assert [(c.codec, c.payload_type) for c in one.codecs] == [(Codec.PCMA, 8), (Codec.PCMU, 0)]
+    assert one.codecs == (
+        MediaFormat(8, Codec.PCMA),
+        MediaFormat(0, Codec.PCMU),
+        MediaFormat(101, Codec.TELEPHONE_EVENT, fmtp="0-15"),
+    )
     assert (one.label, one.ptime_ms, one.flow, one.held, one.address) == ("1", 20, Flow.SENDONLY, False, "192.0.2.9")
-    assert [(c.codec, c.payload_type) for c in two.codecs] == [(Codec.PCMU, 96)]
+    assert two.codecs == (MediaFormat(96, Codec.PCMU), MediaFormat(18, Codec.G729))
     assert two.label == "agent" and two.held and two.usable
     assert not video.usable
 
 
 def test_answer_mirrors_the_offer_line_by_line() -> None:
     one, two, video = sdp.read(OFFER.encode()).media
-    lines = [answer.accept(one, 21000, one.codecs[0]), answer.accept(two, 21002, two.codecs[0]), answer.refuse(video)]
+    lines = [answer.accept(one, 21000), answer.accept(two, 21002), answer.refuse(video)]
     text = answer.write(lines, "192.0.2.1", 5, 2)
     back = sdp.read(text)
     assert [m.port for m in back.media] == [21000, 21002, 0]
     assert [m.label for m in back.media] == ["1", "agent", "3"]
     assert [m.flow for m in back.media[:2]] == [Flow.RECVONLY, Flow.INACTIVE]
-    assert [c.payload_type for c in back.media[0].codecs] == [8], "one codec is chosen"
+    assert [c.payload_type for c in back.media[0].codecs] == [8, 101], "one codec is chosen, and the keys beside it"
+    assert back.media[0].codecs[1].fmtp == "0-15"
     assert b"o=greffier 5 2 IN IP4 192.0.2.1" in text and b"m=video 0 RTP/AVP 99" in text
 
 
 def test_answer_over_ipv6() -> None:
     one = sdp.read(OFFER.encode()).media[0]
-    assert b"c=IN IP6 2001:db8::1" in answer.write([answer.accept(one, 2, one.codecs[0])], "2001:db8::1", 1, 1)
+    assert b"c=IN IP6 2001:db8::1" in answer.write([answer.accept(one, 2)], "2001:db8::1", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,9 @@ def test_answer_over_ipv6() -> None:
         ("m=audio 4000 RTP/SAVP 8", False),
         ("m=audio 4000 RTP/AVPF 0", True),
         ("m=audio 0 RTP/AVP 8", False),
-        ("m=audio 4000 RTP/AVP 18", False),
+        ("m=audio 4000 RTP/AVP 18", True),
+        ("m=audio 4000 RTP/AVP 13", False),
+        ("m=audio 4000 RTP/AVP 96", False),
         ("m=audio 4000/2 RTP/AVP 8 0", True),
         ("m=audio 4000 rtp/avp 8", True),
         ("m=image 4000 udptl t38", False),
@@ -76,7 +83,7 @@ def test_which_lines_can_be_recorded(line: str, usable: bool) -> None:
 
 def test_a_static_type_that_is_mapped_to_something_else_is_not_g711() -> None:
     text = b"v=0\r\nm=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMA/16000\r\n"
-    assert not sdp.read(text).usable
+    assert sdp.read(text).media[0].codecs == (MediaFormat(96, Codec.OTHER, 16000, name="PCMA"),)
 
 
 @pytest.mark.parametrize("flow", ["recvonly", "inactive"])

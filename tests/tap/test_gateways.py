@@ -24,7 +24,7 @@ DIRECTION = {
     "metaswitch": Direction.OUTBOUND,
 }
 CHANGES = {"cisco_cube": 2, "oracle": 1, "avaya_sbce": 0, "broadworks": 1, "metaswitch": 0, "audiocodes": 2}
-CODEC = {"cisco_cube": Codec.PCMU, "avaya_sbce": Codec.PCMU, "metaswitch": Codec.PCMU}
+CODEC = {"cisco_cube": Codec.PCMU, "avaya_sbce": Codec.PCMU, "metaswitch": Codec.PCMU, "broadworks": Codec.G722}
 
 
 def sipp(tap, vendor: str, transport: str, calls: int, port: int) -> None:

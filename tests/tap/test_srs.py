@@ -55,7 +55,7 @@ def test_metadata_that_is_dangerous_is_left_out_and_the_call_recorded(tap, gatew
     [
         "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nt=0 0\n",
         "v=0\ns=-\nm=video 4000 RTP/AVP 99\na=rtpmap:99 H264/90000\n",
-        "v=0\ns=-\nm=audio 4000 RTP/AVP 18\n",
+        "v=0\ns=-\nm=audio 4000 RTP/AVP 13\n",
         "v=0\ns=-\nm=audio 4000 RTP/SAVP 8\n",
     ],
 )

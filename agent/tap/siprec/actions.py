@@ -12,10 +12,11 @@ from dataclasses import replace
 import structlog
 from aiosipua.message import SipRequest, SipResponse
 
-from agent.model.call import Codec, MediaStream
+from agent.model.call import MediaStream
 from agent.sip import answer, multipart, sdp
 from agent.sip.dialog import allowed, begin
 from agent.sip.errors import SipError
+from agent.sip.formats import accepted
 from agent.sip.message import call_id, cseq, header, tag
 from agent.sip.metadata import Metadata, merge
 from agent.sip.respond import capabilities, respond
@@ -167,9 +168,9 @@ class Actions:
             if stream is None:
                 lines.append(answer.Line("audio", 0, "RTP/AVP", formats=("0",)))
             else:
-                codec = sdp.OfferedCodec(Codec(stream.codec), stream.payload_type)
-                others = tuple(c for c in answer.STATIC_TYPES if c.codec is not codec.codec)
-                lines.append(answer.offer(stream.port, stream.label, (codec, *others)))
+                now = accepted(stream.every_format)
+                others = tuple(c for c in answer.STATIC_TYPES if c.codec is not stream.codec)
+                lines.append(answer.offer(stream.port, stream.label, (*now, *others)))
         return self._describe(session, lines, peer)
 
     def _apply(self, session: Session, offer: Description, metadata: Metadata | None, peer: Peer) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from agent.model.call import MediaStream
 from agent.sip.answer import Line, accept, refuse
+from agent.sip.formats import expected
 from agent.sip.metadata import Metadata
 from agent.sip.sdp import Description, OfferedMedia
 
@@ -44,7 +45,8 @@ def take(
             new_slots.append(slots[place] if place < len(slots) else None)
             lines.append(refuse(media))
             continue
-        codec = media.codecs[0]
+        formats = expected(media.codecs)
+        codec = formats[0]
         if number is None:
             port = lend() if len(now) < MAX_STREAMS else None
             if port is None:
@@ -58,13 +60,14 @@ def take(
             label=media.label or now[number].label,
             codec=codec.codec,
             payload_type=codec.payload_type,
+            formats=formats,
             active=not media.held,
             peer_host=media.peer_host,
             peer_port=media.port if media.peer_host else 0,
         )
         now[number] = stream
         new_slots.append(number)
-        lines.append(accept(media, stream.port, codec))
+        lines.append(accept(media, stream.port))
     return Taken(tuple(now.values()), tuple(new_slots), tuple(lines))
 
 
