@@ -52,6 +52,7 @@ class RecordKind(IntEnum):
     END = 6
     RESUME = 7
     """Sealed by the recorder for itself: the body is not under the call key."""
+    KEY = 8
 
 
 class Malformed(ValueError):

@@ -11,13 +11,15 @@ from typing import Literal, Protocol
 from agent.capture.holdback import Holdback, keep
 from agent.capture.writable import Span, Writable, merge
 from agent.model.gate import GateAnswer, GateCommand, GateMark, GateState, GateVerb
-from agent.model.media import StreamChunk
+from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump, load
 from agent.policy.gate import opening_verb, step, writes
 
 POLICY = "policy"
 """Actor of the marks that nobody pressed."""
+MOST_KEYS = 1000
+"""Keys of one call that wait in RAM."""
 _PAUSED = frozenset({GateState.PAUSED, GateState.ARMED_PAUSED})
 _SHUT = frozenset({GateState.IDLE, GateState.ENDED})
 
@@ -30,6 +32,9 @@ class GateSink(Protocol):
 
     def mark(self, mark: GateMark) -> None:
         """A change of one purpose's gate."""
+
+    def key(self, key: KeyPress) -> None:
+        """A key that was pressed and may be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class CallGate:
         self._frontier = 0
         self._writable = Writable()
         self._held = Holdback()
+        self._keys: list[KeyPress] = []
 
     @classmethod
     def restore(
@@ -151,6 +157,12 @@ class CallGate:
         for part in keep(chunk, self._may_stay):
             self._held.add(part)
 
+    def press(self, key: KeyPress) -> None:
+        """Take a key pressed on a phone; it waits in RAM like sound, and is written if a purpose that keeps keys writes
+        then and there."""
+        if any(purpose.keys for purpose in self._purposes.values()) and len(self._keys) < MOST_KEYS:
+            self._keys.append(key)
+
     def release(self, now_samples: int) -> None:
         """Hand to the sink, or let go, every sample before `now_samples` less the holdback."""
         self._advance(now_samples)
@@ -202,6 +214,7 @@ class CallGate:
         for gate in self._gates.values():
             self._turn(gate, "end", self._now, at_ns, POLICY, "")
         self._held.clear()
+        self._keys.clear()
 
     def _advance(self, now_samples: int) -> None:
         self._now = max(self._now, now_samples)
@@ -228,6 +241,13 @@ class CallGate:
         for chunk in self._held.take(before):
             for part in keep(chunk, self._writable.parts):
                 self._sink.media(part)
+        ready = [key for key in self._keys if key.position_samples < before]
+        if ready:
+            self._keys = [key for key in self._keys if key.position_samples >= before]
+            keeping = [span for p in self._purposes.values() if p.keys for span in self._writable.of(p.name)]
+            for key in ready:
+                if any(start <= key.position_samples < end for start, end in keeping):
+                    self._sink.key(key)
 
     def _forget_paused(self) -> None:
         if not self._writable.everything_from(self._frontier):

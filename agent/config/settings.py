@@ -199,6 +199,7 @@ class PurposeSection(_Section):
     artifacts: tuple[ArtifactKind, ...] = ()
     audio_format: AudioFormat = AudioFormat.FLAC
     pseudonymise: bool = False
+    keys: bool = False
     recipients_file: Path | None = None
     destination: str | None = None
     local_retention: Duration = 7 * 86400
@@ -298,6 +299,7 @@ class Settings(_Section):
                 when=Condition(**{field: getattr(p.when, field) for field in When.model_fields}),
                 audio_format=p.audio_format,
                 pseudonymise=p.pseudonymise,
+                keys=p.keys,
                 local_retention_s=p.local_retention,
                 central_retention_s=p.central_retention,
                 basis=p.basis,

@@ -1,4 +1,7 @@
-"""The state of all streams as columns: a row a stream, media in a linear buffer, recent sequence numbers in a window.
+"""The state of all streams as columns: a row a stream, media in a buffer, recent sequence numbers in a window.
+
+The buffer of a row is linear in time for codecs of a byte a sample; for others (`framed`) packets lie in it in order of
+arrival, and `frame` says where.
 
 Positions are samples from the call's media origin. Extended sequence numbers count on over the wrap and start anew with
 each restart of a stream.
@@ -12,8 +15,10 @@ WINDOW = 512
 LEAP = 256
 """A step of the sequence wider than this is a restart."""
 SIZE_BITS = 11
-"""In `where` the low bits hold the size of a packet's media, the others the position of its end."""
-
+"""In `where` the low bits hold a packet's samples, the others the position of its end; in `frame` bytes and offset."""
+PAYLOAD_TYPES = 128
+NOISE, KEYS = 253, 254
+"""In the low byte of `kinds`: comfort noise and telephone-events, which have a place in the sequence but no sound."""
 Numbers = npt.NDArray[np.int64]
 
 
@@ -43,6 +48,13 @@ class Columns:
         self.dead_ts = self._numbers()  # the timestamp of its last packet,
         self.dead_ns = self._numbers()  # and when that arrived
 
+        self.current = self._numbers()  # the audio format in use: its number in the low byte of `kinds`
+        self.rate = self._numbers()  # clock rate of its timestamps
+        self.fill = self._numbers()  # bytes used of the buffer of a framed row
+        self.packet = self._numbers()  # samples of the last packet
+
+        self.noise = self._numbers()
+
         self.ssrc = self._numbers()
         self.ref_ts = self._numbers()  # RTP timestamp of a packet …
         self.ref_position = self._numbers()  # … and its position, which others are reckoned from
@@ -51,7 +63,7 @@ class Columns:
 
         self.received = self._numbers()
         self.placed = self._numbers()
-        self.mute = self._numbers()  # of another payload type in the stream's own sequence (telephone events …)
+        self.mute = self._numbers()  # no audio, in the stream's own sequence (telephone-events …)
         self.late = self._numbers()
         self.duplicates = self._numbers()
         self.reordered = self._numbers()
@@ -63,11 +75,15 @@ class Columns:
         self.locked = np.zeros(rows, np.bool_)
         self.barred = np.zeros(rows, np.bool_)
         self.begun = np.zeros(rows, np.bool_)  # something was handed on since the buffer was begun
-        self.payload_type = np.zeros(rows, np.uint8)
+        self.framed = np.zeros(rows, np.bool_)  # of packets in `frame`, not of a byte a sample
+        self.kinds = np.zeros((rows, PAYLOAD_TYPES), np.uint16)
+        """For each payload type the number of its format (0: not announced), and above that byte the number of its
+        measure (0: a byte a sample)."""
         self.silence = np.zeros(rows, np.uint8)
         self.buffer = np.empty((rows, room), np.uint8)
         self.seen = np.zeros((rows, WINDOW), np.bool_)
         self.where = np.zeros((rows, WINDOW), np.int64)
+        self.frame = np.zeros((rows, WINDOW), np.int64)  # of framed rows only: the memory of others is never touched
 
     def _numbers(self) -> Numbers:
         column: Numbers = np.zeros(self.rows, np.int64)
@@ -78,7 +94,8 @@ class Columns:
         """Make a row as new."""
         for column in self._all:
             column[row] = 0
-        self.locked[row] = self.begun[row] = self.barred[row] = False
+        self.locked[row] = self.begun[row] = self.barred[row] = self.framed[row] = False
+        self.kinds[row] = 0
         self.seen[row] = False
 
     def lost(self, row: int) -> int:

@@ -1,23 +1,36 @@
 """The media engine: blocks of packets in, stretches of in-order media out, everything counted.
 
-A stream is an address that packets are sent to. Any source of `PacketBlock` feeds it. A codec is a
-payload type, a byte of silence and a rate of one byte a sample.
+A stream is an address that packets are sent to, and the formats its payload types mean. Any source of `PacketBlock`
+feeds it. Audio is kept as received: by the byte where a codec has one a sample, by the packet where not.
 """
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from agent.media.arena import MOST_BYTES, Arena
 from agent.media.block import PacketBlock
-from agent.media.columns import SIZE_BITS, WINDOW, Columns
+from agent.media.codecs import durations
+from agent.media.columns import KEYS, NOISE, SIZE_BITS, WINDOW, Columns, Numbers
 from agent.media.endpoint import KeyTable
 from agent.media.g711 import SILENCE
+from agent.media.keys import EVENT_BYTES, Keys
 from agent.media.placing import Arrivals, Placer
-from agent.media.rtp import parse
+from agent.media.rtp import Headers, parse
 from agent.media.sources import Sources
-from agent.model.call import CLOCK_RATE, Codec
-from agent.model.media import StreamChunk, StreamCounts
+from agent.model.call import CLOCK_RATE, Codec, MediaFormat
+from agent.model.media import Frames, KeyPress, StreamChunk, StreamCounts
 
 SHORTEST, LONGEST = 40, 960
-"""Bytes of a G.711 packet: 5 to 120 ms. Anything else is no audio of ours."""
+"""Samples of a packet: 5 to 120 ms. Anything else is no audio of ours."""
+_SILENCE = SILENCE | {Codec.G722: 0xFF}
+"""The byte of each codec of a byte a sample that sounds as nothing."""
+MOST_FORMATS = 32
+"""Payload types of one stream that are listened to."""
+MOST_MEASURES = 200
+_BY_FMTP = frozenset({Codec.AMR, Codec.AMR_WB, Codec.ILBC})
+"""Codecs whose packets are read as their parameters say."""
 IDLE_MS = 250
 STAGGER = 8
 
@@ -35,12 +48,19 @@ class Engine:
         self._idle_ns = max(reorder_ms, IDLE_MS) * 1_000_000
         room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE // 2).bit_length()
         self._columns = Columns(max_streams, room)
-        self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all, self._hand_on_ordered)
+        self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all, self._hand_on_ordered, self._use)
+        self._arena = Arena(self._columns)
+        self._keys = Keys(self._columns)
         self._sources = Sources(self._columns)
         self._row_of = KeyTable()
         self._free = list(range(max_streams - 1, -1, -1))
-        self._names: dict[int, tuple[str, int, Codec]] = {}
+        self._names: dict[int, tuple[str, int]] = {}
+        self._formats: dict[int, tuple[MediaFormat, ...]] = {}
+        self._came: dict[int, dict[str, None]] = {}
+        self._measures: dict[tuple[object, ...], int] = {}
+        self._measured = [MediaFormat(0, Codec.OTHER)]
         self._ready: list[StreamChunk] = []
+        self._pressed: list[KeyPress] = []
         self.stray = 0
         """Packets to addresses that no stream has."""
 
@@ -49,14 +69,14 @@ class Engine:
         address: int,
         call_id: str,
         stream: int,
-        codec: Codec,
-        payload_type: int,
+        formats: Sequence[MediaFormat],
         origin_ns: int,
         *,
         announced: int = 0,
         since_ns: int = 0,
     ) -> None:
-        """Listen to `address` (see `agent.media.endpoint`) for a stream of a call whose media origin is `origin_ns`.
+        """Listen to `address` (see `agent.media.endpoint`) for a stream of a call whose media origin is `origin_ns`, in
+        any of its `formats`, of which the first audio is expected first.
 
         `announced` is the address it is said to come from, 0 when nothing was said; what arrived before `since_ns` is
         none of its packets. Times are monotonic. Raises EngineFull, and ValueError when the address has a stream.
@@ -66,24 +86,24 @@ class Engine:
         self._row_of.add(address, self._free[-1])
         row = self._free.pop()
         c = self._columns
-        c.clear(row)
+        for part in (c, self._placer.timing, self._keys):
+            part.clear(row)
         c.active[row], c.origin_ns[row] = True, origin_ns
         c.want[row] = self._flush_samples * (1 + row % STAGGER) // STAGGER  # first chunks do not come due all at once
-        self._names[row] = (call_id, stream, codec)
+        self._names[row] = (call_id, stream)
+        self._came[row] = {}
         self._placer.ssrcs[row] = []
         self._sources.begin(row, address, announced, since_ns, origin_ns)
-        self._set_codec(row, codec, payload_type)
+        self._announce(row, tuple(formats))
 
-    def change(self, address: int, codec: Codec, payload_type: int, announced: int = 0) -> list[StreamChunk]:
-        """From now on the stream is of this codec and payload type. Returns what was received in the old one."""
+    def change(self, address: int, formats: Sequence[MediaFormat], announced: int = 0) -> list[StreamChunk]:
+        """From now on the stream is of these formats. Returns what was received before. Raises LookupError."""
         row = self._row_of.get(address)
         self._columns.announced[row] = announced
-        call_id, stream, before = self._names[row]
-        if (codec, payload_type) == (before, self._columns.payload_type[row]):
+        if tuple(formats) == self._formats[row]:
             return []
         self._hand_on_all(row)
-        self._names[row] = (call_id, stream, codec)
-        self._set_codec(row, codec, payload_type)
+        self._announce(row, tuple(formats))
         return self._take_ready()
 
     def finish(self, address: int) -> list[StreamChunk]:
@@ -98,7 +118,7 @@ class Engine:
         counts = self._counts(row)
         self._columns.active[row] = False
         self._row_of.remove(address)
-        del self._names[row], self._placer.ssrcs[row]
+        del self._names[row], self._formats[row], self._came[row], self._placer.ssrcs[row]
         self._free.append(row)
         return counts
 
@@ -108,7 +128,8 @@ class Engine:
         row = self._row_of.find(block.destination)
         h = parse(block)
         own = h.valid & (row >= 0)
-        audio = own & (h.payload_type == c.payload_type[row]) & (h.size >= SHORTEST) & (h.size <= LONGEST)
+        kind, samples = self._measure(block, h, row, own)
+        audio = own & (kind > 0) & (kind < NOISE) & (samples >= SHORTEST) & (samples <= LONGEST)
         mute = own & ~audio & (~c.locked[row] | (h.ssrc == c.ssrc[row]))
         chosen = audio | mute
         if (stale := self._sources.stale(row, h.ssrc, h.timestamp, block.arrival_ns)) is not None:
@@ -122,14 +143,51 @@ class Engine:
                 self.process(held)
             chosen &= ~strange | admitted | (mute & (block.source == c.source[row]))
         if not audio.all():
-            foreign = (row >= 0) & ~audio
+            foreign = (row >= 0) & ~audio & ~(mute & (kind >= NOISE))
             if stale is not None:
                 foreign &= ~stale
             self.stray += int(np.count_nonzero(row < 0))
             c.foreign += np.bincount(row[foreign], minlength=c.rows)
-        size = np.where(mute, 0, h.size)
-        arrivals = Arrivals(row, h.ssrc, h.sequence, h.timestamp, h.start, size, mute, block.arrival_ns)
+        silent = mute.any()
+        if silent:
+            samples = np.where(mute, 0, samples)
+        arrivals = Arrivals(
+            row, h.ssrc, h.sequence, h.timestamp, h.start, h.size, samples, kind, mute, block.arrival_ns
+        )
         self._placer.place(arrivals if chosen.all() else arrivals.take(chosen), block.memory)
+        if silent:
+            self._without_sound(block, h, row, kind, chosen & mute & c.locked[row] & (h.ssrc == c.ssrc[row]))
+
+    def _measure(
+        self, block: PacketBlock, h: Headers, row: Numbers, own: npt.NDArray[np.bool_]
+    ) -> tuple[Numbers, Numbers]:
+        """The number of each packet's format in its row, and how many samples it lasts."""
+        entry = self._columns.kinds[row, h.payload_type]
+        samples = h.size
+        if len(entry) and int(entry.max()) > 0xFF:
+            measure, samples = entry >> 8, samples.copy()
+            for one in np.unique(measure[own]).tolist():
+                if one:
+                    mine = own & (measure == one)
+                    lasts = durations(self._measured[one - 1], block.memory, h.start[mine], h.size[mine])
+                    samples[mine] = np.where(h.size[mine] <= MOST_BYTES, lasts, 0)
+        return entry & 0xFF, samples
+
+    def _without_sound(
+        self, block: PacketBlock, h: Headers, row: Numbers, kind: Numbers, chosen: npt.NDArray[np.bool_]
+    ) -> None:
+        """Comfort noise is counted, keys pressed are told."""
+        c = self._columns
+        c.noise += np.bincount(row[chosen & (kind == NOISE)], minlength=c.rows)
+        told = np.flatnonzero(chosen & (kind == KEYS) & (h.size >= EVENT_BYTES))
+        if len(told):
+            for one, event, position in self._keys.note(block, h.start[told], row[told], h.timestamp[told]):
+                self._pressed.append(KeyPress(*self._names[one], event, position))
+
+    def take_keys(self) -> list[KeyPress]:
+        """The keys pressed since the last call of this."""
+        pressed, self._pressed = self._pressed, []
+        return pressed
 
     def flush(self, now_ns: int) -> list[StreamChunk]:
         """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic)."""
@@ -153,7 +211,7 @@ class Engine:
     def _hand_on_all(self, row: int) -> None:
         """Everything placed; what is missing before the end is given up."""
         c = self._columns
-        self._emit(row, int(c.end[row]), int(c.covered[row]))
+        self._emit(row, int(c.end[row]), int(c.covered[row]), int(c.high[row]) + 1)
         c.base[row], c.accounted[row] = c.high[row] + 1, 0
 
     def _hand_on_ordered(self, row: int) -> None:
@@ -175,28 +233,50 @@ class Engine:
             return
         until = int(ends[:count].max())
         sizes = where & (1 << SIZE_BITS) - 1
-        self._emit(row, until, int(sizes[:count].sum()))
+        self._emit(row, until, int(sizes[:count].sum()), int(places[0]) + count)
         c.base[row] = places[0] + count
         c.accounted[row] = int(np.count_nonzero(present[count:]))
 
-    def _emit(self, row: int, until: int, covered: int) -> None:
-        """Hand on the buffer up to position `until` and move the rest to its front."""
+    def _emit(self, row: int, until: int, covered: int, before: int) -> None:
+        """Hand on the buffer up to position `until`, of packets those of sequence numbers less than `before`, and move
+        the rest to its front."""
         c = self._columns
         start, held = int(c.start[row]), int(c.end[row] - c.start[row])
         length = until - start
         if length <= 0:
             return
-        buffer = c.buffer[row]
         lead = 0 if c.begun[row] else min(length, max(0, int(c.low[row]) - start))
+        if c.framed[row]:
+            self._emit_packets(row, start + lead, until, before)
+        else:
+            self._emit_bytes(row, start, lead, length, held, covered)
+        self._came[row][self._in_use(row).name or self._in_use(row).codec.value] = None
+        c.start[row], c.begun[row] = until, True
+        c.covered[row] = max(0, int(c.covered[row]) - covered)
+
+    def _emit_bytes(self, row: int, start: int, lead: int, length: int, held: int, covered: int) -> None:
+        c = self._columns
+        buffer = c.buffer[row]
         payload = buffer[lead:length].copy()
         rest = held - length
         buffer[:rest] = buffer[length:held].copy()
         buffer[rest:held] = c.silence[row]
-        c.start[row], c.begun[row] = until, True
-        c.covered[row] = max(0, int(c.covered[row]) - covered)
-        call_id, stream, codec = self._names[row]
         lost = max(0, len(payload) - covered)
-        self._ready.append(StreamChunk(call_id, stream, codec, start + lead, payload, lost))
+        self._ready.append(StreamChunk(*self._names[row], self._in_use(row).codec, start + lead, payload, lost))
+
+    def _emit_packets(self, row: int, start: int, until: int, before: int) -> None:
+        c = self._columns
+        ext = np.arange(max(int(c.base[row]), int(c.high[row]) - WINDOW + 1), int(c.high[row]) + 1)
+        ext = ext[c.seen[row, ext & (WINDOW - 1)] & (c.where[row, ext & (WINDOW - 1)] > 0)]
+        position, samples, size, payload = self._arena.take(row, ext[ext < before])
+        self._arena.keep_only(row, ext[ext >= before])
+        if not len(position):
+            return
+        position = np.clip(position, start, until)  # packets may overlap, by rounding or by timestamps that go back
+        samples = np.minimum(samples, until - position)
+        frames = Frames(self._in_use(row), until - start, position - start, samples, size)
+        lost = max(0, frames.samples - int(samples.sum()))
+        self._ready.append(StreamChunk(*self._names[row], frames.format.codec, start, payload, lost, frames))
 
     def _take_ready(self) -> list[StreamChunk]:
         ready, self._ready = self._ready, []
@@ -204,13 +284,45 @@ class Engine:
 
     # ---- rows
 
-    def _set_codec(self, row: int, codec: Codec, payload_type: int) -> None:
+    def _announce(self, row: int, formats: tuple[MediaFormat, ...]) -> None:
+        """Listen to these formats; the first audio of them is in use until another comes."""
         c = self._columns
-        c.payload_type[row], c.silence[row] = payload_type, SILENCE[codec]
-        c.buffer[row] = SILENCE[codec]
+        self._formats[row] = formats
+        c.kinds[row] = 0
+        audio = 0
+        for number, one in enumerate(formats[:MOST_FORMATS], 1):
+            if one.codec.is_audio:
+                c.kinds[row, one.payload_type] = number | self._measure_of(one) << 8
+                audio = audio or number
+            else:
+                c.kinds[row, one.payload_type] = KEYS if one.codec is Codec.TELEPHONE_EVENT else NOISE
+        self._use(row, audio)
+
+    def _measure_of(self, one: MediaFormat) -> int:
+        """The number of what tells how long packets of a format last; 0 for codecs of a byte a sample."""
+        if one.codec.byte_a_sample:
+            return 0
+        named = (one.codec, one.clock_rate, one.channels, one.fmtp if one.codec in _BY_FMTP else "")
+        if named not in self._measures and len(self._measured) < MOST_MEASURES:
+            self._measured.append(one)
+            self._measures[named] = len(self._measured)
+        return self._measures.get(named, 1)  # too many: as of a codec that nobody knows
+
+    def _use(self, row: int, kind: int) -> None:
+        """Make the format of this number the one in use; the buffer must have been handed on."""
+        c = self._columns
+        c.current[row] = kind
+        one = self._in_use(row) if kind else MediaFormat(0, Codec.PCMA)
+        c.rate[row], c.framed[row] = one.clock_rate, not one.codec.byte_a_sample
+        c.silence[row] = _SILENCE.get(one.codec, 0)
+        c.fill[row] = 0
+        c.buffer[row] = c.silence[row]
+
+    def _in_use(self, row: int) -> MediaFormat:
+        return self._formats[row][int(self._columns.current[row]) - 1]
 
     def _counts(self, row: int) -> StreamCounts:
-        c = self._columns
+        c, timing = self._columns, self._placer.timing
         return StreamCounts(
             received=int(c.received[row]),
             lost=c.lost(row),
@@ -221,4 +333,11 @@ class Engine:
             stale=int(c.stale[row]),
             jumps=int(c.jumps[row]),
             ssrcs=tuple(self._placer.ssrcs.get(row, ())),
+            keys=int(self._keys.count[row]),
+            noise=int(c.noise[row]),
+            jitter_ms=round(float(timing.jitter[row]) * 1000 / CLOCK_RATE, 2),
+            jitter_max_ms=round(float(timing.jitter_max[row]) * 1000 / CLOCK_RATE, 2),
+            drift_ppm=round(timing.drift_ppm(row), 1),
+            packet_ms=float(c.packet[row]) * 1000 / CLOCK_RATE,
+            formats=tuple(self._came.get(row, ())),
         )

@@ -9,6 +9,7 @@ import structlog
 
 from agent.media import bpf
 from agent.media.block import PacketBlock
+from agent.media.deaf import deaf, deaf_neighbour
 from agent.media.endpoint import PORT_BITS
 from agent.media.ring import PacketRing
 from agent.media.udp import UdpSweep
@@ -55,25 +56,17 @@ class RingSource:
         """`host`: the one address of ours, or a wildcard. Raises PermissionError without CAP_NET_RAW, OSError."""
         self._any_host = ipaddress.ip_address(host).is_unspecified
         self._ring = PacketRing("", bpf.own_udp(*ports, without=_subordinate()), size_mib)
-        self._sockets: dict[int, socket.socket] = {}
+        self._sockets: dict[int, tuple[socket.socket, ...]] = {}
 
     def open_port(self, host: str, port: int) -> None:
         """See LocalSource."""
         if port in self._sockets:
             raise OSError(f"port {port} is open already")
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            bpf.attach(sock, bpf.NOTHING)
-            sock.bind((host, port))
-        except OSError:
-            sock.close()
-            raise
-        self._sockets[port] = sock
+        self._sockets[port] = (deaf(host, port), *deaf_neighbour(host, port))
 
     def close_port(self, port: int) -> None:
         """See LocalSource."""
-        if sock := self._sockets.pop(port, None):
+        for sock in self._sockets.pop(port, ()):
             sock.close()
 
     def read(self) -> PacketBlock | None:

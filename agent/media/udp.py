@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.media.block import SLOT_BYTES, PacketBlock
+from agent.media.deaf import deaf_neighbour
 from agent.media.endpoint import key, keys_four, keys_six
 
 CAPACITY = 2048
@@ -54,6 +55,7 @@ class UdpSweep:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._sockets: dict[int, socket.socket] = {}
+        self._neighbours: dict[int, tuple[socket.socket, ...]] = {}
         self._key_of: dict[int, int] = {}
         self._poll = select.epoll()
         self._payload = np.zeros((capacity, SLOT_BYTES), np.uint8)
@@ -90,6 +92,7 @@ class UdpSweep:
             sock.close()
             raise
         self._sockets[port] = sock
+        self._neighbours[port] = deaf_neighbour(host, port)
         self._key_of[sock.fileno()] = key(host, port)
         self._poll.register(sock.fileno(), select.EPOLLIN)
 
@@ -100,6 +103,8 @@ class UdpSweep:
             self._poll.unregister(sock.fileno())
             del self._key_of[sock.fileno()]
             sock.close()
+            for neighbour in self._neighbours.pop(port):
+                neighbour.close()
 
     def read(self) -> PacketBlock | None:
         """What has arrived since, up to the capacity of a block; None when nothing has. Never waits."""

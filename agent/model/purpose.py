@@ -51,7 +51,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """One use of recordings, complete: trigger, permitted artifacts, readers, destination, deadlines."""
+    """One use of recordings, complete: trigger, permitted artifacts, readers, destination, deadlines.
+
+    `keys`: whether the manifest may say which keys were pressed on the phones.
+    """
 
     name: str
     trigger: Trigger
@@ -63,6 +66,7 @@ class Purpose:
     when: Condition = Condition()
     audio_format: AudioFormat = AudioFormat.FLAC
     pseudonymise: bool = False
+    keys: bool = False
     local_retention_s: int = 7 * 86400
     central_retention_s: int = 0
     basis: str = ""

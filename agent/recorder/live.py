@@ -10,7 +10,7 @@ from agent.capture.keys import CallKey
 from agent.capture.writer import LogWriter
 from agent.model.call import CLOCK_RATE, Call, MediaStream
 from agent.model.gate import GateMark
-from agent.model.media import StreamChunk
+from agent.model.media import KeyPress, StreamChunk
 from agent.model.wire import dump
 
 
@@ -47,6 +47,10 @@ class CallSink:
     def mark(self, mark: GateMark) -> None:
         """A change of a purpose's gate."""
         self.record(RecordKind.GATE, dump(mark))
+
+    def key(self, key: KeyPress) -> None:
+        """A key that may be kept."""
+        self.record(RecordKind.KEY, dump(key))
 
     def record(self, kind: RecordKind, payload: bytes) -> None:
         """Any other encrypted record of the call."""

@@ -233,7 +233,7 @@ class MediaLoop:
             address = key(stream.host, stream.port)
             announced = key(stream.peer_host, stream.peer_port) if stream.peer_host else 0
             if address in live.streams:
-                for chunk in self._engine.change(address, stream.codec, stream.payload_type, announced):
+                for chunk in self._engine.change(address, stream.every_format, announced):
                     live.gate.feed(chunk)
                 continue
             try:
@@ -241,8 +241,7 @@ class MediaLoop:
                     address,
                     live.call.call_id,
                     stream.stream,
-                    stream.codec,
-                    stream.payload_type,
+                    stream.every_format,
                     origin_ns,
                     announced=announced,
                     since_ns=self._ports.since_ns(stream.port),
@@ -291,6 +290,9 @@ class MediaLoop:
             self._lags_ms.append((time.monotonic_ns() - int(block.arrival_ns.min())) / 1e6)
             if presses:
                 self._obey(0.0)
+        for pressed in self._engine.take_keys():
+            if live := self._calls.get(pressed.call_id):
+                live.gate.press(pressed)
         for chunk in self._engine.flush(now_ns):
             if live := self._calls.get(chunk.call_id):
                 live.last_media_ns = now_ns

@@ -2,14 +2,15 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from agent.capture.gate import CallGate
 from agent.model.call import Codec
-from agent.model.gate import GateCommand, GateState, GateVerb
-from agent.model.media import StreamChunk
+from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
+from agent.model.media import KeyPress, StreamChunk
 from agent.policy.permit import recorded_spans
 
 CALL = "00112233445566778899aabbccddeeff"
@@ -216,3 +217,40 @@ def test_after_the_end_nothing_is_taken(make, media) -> None:
     gate.release(10_000)
     assert gate.command(press(RESUME), 200, 10).changed == () and sink.chunks == []
     assert gate.states == {"training": GateState.ENDED}
+
+
+class _Keys:
+    """A sink that remembers keys."""
+
+    def __init__(self) -> None:
+        self.keys: list[KeyPress] = []
+
+    def media(self, chunk: StreamChunk) -> None: ...
+
+    def mark(self, mark: GateMark) -> None: ...
+
+    def key(self, key: KeyPress) -> None:
+        self.keys.append(key)
+
+
+def test_keys_are_written_for_purposes_that_keep_them_and_never_of_a_pause(purposes, decide) -> None:
+    sink, keeping = _Keys(), replace(purposes["training"], keys=True)
+    gate = CallGate(CALL, [keeping, purposes["evidence"]], sink, 24000, 0, 0)
+    gate.open(decide("training", "evidence"), 0, 0)
+    pressed = [KeyPress(CALL, 0, n, n * 8000) for n in range(8)]
+    for n, key in enumerate(pressed):
+        gate.press(key)
+        gate.release(n * 8000 + 100)
+        if n == 5:
+            gate.command(GateCommand(CALL, GateVerb.PAUSE, "agent:2001", purpose="training"), 5 * 8000 + 100, 0)
+    gate.end(64000, 0)
+    assert [key.event for key in sink.keys] == [0, 1, 2], "three seconds before the press, and all after it, are gone"
+
+
+def test_keys_are_not_even_held_where_nobody_keeps_them(purposes, decide) -> None:
+    sink = _Keys()
+    gate = CallGate(CALL, [purposes["training"]], sink, 0, 0, 0)
+    gate.open(decide("training"), 0, 0)
+    gate.press(KeyPress(CALL, 0, 1, 0))
+    gate.end(8000, 0)
+    assert sink.keys == []

@@ -11,7 +11,7 @@ FFMPEG = {Codec.PCMA: "pcm_alaw", Codec.PCMU: "pcm_mulaw"}
 EVERY_CODE = np.arange(256, dtype=np.uint8)
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", list(SILENCE))
 def test_every_code_sounds_as_ffmpeg_says(codec: Codec) -> None:
     context = av.CodecContext.create(FFMPEG[codec], "r")
     context.sample_rate, context.layout = 8000, "mono"
@@ -20,7 +20,7 @@ def test_every_code_sounds_as_ffmpeg_says(codec: Codec) -> None:
     assert decode(EVERY_CODE, codec).tolist() == theirs.tolist()
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", list(SILENCE))
 def test_encoding_picks_the_nearest_code(codec: Codec) -> None:
     pcm = np.arange(-32768, 32768, dtype=np.int64)
     back = decode(encode(pcm.astype(np.int16), codec), codec).astype(np.int64)

@@ -4,10 +4,11 @@ import pytest
 
 from agent.media.endpoint import key
 from agent.media.engine import Engine
-from agent.model.call import Codec
+from agent.model.call import Codec, MediaFormat
 from agent.model.media import StreamChunk
 
 PORT = 20000
+PCMA = [MediaFormat(8, Codec.PCMA)]
 MS = 1_000_000
 SBC, OTHER_PORT, STRANGER = key("10.0.0.9", 4000), key("10.0.0.9", 4002), key("10.0.0.66", 4000)
 
@@ -18,7 +19,7 @@ def engine() -> Engine:
 
 
 def listen(engine: Engine, *, announced: int = SBC, origin_ms: int = 0, since_ms: int = 0) -> None:
-    engine.add(PORT, "call", 0, Codec.PCMA, 8, origin_ms * MS, announced=announced, since_ns=since_ms * MS)
+    engine.add(PORT, "call", 0, PCMA, origin_ms * MS, announced=announced, since_ns=since_ms * MS)
 
 
 @pytest.fixture

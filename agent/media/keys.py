@@ -1,0 +1,44 @@
+"""Keys pressed on a phone, told in the stream itself (RFC 4733): each once, however many packets tell of it."""
+
+import numpy as np
+
+from agent.media.block import PacketBlock, gather
+from agent.media.columns import Columns, Numbers, signed32
+from agent.model.call import CLOCK_RATE
+
+EVENT_BYTES = 4
+LAST_KEY = 15
+"""Events above are no keys: flash, tones of modems."""
+MOST_A_BLOCK = 256
+"""Who presses more keys within milliseconds has no fingers."""
+
+
+class Keys:
+    """Tells new keys from more packets of the last one, for every row of `columns`."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self.count = np.zeros(columns.rows, np.int64)
+        self._timestamp = np.zeros(columns.rows, np.int64)  # of the last key
+
+    def clear(self, row: int) -> None:
+        """Make a row as new."""
+        self.count[row] = 0
+
+    def note(self, block: PacketBlock, at: Numbers, row: Numbers, timestamp: Numbers) -> list[tuple[int, int, int]]:
+        """Row, event and position of each key that begins with these telephone-events, whose data lie at `at`."""
+        c = self._columns
+        event = gather(block.memory, at, EVENT_BYTES)[:, 0].astype(np.int64)
+        first = np.unique(row << 32 | timestamp, return_index=True)[1]
+        pressed = []
+        for one in np.sort(first[:MOST_A_BLOCK]).tolist():
+            r, ts, key = int(row[one]), timestamp[one : one + 1], int(event[one])
+            newer = self.count[r] == 0 or signed32(ts - self._timestamp[r])[0] > 0
+            if key > LAST_KEY or not newer:
+                continue
+            self.count[r] += 1
+            self._timestamp[r] = ts[0]
+            ticks = int(signed32(ts - c.ref_ts[r])[0])
+            position = int(c.ref_position[r]) + ticks * CLOCK_RATE // int(c.rate[r])
+            pressed.append((r, key, max(0, position)))
+        return pressed

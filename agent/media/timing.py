@@ -1,0 +1,86 @@
+"""How evenly packets come, by column: interarrival jitter (RFC 3550 §6.4.1 and appendix A.8) and the drift of clocks.
+
+Transit is the time of arrival less the position of a packet. Jitter is how much it varies; its least value in a window
+of ten seconds hardly does, so that how this moves from the first window to the last tells the sender's clock from ours.
+"""
+
+import numpy as np
+
+from agent.media.columns import Numbers
+from agent.model.call import CLOCK_RATE
+
+NS_PER_SAMPLE = 1_000_000_000 // CLOCK_RATE
+WINDOW_NS = 10_000_000_000
+LEAST_NS = 30_000_000_000
+"""Over less time than this, a drift cannot be told from jitter."""
+NOT_KNOWN = np.int64(-1 << 62)
+"""A transit time, or a minimum of them, that there is none of."""
+MOST_IN_A_ROW = 64
+"""Packets of one stream in one block that count for its jitter: more are a burst after a stall."""
+
+
+class Timing:
+    """Jitter and drift of `rows` streams, in samples and monotonic ns."""
+
+    def __init__(self, rows: int) -> None:
+        self._transit = np.full(rows, NOT_KNOWN)  # of the last packet
+        self._lowest = np.full(rows, NOT_KNOWN)  # the least since the window began
+        self._window_ns = np.zeros(rows, np.int64)  # when it ends
+        self._first = np.full(rows, NOT_KNOWN)  # the least in the first window
+        self._first_ns = np.zeros(rows, np.int64)  # when that ended
+        self._last = np.full(rows, NOT_KNOWN)  # the least in the last window that is over
+        self._last_ns = np.zeros(rows, np.int64)
+        self.jitter = np.zeros(rows)
+        self.jitter_max = np.zeros(rows)
+
+    def clear(self, row: int) -> None:
+        """Make a row as new."""
+        self.jitter[row] = self.jitter_max[row] = 0.0
+        self.forget(row)
+
+    def note(self, row: Numbers, starts: Numbers, transit: Numbers, arrival_ns: Numbers) -> None:
+        """Packets grouped by row, in order of arrival; `starts` are where the groups begin, `transit` is in samples."""
+        rows, counts = row[starts], np.diff(starts, append=len(row))
+        last = starts + counts - 1
+        step = np.empty_like(transit)
+        np.subtract(transit[1:], transit[:-1], out=step[1:])
+        before = self._transit[rows]
+        step[starts] = np.where(before == NOT_KNOWN, 0, transit[starts] - before)
+        np.abs(step, out=step)
+        jitter = self.jitter[rows]
+        jitter += (step[starts] - jitter) / 16
+        for rank in range(1, min(int(counts.max()), MOST_IN_A_ROW)):
+            going_on = np.flatnonzero(counts > rank)
+            jitter[going_on] += (step[starts[going_on] + rank] - jitter[going_on]) / 16
+        self.jitter[rows] = jitter
+        self.jitter_max[rows] = np.maximum(self.jitter_max[rows], jitter)
+        self._transit[rows] = transit[last]
+        self._drift(rows, np.minimum.reduceat(transit, starts), arrival_ns[last])
+
+    def _drift(self, rows: Numbers, low: Numbers, now_ns: Numbers) -> None:
+        ends, lowest = self._window_ns[rows], self._lowest[rows]
+        over = now_ns >= ends
+        self._lowest[rows] = np.where(over | (lowest == NOT_KNOWN), low, np.minimum(lowest, low))
+        if not over.any():
+            return
+        done = rows[over & (lowest != NOT_KNOWN)]
+        first = self._first[done] == NOT_KNOWN
+        for chosen, low_of, at_of in (
+            (first, self._first, self._first_ns),
+            (~first, self._last, self._last_ns),
+        ):
+            low_of[done[chosen]] = lowest[over & (lowest != NOT_KNOWN)][chosen]
+            at_of[done[chosen]] = self._window_ns[done[chosen]]
+        self._window_ns[rows[over]] = now_ns[over] + WINDOW_NS
+
+    def forget(self, row: int) -> None:
+        """The stream begins anew: its transit is another from now on."""
+        self._transit[row] = self._lowest[row] = self._first[row] = self._last[row] = NOT_KNOWN
+        self._window_ns[row] = 0
+
+    def drift_ppm(self, row: int) -> float:
+        """How much faster the sender's clock runs than ours, in millionths; 0 while that is not known."""
+        lasted_ns = int(self._last_ns[row] - self._first_ns[row])
+        if self._last[row] == NOT_KNOWN or lasted_ns < LEAST_NS:
+            return 0.0
+        return float(self._first[row] - self._last[row]) * NS_PER_SAMPLE / lasted_ns * 1e6
