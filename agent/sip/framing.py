@@ -32,6 +32,7 @@ class StreamFramer:
         self._buffer = b""
         self._scanned = 0
         self._line_ends = 0
+        self._refusal: SipError | None = None
         self.pings = 0
         """Keep-alives seen and not yet answered; the reader answers each with `PONG` and resets it."""
 
@@ -43,12 +44,20 @@ class StreamFramer:
     def feed(self, data: bytes) -> list[bytes]:
         """Whole messages, in order, that `data` completes.
 
-        Raises SipError (400: this is not SIP; 513: too large) when the stream cannot be followed any further.
+        Raises SipError (400: this is not SIP; 513: too large) when the stream cannot be followed any further. Messages
+        that came whole before that are given first, and it is raised at the next call.
         """
+        if self._refusal is not None:
+            raise self._refusal
         self._buffer += data
         messages = []
-        while (message := self._next()) is not None:
-            messages.append(message)
+        try:
+            while (message := self._next()) is not None:
+                messages.append(message)
+        except SipError as refusal:
+            self._buffer, self._refusal = b"", refusal
+            if not messages:
+                raise
         return messages
 
     def _next(self) -> bytes | None:

@@ -49,6 +49,15 @@ def test_a_stream_that_cannot_be_followed_is_refused(data: bytes, status: int) -
     assert error.value.status == status
 
 
+def test_messages_before_a_stream_goes_wrong_are_not_lost() -> None:
+    framer = StreamFramer()
+    assert framer.feed(THREE + TWO + b"\x16\x03\x01") == [THREE, TWO]
+    for data in (b"", THREE):
+        with pytest.raises(SipError):
+            framer.feed(data)
+    assert framer.pending == 0
+
+
 @given(st.binary(max_size=600))
 def test_noise_raises_sip_error_or_waits(noise: bytes) -> None:
     framer = StreamFramer()
