@@ -11,8 +11,8 @@ from agent.model.call import CLOCK_RATE, Codec, MediaFormat
 
 MAX_FMTP_CHARS = 256
 MAX_NAME_CHARS = 32
-_RTPMAP = re.compile(r"(\d{1,3})\s+([^\s/]{1,64})\s*/\s*(\d{1,6})(?:\s*/\s*(\d{1,2}))?.*")
-_FMTP = re.compile(r"(\d{1,3})\s+(.+)", re.DOTALL)
+_RTPMAP = re.compile(r"([0-9]{1,3})\s+([!-.0-~]{1,64})\s*/\s*([0-9]{1,6})(?:\s*/\s*([0-9]{1,2}))?.*")
+_FMTP = re.compile(r"([0-9]{1,3})\s+(.+)", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 _KNOWN: dict[str, tuple[Codec, int | None, int | None]] = {
@@ -70,11 +70,11 @@ def formats_of(types: Iterable[str], rtpmaps: Sequence[str], fmtps: Sequence[str
 
 
 def _mapped(number: int, mapped: re.Match[str], fmtp: str) -> MediaFormat:
-    name, rate, channels = _UNPRINTABLE.sub("", mapped[2])[:MAX_NAME_CHARS], int(mapped[3]), int(mapped[4] or 1)
+    name, rate, channels = mapped[2][:MAX_NAME_CHARS], int(mapped[3]) or CLOCK_RATE, int(mapped[4] or 0) or 1
     codec, must_rate, must_channels = _KNOWN.get(name.upper(), (Codec.OTHER, None, None))
     fits = must_rate in (None, rate) and (must_channels in (None, channels) or codec is Codec.OPUS)
-    if codec is Codec.OTHER or not fits or not rate or not 1 <= channels <= 8:
-        return MediaFormat(number, Codec.OTHER, rate or CLOCK_RATE, max(1, min(channels, 8)), fmtp, name)
+    if codec is Codec.OTHER or not fits or channels > 8:
+        return MediaFormat(number, Codec.OTHER, rate, channels, fmtp, name)
     return MediaFormat(number, codec, rate, channels, fmtp)
 
 

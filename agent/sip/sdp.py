@@ -22,7 +22,8 @@ MAX_FORMATS = 64
 MAX_LABEL_CHARS = 64
 
 _LINE = re.compile(r"([a-z])\s*=\s*(.*)", re.IGNORECASE)
-_MEDIA = re.compile(r"(\S{1,32})\s+(\d{1,5})(?:/\d+)?\s+(\S{1,64})((?:\s+\S{1,32})*)")
+_MEDIA = re.compile(r"([!-~]{1,32})\s+([0-9]{1,5})(?:/[0-9]+)?\s+([!-~]{1,64})((?:\s+[!-~]{1,32})*)")
+_PTIME = re.compile(r"([1-6][0-9])(?:\.[0-9]*)?")
 _OURS = {"rtpmap": "x-rtpmap", "fmtp": "x-fmtp"}
 """Attributes read here, under names that the library passes over."""
 _ATTRIBUTE = re.compile(r"([^\s:]{1,64})\s*(?::\s*(.*))?", re.DOTALL)
@@ -149,7 +150,7 @@ def _attribute(value: str) -> str:
 
 def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
     connection = media.connection or sdp.connection
-    ptime = _first(media, "ptime").split(".")[0]
+    ptime = _PTIME.fullmatch(_first(media, "ptime"))
     return OfferedMedia(
         kind=media.media,
         port=media.port,
@@ -157,16 +158,16 @@ def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
         formats=tuple(media.formats),
         codecs=formats_of(media.formats, media.attributes.get("x-rtpmap", []), media.attributes.get("x-fmtp", [])),
         flow=_flow(media) or _flow(sdp) or Flow.SENDRECV,
-        label=_first(media, "label")[:MAX_LABEL_CHARS],
-        mid=_first(media, "mid")[:MAX_LABEL_CHARS],
-        ptime_ms=int(ptime) if ptime.isascii() and ptime.isdigit() and 10 <= int(ptime[:9]) <= 60 else None,
+        label=_first(media, "label"),
+        mid=_first(media, "mid"),
+        ptime_ms=int(ptime[1]) if ptime is not None and int(ptime[1]) <= 60 else None,
         address=connection.address.split("/")[0] if connection else "",
     )
 
 
 def _first(media: MediaDescription, name: str) -> str:
     values = media.attributes.get(name)
-    return values[0].strip() if values else ""
+    return values[0].strip()[:MAX_LABEL_CHARS].rstrip() if values else ""
 
 
 def _flow(part: MediaDescription | SdpMessage) -> Flow | None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from agent.model.call import Codec, MediaFormat
 from agent.sip import answer, sdp
 from agent.sip.errors import SipError
+from agent.sip.formats import accepted
 from agent.sip.sdp import Flow
 
 OFFER = """v=0
@@ -107,6 +108,38 @@ def test_what_cannot_be_used(text: bytes, status: int) -> None:
     with pytest.raises(SipError) as error:
         sdp.read(text)
     assert error.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("written", "ptime_ms"),
+    [("20", 20), (" 20.5 ", 20), ("61", None), ("9", None), ("0000000200000", None), ("000000020" + "0" * 5000, None)],
+)
+def test_ptime_is_a_number_of_sense_or_not_there(written: str, ptime_ms: int | None) -> None:
+    assert sdp.read(f"v=0\nm=audio 4000 RTP/AVP 8\na=ptime:{written}\n".encode()).media[0].ptime_ms == ptime_ms
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "8\na=label:" + "x" * 63 + " y",
+        "96\na=rtpmap:96 \u00e9/8000",
+        "96\na=rtpmap:96 PCMU/0/0",
+        "96\na=rtpmap:96 opus/48000/80",
+    ],
+)
+def test_what_we_answer_can_be_read_again(line: str) -> None:
+    offer = sdp.read(f"{OFFER}m=audio 4000 RTP/AVP {line}\n".encode())
+    lines = [answer.accept(m, 20000) if m.usable else answer.refuse(m) for m in offer.media]
+    back = sdp.read(answer.write(lines, "192.0.2.1", 1, 1))
+    assert [(m.usable, m.label, m.codecs) for m in back.media if m.port] == [
+        (m.usable, m.label, accepted(m.codecs)) for m in offer.media if m.usable
+    ]
+
+
+@pytest.mark.parametrize("line", ["m=\u0130\u0130 4000 RTP/AVP 8", "m=audio 4000 \u00df 8", "m=audio \u0663 RTP/AVP 8"])
+def test_an_m_line_that_is_not_ascii_is_malformed(line: str) -> None:
+    with pytest.raises(SipError, match="m-line"):
+        sdp.read(f"v=0\n{line}\n".encode())
 
 
 @given(
