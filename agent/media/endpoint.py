@@ -45,7 +45,8 @@ def keys_six(words: npt.NDArray[np.uint64], port: npt.NDArray[np.integer]) -> np
     """Keys of IPv6 addresses (uint64[n, 2], high and low half) and ports."""
     folded = (words[:, 0] * _HIGH + words[:, 1] * _LOW) >> _FOLD
     folded = np.minimum(folded, np.uint64((1 << FOLD_BITS) - 2))
-    keys: npt.NDArray[np.int64] = folded.astype(np.int64) << PORT_BITS | port.astype(np.int64) | _SIX
+    kind = np.where(words.any(axis=1), _SIX, 0)  # the wildcard address is none
+    keys: npt.NDArray[np.int64] = folded.astype(np.int64) << PORT_BITS | port.astype(np.int64) | kind
     return keys
 
 
