@@ -1,0 +1,1 @@
+"""One target a file. A file here is a target: nothing else has to name it."""
