@@ -1,6 +1,6 @@
 """One typed, validated description of the whole configuration: `load` reads it or says what to mend on which line."""
 
 from agent.config.load import ConfigError, load, parse
-from agent.config.settings import Destination, Endpoint, Settings, Siprec, Site
+from agent.config.settings import Destination, Endpoint, Settings, Siprec, Site, Span
 
-__all__ = ["ConfigError", "Destination", "Endpoint", "Settings", "Siprec", "Site", "load", "parse"]
+__all__ = ["ConfigError", "Destination", "Endpoint", "Settings", "Siprec", "Site", "Span", "load", "parse"]

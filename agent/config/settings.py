@@ -63,6 +63,9 @@ def endpoint(value: object) -> object:
 Listen = Annotated[Endpoint, BeforeValidator(endpoint)]
 
 
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7")
+
+
 class Site(_Section):
     """Who and where this box is."""
 
@@ -85,7 +88,7 @@ class Siprec(_Section):
     )
     media_address: str = "auto"
     media_ports: tuple[int, int] = (20000, 29998)
-    allow: Patterns = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7")
+    allow: Patterns = _PRIVATE
     max_calls: int = Field(2000, ge=1, le=20000)
 
     @property
@@ -104,6 +107,32 @@ class Siprec(_Section):
             ipaddress.ip_network(net)
         if self.media_address != "auto":
             ipaddress.ip_address(self.media_address)
+        return self
+
+
+class Span(_Section):
+    """The passive tap: what is overheard on a mirror port (off without `interface`) or in a capture file."""
+
+    interface: str | None = None
+    sip_ports: tuple[int, ...] = (5060,)
+    media_ports: tuple[int, int] = (1024, 65535)
+    networks: Patterns = _PRIVATE
+    """Whose SIP is believed."""
+    extensions: Patterns = ()
+    """Shell patterns; only calls in which one of these takes part are recorded. None: all calls."""
+    merge_headers: Patterns = ("Session-ID", "X-Call-ID", "Cisco-Guid", "X-Cisco-Guid", "P-Charging-Vector")
+    """Dialogs with the same value in one of these are the two sides of a PBX: one call."""
+    max_calls: int = Field(2000, ge=1, le=20000)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        low, high = self.media_ports
+        if not 1 <= low < high <= 65535:
+            raise ValueError("media_ports: expected [LOW, HIGH] with 1 <= LOW < HIGH <= 65535")
+        if not self.sip_ports or not all(1 <= port <= 65535 for port in self.sip_ports):
+            raise ValueError("sip_ports: expected ports such as [5060, 5080]")
+        for net in self.networks:
+            ipaddress.ip_network(net)
         return self
 
 
@@ -223,6 +252,7 @@ class Settings(_Section):
 
     site: Site = Site()
     siprec: Siprec = Siprec()
+    span: Span = Span()
     media: Media = Media()
     capture: Capture = Capture()
     pause: Pause = Pause()

@@ -106,6 +106,14 @@ class Engine:
         self._announce(row, tuple(formats))
         return self._take_ready()
 
+    def rename(self, address: int, stream: int) -> list[StreamChunk]:
+        """What comes to `address` from now on is another stream of the call: the same packets, another party's voice.
+        Returns what was received before; counts go on. Raises LookupError."""
+        row = self._row_of.get(address)
+        self._hand_on_all(row)
+        self._names[row] = (self._names[row][0], stream)
+        return self._take_ready()
+
     def finish(self, address: int) -> list[StreamChunk]:
         """All media of the stream not handed on yet. Raises LookupError."""
         self._hand_on_all(self._row_of.get(address))

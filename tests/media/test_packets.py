@@ -240,3 +240,14 @@ def test_a_clock_that_runs_off_is_measured(rtp, block_of, packet, ppm: int) -> N
         engine.flush(int(packets[start].at_ms * MS))
     assert engine.counts(PORT).drift_ppm == pytest.approx(ppm, abs=10)
     assert engine.counts(PORT).jitter_ms > 1 and engine.counts(PORT).packet_ms == 20
+
+
+def test_the_voice_at_an_address_may_become_another_stream(rtp, block_of, packet) -> None:
+    engine = listening(PCMA)
+    packets = [packet(rtp(n, n * 160, bytes([n + 1]) * 160), at_ms=20 * (n + 1)) for n in range(20)]
+    engine.process(block_of(packets[:10]))
+    (before,) = engine.rename(PORT, 5)
+    engine.process(block_of(packets[10:]))
+    (after,) = engine.finish(PORT)
+    assert (before.stream, before.samples, after.stream, after.position_samples) == (0, 1600, 5, 1600)
+    assert engine.remove(PORT).received == 20

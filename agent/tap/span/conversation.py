@@ -1,0 +1,159 @@
+"""One call as overheard, of one or more dialogs: its parties and its streams, reckoned anew whenever a dialog changes.
+
+A PBX that stands in the middle makes two dialogs of one call, a transfer makes new ones of an old one. Only the streams
+of one dialog at a time are recorded: both voices are in it, and in no other would anything new be heard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.model.call import Call, MediaFormat, MediaStream, Party
+from agent.sip.formats import expected, preferred
+from agent.sip.sdp import PLAIN_RTP, Description, Flow, OfferedMedia
+from agent.tap.siprec.people import direction_of, role_of
+from agent.tap.span.leg import Leg, Side, Stage
+
+REFERRAL_NS = 20_000_000_000
+"""So long after a REFER a new dialog is taken for what it asked for."""
+MOST_LEGS = 16
+MOST_STREAMS = 64
+MOST_PARTIES = 32
+_SENDS, _HEARS = (Flow.SENDRECV, Flow.SENDONLY), (Flow.SENDRECV, Flow.RECVONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What one side sends in one m-line: to where, from where, in which formats."""
+
+    side: Side
+    host: str
+    port: int
+    peer_host: str
+    peer_port: int
+    formats: tuple[MediaFormat, ...]
+    active: bool
+
+
+def voices(leg: Leg) -> list[Voice]:
+    """What is to be heard of a leg: for each audio m-line the voice of each side, where it is known where it goes."""
+    found = []
+    said = [leg.said(Side.CALLER), leg.said(Side.CALLED)]
+    for place in range(max(len(d.media) if d else 0 for d in said)):
+        caller, called = (_line(d, place) for d in said)
+        if caller is not None and called is not None and not (caller.port and called.port):
+            continue  # refused
+        for side, sends, hears in ((Side.CALLER, caller, called), (Side.CALLED, called, caller)):
+            if hears is None or not _recordable(hears) or (sends is not None and sends.kind != "audio"):
+                continue
+            found.append(_voice(side, sends, hears))
+    return found
+
+
+def _line(description: Description | None, place: int) -> OfferedMedia | None:
+    return description.media[place] if description and place < len(description.media) else None
+
+
+def _recordable(media: OfferedMedia) -> bool:
+    plain = media.kind == "audio" and media.profile in PLAIN_RTP and media.port != 0
+    return plain and media.peer_host != "" and preferred(media.codecs) is not None
+
+
+def _voice(side: Side, sends: OfferedMedia | None, hears: OfferedMedia) -> Voice:
+    """RFC 3264 §5.1 and §6.1: payload types are those of who hears, the codec is one that both have."""
+    common = {(f.codec, f.clock_rate) for f in sends.codecs} if sends else set()
+    shared = [f for f in hears.codecs if (f.codec, f.clock_rate) in common]
+    formats = expected(shared if preferred(shared) else hears.codecs)
+    formats += tuple(f for f in hears.codecs if f not in formats)
+    active = hears.flow in _HEARS and not (sends is not None and (sends.flow not in _SENDS or sends.port == 0))
+    peer = (sends.peer_host, sends.port) if sends and sends.peer_host else ("", 0)
+    return Voice(side, hears.peer_host, hears.port, *peer, formats, active)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The call, from its first answer on, and its legs in order. `call` is None before."""
+
+    legs: list[Leg]
+    call: Call | None = None
+    known: dict[str, str] = field(default_factory=dict)
+    """The id of each party, by its number: what names a party in the catalog must not be its number."""
+    channels: dict[str, int] = field(default_factory=dict)
+    """Of each party, by its id."""
+    headers: list[str] = field(default_factory=list)
+    """Values by which other dialogs are known to belong to it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every leg is."""
+        return all(leg.stage is Stage.OVER for leg in self.legs)
+
+    def waits(self, at_ns: int) -> bool:
+        """Whether a party was asked a moment ago to call somebody else: that will be the same call."""
+        return any(leg.referral and at_ns - leg.referral.at_ns < REFERRAL_NS for leg in self.legs)
+
+    @property
+    def recorded(self) -> Leg | None:
+        """The leg whose media is recorded: the first that is open."""
+        return next((leg for leg in self.legs if leg.is_open and voices(leg)), None)
+
+    def reckon(self, agents: Sequence[str], at_ns: int, call: Call) -> Call:
+        """The call as it stands at `at_ns`: parties and streams of `call` brought up to date."""
+        parties = self._parties(call.parties, agents, at_ns)
+        streams = self._streams(call.streams, parties)
+        caller = next((leg.numbers.caller for leg in self.legs), "")
+        return replace(call, parties=parties, streams=streams, direction=direction_of(parties, caller))
+
+    def _parties(self, before: Sequence[Party], agents: Sequence[str], at_ns: int) -> tuple[Party, ...]:
+        known = {p.participant_id: p for p in before}
+        present: dict[str, Party] = {}
+        for leg in self.legs:
+            if leg.stage is Stage.OVER or not (leg.is_open or leg is self.legs[0]):
+                continue
+            for number, name, side in (
+                (leg.numbers.caller, leg.numbers.caller_name, Side.CALLER),
+                (leg.called, leg.called_name, Side.CALLED),
+            ):
+                named = self._id(number, side)
+                old = known.get(named)
+                joined = old.joined_ns if old else at_ns
+                present.setdefault(named, Party(named, number, name, role_of(number, agents), joined))
+        everyone = known | present
+        return tuple(
+            p if p.participant_id in present else replace(p, left_ns=p.left_ns or at_ns)
+            for p in list(everyone.values())[:MOST_PARTIES]
+        )
+
+    def _streams(self, before: Sequence[MediaStream], parties: Sequence[Party]) -> tuple[MediaStream, ...]:
+        streams = [replace(stream, active=False) for stream in before]
+        leg = self.recorded
+        if leg is None:
+            return tuple(streams)
+        for voice in voices(leg):
+            number = leg.numbers.caller if voice.side is Side.CALLER else leg.called
+            named = self._id(number, voice.side)
+            channel = self.channels.setdefault(named, len(self.channels))
+            same = (voice.host, voice.port, named)
+            at = next((n for n, s in enumerate(streams) if (s.host, s.port, s.label) == same), len(streams))
+            if at >= MOST_STREAMS:
+                continue
+            first = voice.formats[0]
+            stream = MediaStream(
+                at,
+                named,
+                channel,
+                named if any(p.participant_id == named for p in parties) else None,
+                first.codec,
+                first.payload_type,
+                voice.port,
+                voice.active,
+                voice.host,
+                voice.peer_host,
+                voice.peer_port,
+                voice.formats,
+            )
+            streams[at:] = [stream] if at == len(streams) else [stream, *streams[at + 1 :]]
+        return tuple(streams)
+
+    def _id(self, number: str, side: Side) -> str:
+        """The same for a party in every leg of the call: by its number, or, without one, by its side."""
+        return self.known.setdefault(number or side.name, f"p{len(self.known)}")

@@ -1,0 +1,126 @@
+"""One dialog as overheard: who called whom, what each side said about its media, and whether it still lasts.
+
+RFC 3261 §12 and §13, RFC 3264 (offer and answer), RFC 3262 and RFC 3311 (either may come in other messages as well),
+RFC 3960 (early media). Either side's messages may be missing: what is known is used.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from agent.sip.sdp import Description
+from agent.tap.siprec.people import Numbers
+
+MOST_BRANCHES = 16
+MOST_PENDING = 8
+
+
+class Side(IntEnum):
+    """Who sent the INVITE that began it, and who got it."""
+
+    CALLER = 0
+    CALLED = 1
+
+    @property
+    def other(self) -> "Side":
+        """The opposite side."""
+        return Side(1 - self)
+
+
+class Stage(IntEnum):
+    """How far it has come."""
+
+    CALLING = 0
+    ANSWERED = 1
+    OVER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """A REFER (RFC 3515): to whom, who is to call there, and when it was sent (UTC ns)."""
+
+    target: str
+    referee: str
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Leg:
+    """`early` are the answers of an INVITE that was forked, by To tag; `caller_said`, `called_said` what each side said
+    last, in the dialog that counts; `offered` what was said before an offer that may be refused yet, by side and CSeq.
+    """
+
+    call_id: str
+    from_tag: str
+    numbers: Numbers
+    called: str
+    called_name: str
+    gateway: str
+    at_ns: int
+    stage: Stage = Stage.CALLING
+    to_tag: str = ""
+    caller_said: Description | None = None
+    called_said: Description | None = None
+    early: dict[str, Description] = field(default_factory=dict)
+    offered: dict[str, Description | None] = field(default_factory=dict)
+    answered_any: bool = False
+    referral: Referral | None = None
+
+    def said(self, side: Side) -> Description | None:
+        """What a side said of its media last."""
+        return self.caller_said if side is Side.CALLER else self.called_said
+
+    @property
+    def is_open(self) -> bool:
+        """Whether media is to be expected: something was answered, or the answer was not for us to hear."""
+        return self.stage is Stage.ANSWERED or (self.stage is Stage.CALLING and self.answered_any)
+
+    def side_of(self, from_tag: str, to_tag: str, is_request: bool) -> Side | None:
+        """Who sent a message with these tags; None when it is of another dialog."""
+        if self.from_tag == from_tag:
+            by_caller = is_request
+        elif self.from_tag == to_tag and to_tag:
+            by_caller = not is_request
+        else:
+            return None
+        return Side.CALLER if by_caller else Side.CALLED
+
+    def offer(self, side: Side, cseq: int, description: Description) -> None:
+        """A description in a request: it counts at once, and is taken back if the request is refused."""
+        named = f"{side}:{cseq}"
+        if self.stage is Stage.ANSWERED and named not in self.offered:
+            while len(self.offered) >= MOST_PENDING:
+                del self.offered[next(iter(self.offered))]
+            self.offered[named] = self.said(side)
+        self._set(side, description)
+
+    def refused(self, side: Side, cseq: int) -> None:
+        """The request of this side was refused: what it had said before counts again (RFC 3261 §14.1)."""
+        before = self.offered.pop(f"{side}:{cseq}", None)
+        if before is not None:
+            self._set(side, before)
+
+    def ringing(self, to_tag: str, description: Description | None) -> None:
+        """A provisional answer of a branch; the last one that describes media is the one that is heard."""
+        if self.stage is not Stage.CALLING or description is None:
+            return
+        if to_tag in self.early or len(self.early) < MOST_BRANCHES:
+            self.early[to_tag] = description
+        self.called_said, self.answered_any = description, True
+
+    def answered(self, side: Side, to_tag: str, description: Description | None) -> None:
+        """A final answer by `side`: the dialog of this branch is the one that counts."""
+        if self.stage is Stage.CALLING and side is Side.CALLED:
+            self.stage, self.to_tag = Stage.ANSWERED, to_tag
+            self.called_said = description or self.early.get(to_tag) or self.called_said
+            self.early.clear()
+        elif description is not None:
+            self._set(side, description)
+        if description is not None:
+            self.answered_any = True
+        self.offered.clear()
+
+    def _set(self, side: Side, description: Description) -> None:
+        if side is Side.CALLER:
+            self.caller_said = description
+        else:
+            self.called_said = description

@@ -1,0 +1,377 @@
+"""Calls built from SIP that phones, PBX and trunks say to each other; heard in passing, never answered.
+
+Whatever is missing, repeated or out of order, what is known is used: a call begins with the first answer that describes
+media, lasts while one of its dialogs does, and never takes over what another call may claim.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+import structlog
+from aiosipua.message import SipRequest, SipResponse
+
+from agent.config import Site, Span
+from agent.model.call import Call
+from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
+from agent.model.wire import dump, load
+from agent.sip import multipart, sdp
+from agent.sip.errors import SipError
+from agent.sip.message import Message, call_id, cseq, header, parse, tag
+from agent.sip.sdp import Description
+from agent.sip.uri import clean, name_of, number_of
+from agent.tap.siprec.peers import AllowList
+from agent.tap.siprec.people import Numbers, numbers
+from agent.tap.span.conversation import MOST_LEGS, Conversation
+from agent.tap.span.leg import Leg, Referral, Side, Stage
+from agent.tap.span.message import Overheard
+from agent.tap.span.reassembly import Reassembly
+from agent.tap.span.strays import Heard, Stray, place
+
+NS = 1_000_000_000
+RINGING_NS = 300 * NS
+"""So long may a call ring, or a dialog be tried, without a word."""
+SILENT_NS = 120 * NS
+"""A call without a word and without a packet for so long has ended unheard, unless it is on hold."""
+LONGEST_SILENCE_NS = 12 * 3600 * NS
+FORGOTTEN_NS = 64 * NS
+"""Dialogs that are over are remembered so long: what comes of them then is a copy (RFC 3261 §17.1.1.2)."""
+MOST_OVER = 20_000
+_LATER = frozenset({401, 407, 422, 494, *range(300, 400)})
+"""Refusals after which the caller tries again under the same Call-ID."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    conversation: Conversation
+
+
+class Watcher:
+    """`new_id(at_ns, seed)` gives the id of a call: 32 hexadecimal digits, the time first. One thread at a time."""
+
+    def __init__(self, settings: Span, site: Site, new_id: Callable[[int, str], str]) -> None:
+        self._settings = settings
+        self._agents = site.agents
+        self._new_id = new_id
+        self._networks = AllowList(settings.networks)
+        self._tcp = Reassembly()
+        self._legs: dict[str, list[Leg]] = {}
+        self._heard_ns: dict[int, int] = {}
+        self._home: dict[int, Conversation] = {}
+        self._conversations: dict[int, Conversation] = {}
+        self._by_header: dict[str, Conversation] = {}
+        self._by_address: dict[tuple[str, int], Conversation] = {}
+        self._over: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self.garbage = 0
+        """Messages that could not be read."""
+
+    @property
+    def live(self) -> int:
+        """Calls that have begun and not ended."""
+        return sum(1 for c in self._conversations.values() if c.call is not None)
+
+    def hear(self, overheard: Overheard) -> list[CallEvent]:
+        """What has happened to calls by this datagram or segment, in order. Never raises on content."""
+        if overheard.source[0] not in self._networks:
+            return []
+        whole = self._tcp.feed(overheard) if overheard.transport == "tcp" else [overheard.data]
+        events: list[CallEvent] = []
+        for data in whole:
+            if not data.strip(b"\r\n\0 "):
+                continue  # a keep-alive
+            try:
+                events += self._message(parse(data), overheard)
+            except SipError:
+                self.garbage += 1
+            except Exception as error:  # what is wrong then is ours; other calls must go on
+                self.garbage += 1
+                log.error("span.failed", kind=type(error).__name__, exc_info=True)
+        return events
+
+    # ---- messages
+
+    def _message(self, message: Message, overheard: Overheard) -> list[CallEvent]:
+        request = isinstance(message, SipRequest)
+        method = message.method if isinstance(message, SipRequest) else _cseq_method(message)
+        at_ns = overheard.at_ns
+        leg, side = self._find(message, request)
+        if leg is None:
+            if not self._begins(message, method):
+                return []
+            leg = self._new_leg(message, overheard, request)
+            if leg is None:
+                return []
+            side = Side.CALLER if request else Side.CALLED
+        side = side or Side.CALLER
+        self._heard_ns[id(leg)] = at_ns
+        if isinstance(message, SipRequest):
+            cause = self._request(leg, side, message, method, at_ns)
+        else:
+            cause = self._response(leg, side, message, method)
+        if cause:
+            leg.stage = Stage.OVER
+        return self._settle(self._home[id(leg)], at_ns, cause)
+
+    def _find(self, message: Message, request: bool) -> tuple[Leg | None, Side | None]:
+        from_tag, to_tag = tag(message, "from"), tag(message, "to")
+        for leg in self._legs.get(call_id(message), ()):
+            side = leg.side_of(from_tag, to_tag, request)
+            if side is not None:
+                return leg, side
+        return None, None
+
+    def _begins(self, message: Message, method: str) -> bool:
+        """Whether a message of an unknown dialog tells of one: an INVITE, or the answer to one we did not hear."""
+        if (call_id(message), tag(message, "from")) in self._over or not call_id(message):
+            return False
+        if (call_id(message), tag(message, "to")) in self._over:
+            return False
+        if isinstance(message, SipResponse):
+            return method == "INVITE" and 100 < message.status_code < 300 and _description(message) is not None
+        return method == "INVITE" or (method == "UPDATE" and _description(message) is not None)
+
+    def _new_leg(self, message: Message, overheard: Overheard, request: bool) -> Leg | None:
+        if len(self._heard_ns) >= self._settings.max_calls * 4:
+            return None
+        found = numbers(message) if isinstance(message, SipRequest) else _numbers_of(message)
+        asserted = number_of(header(message, "p-asserted-identity")) if request else ""
+        if asserted:
+            found = replace(found, caller=asserted)
+        called = number_of(header(message, "to"))
+        patterns = self._settings.extensions
+        if patterns and not any(fnmatchcase(n, p) for n in (found.caller, called) for p in patterns if n):
+            return None
+        server = overheard.destination if request else overheard.source
+        named = name_of(header(message, "to"))
+        leg = Leg(call_id(message), tag(message, "from"), found, called, named, server[0], overheard.at_ns)
+        if isinstance(message, SipRequest) and tag(message, "to"):
+            leg.stage, leg.to_tag = Stage.ANSWERED, tag(message, "to")  # it was under way before we listened
+        self._legs.setdefault(leg.call_id, []).append(leg)
+        self._join(leg, message, overheard.at_ns)
+        return leg
+
+    def _join(self, leg: Leg, message: Message, at_ns: int) -> None:
+        """Find the conversation that a new leg is part of: a transfer, the other side of a PBX, or none but its own."""
+        values = ((name, _value(header(message, name))) for name in self._settings.merge_headers)
+        named = [f"{name.lower()}:{value}" for name, value in values if value]
+        home = self._referred(leg, at_ns) or self._replaced(message)
+        home = home or next((self._by_header[n] for n in named if n in self._by_header), None)
+        if home is None or len(home.legs) >= MOST_LEGS or (home.is_over and not home.waits(at_ns)):
+            home = Conversation([leg])
+            self._conversations[id(home)] = home
+        else:
+            home.legs.append(leg)
+        self._home[id(leg)] = home
+        for name in named:
+            if self._by_header.setdefault(name, home) is home:
+                home.headers.append(name)
+
+    def _referred(self, leg: Leg, at_ns: int) -> Conversation | None:
+        """The conversation in which the caller was asked to call just this number (RFC 3515 §2.4.1)."""
+        for home in self._conversations.values():
+            for other in home.legs:
+                r = other.referral
+                if r and home.waits(at_ns) and r.target == leg.called and r.referee == leg.numbers.caller:
+                    return home
+        return None
+
+    def _replaced(self, message: Message) -> Conversation | None:
+        """The conversation of the dialog that an INVITE takes over (RFC 3891)."""
+        named = header(message, "replaces").partition(";")[0].strip()
+        found = self._legs.get(named, ()) if named else ()
+        return self._home[id(found[0])] if found else None
+
+    def _request(self, leg: Leg, side: Side, request: SipRequest, method: str, at_ns: int) -> str:
+        """Take note of a request; the cause if it ends the leg."""
+        if method == "BYE":
+            return "bye"
+        if method == "CANCEL":
+            return "cancelled" if leg.stage is Stage.CALLING else ""
+        if method == "REFER":
+            target = number_of(header(request, "refer-to"))
+            referee = leg.called if side is Side.CALLER else leg.numbers.caller
+            leg.referral = Referral(target, referee, at_ns) if target else None
+        description = _description(request) if method in ("INVITE", "ACK", "PRACK", "UPDATE") else None
+        if description is not None:
+            leg.offer(side, cseq(request), description)
+        if method == "ACK" and leg.stage is Stage.CALLING and tag(request, "to"):
+            leg.answered_any = True  # whatever was answered was not for us to hear
+        return ""
+
+    def _response(self, leg: Leg, side: Side, response: SipResponse, method: str) -> str:
+        """Take note of a response; the cause if it ends the leg."""
+        status = response.status_code
+        if status >= 300:
+            if method in ("INVITE", "UPDATE"):
+                leg.refused(side.other, cseq(response))
+            if method != "INVITE" or leg.stage is not Stage.CALLING or status in _LATER:
+                return ""
+            return "cancelled" if status == 487 else "refused"
+        if method not in ("INVITE", "PRACK", "UPDATE") or status == 100:
+            return ""
+        description = _description(response)
+        if method == "INVITE" and side is Side.CALLED and leg.stage is Stage.CALLING:
+            asserted = number_of(header(response, "p-asserted-identity"))
+            leg.called = asserted or leg.called
+        if status < 200:
+            leg.ringing(tag(response, "to"), description)
+        elif method == "INVITE":
+            leg.answered(side, tag(response, "to"), description)
+        elif description is not None:
+            leg.offer(side, cseq(response), description)
+        return ""
+
+    # ---- conversations
+
+    def _settle(self, home: Conversation, at_ns: int, cause: str) -> list[CallEvent]:
+        """Tell what is different now, and let go of what is over."""
+        events: list[CallEvent] = []
+        goes_on = not home.is_over or (cause == "bye" and home.waits(at_ns))
+        if goes_on:
+            events += self._reckon(home, at_ns)
+        elif home.call is not None:
+            events.append(CallEnded(home.call.call_id, at_ns, cause or "expired"))
+        for leg in [leg for leg in home.legs if leg.stage is Stage.OVER and id(leg) in self._home]:
+            self._forget(leg, at_ns)
+        if not goes_on:
+            self._drop(home)
+        return events
+
+    def _reckon(self, home: Conversation, at_ns: int) -> list[CallEvent]:
+        leg = home.recorded
+        before = home.call
+        if before is None:
+            if leg is None or self.live >= self._settings.max_calls:
+                return []
+            seed = f"{leg.call_id}|{leg.from_tag}"
+            before = Call(self._new_id(at_ns, seed), leg.call_id, "span", leg.gateway, at_ns)
+            before = replace(before, queue=leg.numbers.queue, did=leg.numbers.did)
+        call = home.reckon(self._agents, at_ns, before)
+        events = self._claim(home, call, at_ns)
+        if home.call is None:
+            events.append(CallStarted(call))
+        elif call != home.call:
+            events.append(CallChanged(call.call_id, at_ns, call.parties, call.streams, call.direction))
+        home.call = call
+        return events
+
+    def _claim(self, home: Conversation, call: Call, at_ns: int) -> list[CallEvent]:
+        """An address belongs to the call that named it last: whoever had it before has ended unheard."""
+        events: list[CallEvent] = []
+        for stream in call.streams:
+            at = (stream.host, stream.port)
+            other = self._by_address.get(at)
+            if other is not None and other is not home:
+                events += self._end(other, at_ns, "expired")
+            self._by_address[at] = home
+        return events
+
+    def _end(self, home: Conversation, at_ns: int, cause: str) -> list[CallEvent]:
+        for leg in home.legs:
+            leg.stage = Stage.OVER
+        return self._settle(home, at_ns, cause)
+
+    def _forget(self, leg: Leg, at_ns: int) -> None:
+        same = self._legs.get(leg.call_id, [])
+        self._legs[leg.call_id] = [other for other in same if other is not leg]
+        if not self._legs[leg.call_id]:
+            del self._legs[leg.call_id]
+        del self._heard_ns[id(leg)], self._home[id(leg)]
+        self._over[leg.call_id, leg.from_tag] = at_ns
+        while len(self._over) > MOST_OVER:
+            self._over.popitem(last=False)
+
+    def _drop(self, home: Conversation) -> None:
+        self._conversations.pop(id(home), None)
+        for name in home.headers:
+            self._by_header.pop(name, None)
+        for stream in home.call.streams if home.call else ():
+            if self._by_address.get((stream.host, stream.port)) is home:
+                del self._by_address[stream.host, stream.port]
+
+    # ---- time and strays
+
+    def expire(self, now_ns: int, last_media_ns: Mapping[str, int] | None = None) -> list[CallEvent]:
+        """End what has ended unheard. `last_media_ns`: by call id, when its last packet came (UTC ns)."""
+        events: list[CallEvent] = []
+        for home in list(self._conversations.values()):
+            heard_ns = max((self._heard_ns.get(id(leg), 0) for leg in home.legs), default=0)
+            if home.is_over:
+                quiet_ns, most_ns = 0 if home.waits(now_ns) else RINGING_NS, 0
+            elif home.call is None:
+                quiet_ns, most_ns = now_ns - heard_ns, RINGING_NS
+            else:
+                media_ns = (last_media_ns or {}).get(home.call.call_id, 0)
+                quiet_ns = now_ns - max(heard_ns, media_ns)
+                held = last_media_ns is None or not any(s.active for s in home.call.streams)
+                most_ns = LONGEST_SILENCE_NS if held else SILENT_NS
+            if quiet_ns > most_ns:
+                events += self._end(home, now_ns, "bye" if home.is_over else "no-media")
+        while self._over and now_ns - next(iter(self._over.values())) > FORGOTTEN_NS:
+            self._over.popitem(last=False)
+        return events
+
+    def adopt(self, strays: Sequence[Stray], heard: Mapping[tuple[str, int], Heard], now_ns: int) -> list[CallEvent]:
+        """Give packets to addresses that nobody named, counted since the last time, to the calls they belong to.
+        `heard`: what each stream of live calls has, by the address its packets go to. See `agent.tap.span.strays`."""
+        calls = {home.call.call_id: home for home in self._conversations.values() if home.call is not None}
+        events: list[CallEvent] = []
+        for identity, streams in place(strays, [home.call for home in calls.values() if home.call], heard, now_ns):
+            home = calls[identity]
+            if home.call is not None:
+                home.call = replace(home.call, streams=streams)
+                events += self._claim(home, home.call, now_ns)
+                events.append(CallChanged(identity, now_ns, home.call.parties, streams, home.call.direction))
+        return events
+
+    # ---- restart
+
+    def snapshot(self, call_id: str) -> bytes:
+        """What `restore` needs to go on with a live call; b"" when it is unknown. It holds numbers: keep it sealed."""
+        for home in self._conversations.values():
+            if home.call is not None and home.call.call_id == call_id:
+                return dump(_Snapshot(home))
+        return b""
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take up a call of before a restart. Raises ValueError when it is unusable, or live already."""
+        home = load(_Snapshot, snapshot).conversation
+        if home.call is None or self.snapshot(home.call.call_id):
+            raise ValueError("the snapshot is of no call, or of one that is live")
+        self._conversations[id(home)] = home
+        for leg in home.legs:
+            if leg.stage is not Stage.OVER:
+                self._legs.setdefault(leg.call_id, []).append(leg)
+                self._home[id(leg)] = home
+                self._heard_ns[id(leg)] = leg.at_ns
+        for stream in home.call.streams:
+            self._by_address[stream.host, stream.port] = home
+
+
+def _description(message: Message) -> Description | None:
+    """The session description a message carries, if it can be read."""
+    if not message.body:
+        return None
+    try:
+        found = multipart.bodies(header(message, "content-type"), message.body)
+        return None if found.sdp is None else sdp.read(found.sdp)
+    except SipError:
+        return None
+
+
+def _cseq_method(message: Message) -> str:
+    return header(message, "cseq").split()[-1].upper() if header(message, "cseq").split() else ""
+
+
+def _numbers_of(response: SipResponse) -> Numbers:
+    """Who called, from the answer to an INVITE that was not heard."""
+    return Numbers(number_of(header(response, "from")), name_of(header(response, "from")))
+
+
+def _value(written: str) -> str:
+    """What identifies a call in a header: without parameters; nothing where it is all zeros (RFC 7989 §5)."""
+    value = clean(written.partition(";")[0], 128)
+    return value if value.strip("0-") else ""
