@@ -1,6 +1,7 @@
 """What every test may use: real speech, a speech model of random weights, free ports, a small full disk.
 
-Modules shared by test folders (`running_site`, `servers`, `tiny_whisper`) lie beside this file; import them plainly.
+Modules shared by test folders (`encoders`, `running_site`, `servers`, `tiny_whisper`) lie beside this file; import
+them plainly.
 """
 
 import os
