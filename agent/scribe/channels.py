@@ -1,7 +1,13 @@
 """One call as it was captured: its records put back together into time-aligned channels, a channel a party.
 
-Every byte that arrived lies at its media position, decoded bit-exactly (ITU-T G.711); where nothing was captured the
-samples are zero, and `Tape.captured` says where something was.
+A tape holds what was captured as it came; `Tape.heard` decodes what one purpose may hear. Every byte of G.711 lies at
+its media position bit-exactly; where nothing was captured the samples are zero, and `Tape.captured` says where
+something was.
+
+Clocks: positions count on the sender's clock from where its stream began, and pauses act on them. Where that clock ran
+so much faster or slower than ours that its channel would be more than 10 ms off by the end, `heard` leaves out or
+doubles single samples, evenly, inside each visible span: sound that truly belongs before or after the span is then
+silence, and nothing hidden moves into it. Spans, `captured` and gaps stay as they were counted.
 """
 
 from collections.abc import Iterable
@@ -11,20 +17,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agent.capture.format import RecordKind
+from agent.capture.format import Malformed, RecordKind
+from agent.capture.frames import unpack
 from agent.capture.reader import Record
-from agent.media.g711 import decode
-from agent.model.call import CLOCK_RATE, Call, Codec, MediaStream, Party
+from agent.media.decoders import is_wideband
+from agent.model.call import CLOCK_RATE, Call, MediaStream, Party
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateMark
 from agent.model.media import StreamCounts
 from agent.model.purpose import Decision
 from agent.model.wire import load
 from agent.scribe.hearing import Spans
+from agent.scribe.sound import WIDE_RATE, Clock, Stretch, render
 
 LONGEST_SAMPLES = 24 * 3600 * CLOCK_RATE
 """Media beyond a day after the start of its call is no part of it."""
 MOST_CHANNELS = 32
+DRIFT_SAMPLES = CLOCK_RATE // 100
+"""A clock is corrected when it would be further off than this by the end of its stream: 10 ms."""
+MOST_DRIFT_PPM = 500
+"""No clock of a telephone is so wrong: such a sender does not keep to its RTP clock at all, and is left as it came."""
 
 EVENT: Any = CallStarted | CallChanged
 DECISIONS: Any = tuple[Decision, ...]
@@ -33,10 +45,11 @@ COUNTS: Any = tuple[tuple[int, StreamCounts], ...]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A whole call. `channels` is int16 [channels, samples] at 8 kHz; `captured` has the spans present, a channel each.
+    """A whole call, `samples` long. `lines` are the stretches captured, `captured` where they lie, a channel each.
 
-    `counts` pairs each stream with what the engine counted for it. `spoiled` records could not be opened or read:
-    what they held is missing. `ended` is None when the log has no end.
+    `rate` is that of the sound, samples per second: 16000 when anything captured is wideband, else 8000; all positions
+    count at CLOCK_RATE. `counts` pairs each stream with what the engine counted for it. `spoiled` records could not be
+    opened or read: what they held is missing. `ended` is None when the log has no end.
     """
 
     call: Call
@@ -44,23 +57,26 @@ class Tape:
     marks: tuple[GateMark, ...]
     counts: tuple[tuple[MediaStream, StreamCounts], ...]
     ended: CallEnded | None
-    channels: npt.NDArray[np.int16]
+    samples: int
+    rate: int
+    lines: tuple[tuple[Stretch, ...], ...]
     captured: tuple[Spans, ...]
     lost_samples: int
     spoiled: int
 
-    @property
-    def samples(self) -> int:
-        """Length of the call in samples."""
-        return int(self.channels.shape[1])
+    def heard(self, spans: Spans) -> npt.NDArray[np.int16]:
+        """int16 [channels, samples * rate / 8000], silent outside `spans`, and not depending on what lies there.
 
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    stream: int
-    codec: Codec
-    position: int
-    payload: bytes
+        Of codecs without a byte a sample, a packet is heard only when it lies wholly in a span.
+        """
+        scale = self.rate // CLOCK_RATE
+        channels = np.zeros((len(self.lines), self.samples * scale), np.int16)
+        clocks = _clocks(self.lines, self.counts)
+        for channel, line in zip(channels, self.lines, strict=True):
+            for start, end in ((max(0, a), min(b, self.samples)) for a, b in spans):
+                if start < end:
+                    channel[start * scale : end * scale] = render(line, (start, end), clocks, self.rate)
+        return channels
 
 
 def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tape:
@@ -76,7 +92,7 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
     marks: list[GateMark] = []
     counted: tuple[tuple[int, StreamCounts], ...] = ()
     ended: CallEnded | None = None
-    stretches: list[_Stretch] = []
+    stretches: list[Stretch] = []
     lost = spoiled = 0
     for record, payload in records:
         head = record.header
@@ -85,10 +101,11 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
             spoiled += 1
             continue
         if head.kind is RecordKind.MEDIA:
-            if head.codec is None or not 0 <= head.position_samples <= LONGEST_SAMPLES - len(payload):
+            stretch = _stretch(record, payload)
+            if stretch is None:
                 spoiled += 1
                 continue
-            stretches.append(_Stretch(head.stream, head.codec, head.position_samples, payload))
+            stretches.append(stretch)
             lost += head.lost_samples
             continue
         try:
@@ -108,7 +125,8 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
             spoiled += 1
     call = call or unreadable(call_id, first_ns or 0)
     channel_of = {number: stream.channel for number, stream in streams.items()}
-    channels, captured = _place(stretches, channel_of, marks)
+    lines, captured = _lines(stretches, channel_of)
+    ends = [s.end for s in stretches] + [min(m.since_samples, LONGEST_SAMPLES) for m in marks if m.verb == "end"]
     counts = tuple((streams[number], counts) for number, counts in counted if number in streams)
     return Tape(
         replace(call, streams=tuple(streams[n] for n in sorted(streams))),
@@ -116,7 +134,9 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
         tuple(marks),
         counts,
         ended,
-        channels,
+        max([*ends, 0]),
+        WIDE_RATE if any(is_wideband(s.format) for s in stretches) else CLOCK_RATE,
+        lines,
         captured,
         lost,
         spoiled,
@@ -138,25 +158,62 @@ def changed(call: Call | None, event: CallChanged) -> Call | None:
     return replace(call, parties=tuple(parties.values()), streams=event.streams, direction=direction)
 
 
-def _place(
-    stretches: list[_Stretch], channel_of: dict[int, int], marks: list[GateMark]
-) -> tuple[npt.NDArray[np.int16], tuple[Spans, ...]]:
+def _stretch(record: Record, payload: bytes) -> Stretch | None:
+    """What a MEDIA record holds, or None when it cannot be."""
+    head, frames, media = record.header, None, np.frombuffer(payload, np.uint8)
+    if head.codec is None:
+        return None
+    samples = len(media)
+    if not head.codec.byte_a_sample:
+        try:
+            frames, media = unpack(head.codec, payload)
+        except Malformed:
+            return None
+        samples = frames.samples
+    if not 0 <= head.position_samples <= LONGEST_SAMPLES - samples:
+        return None
+    return Stretch(head.stream, head.codec, head.position_samples, samples, media, frames)
+
+
+def _lines(
+    stretches: list[Stretch], channel_of: dict[int, int]
+) -> tuple[tuple[tuple[Stretch, ...], ...], tuple[Spans, ...]]:
+    """The stretches of each channel in order, and the spans they cover."""
     count = max([c + 1 for c in channel_of.values()] + [0])
     for stretch in stretches:
         if stretch.stream not in channel_of:  # its event was spoiled: keep what was said, on a channel of its own
             channel_of[stretch.stream] = count
             count += 1
     count = min(count, MOST_CHANNELS)
-    ends = [s.position + len(s.payload) for s in stretches]
-    ends += [min(m.since_samples, LONGEST_SAMPLES) for m in marks if m.verb == "end"]
-    channels = np.zeros((count, max([*ends, 0])), np.int16)
-    spans: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    lines: list[list[Stretch]] = [[] for _ in range(count)]
     for stretch in stretches:
-        channel = min(channel_of[stretch.stream], count - 1)
-        end = stretch.position + len(stretch.payload)
-        channels[channel, stretch.position : end] = decode(np.frombuffer(stretch.payload, np.uint8), stretch.codec)
-        spans[channel].append((stretch.position, end))
-    return channels, tuple(merge(s) for s in spans)
+        lines[min(channel_of[stretch.stream], count - 1)].append(stretch)
+    return tuple(tuple(line) for line in lines), tuple(merge([x for s in line for x in _covered(s)]) for line in lines)
+
+
+def _covered(stretch: Stretch) -> list[tuple[int, int]]:
+    """The spans of a stretch with media in them."""
+    if stretch.frames is None:
+        return [(stretch.position, stretch.end)]
+    begins = stretch.frames.begin + stretch.position
+    ends = begins + stretch.frames.duration
+    return list(merge(list(zip(begins.tolist(), ends.tolist(), strict=True))))
+
+
+def _clocks(
+    lines: tuple[tuple[Stretch, ...], ...], counts: tuple[tuple[MediaStream, StreamCounts], ...]
+) -> dict[int, Clock]:
+    """The clocks that have to be corrected, by stream."""
+    stretches = [stretch for line in lines for stretch in line]
+    found = {}
+    for stream, counted in counts:
+        mine = [s for s in stretches if s.stream == stream.stream]
+        if not mine or abs(counted.drift_ppm) > MOST_DRIFT_PPM:
+            continue
+        anchor, end = min(s.position for s in mine), max(s.end for s in mine)
+        if abs(counted.drift_ppm) / 1e6 * (end - anchor) > DRIFT_SAMPLES:
+            found[stream.stream] = Clock(anchor, counted.drift_ppm)
+    return found
 
 
 def merge(spans: list[tuple[int, int]]) -> Spans:

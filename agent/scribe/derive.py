@@ -18,7 +18,7 @@ from agent.model.text import Transcript
 from agent.policy.permit import central_deadline_ns, local_deadline_ns, permitted, recorded_spans
 from agent.scribe import audio, outbox
 from agent.scribe.channels import Tape
-from agent.scribe.hearing import Spans, outside, silenced, transcribe
+from agent.scribe.hearing import Spans, outside, transcribe
 from agent.scribe.statement import TranscriptState, body
 from agent.scribe.testimony import Testimony
 from agent.scribe.text import Heading, Voice, to_json, to_webvtt
@@ -108,7 +108,7 @@ class Deriver:
             ArtifactKind.AUDIO,
             f"audio.{audio_format.value}",
             audio.media_type(audio_format),
-            lambda: audio.encode(silenced(tape.channels, job.spans), audio_format),
+            lambda: audio.encode(tape.heard(job.spans), tape.rate, audio_format),
             filed,
         )
 
@@ -125,7 +125,9 @@ class Deriver:
             return TranscriptState("deferred", means.reason)
         if job.spans not in heard:
             try:
-                heard[job.spans] = transcribe(means.engine, tape.channels, job.spans, means.language, self._going)
+                heard[job.spans] = transcribe(
+                    means.engine, tape.heard(job.spans), tape.rate, job.spans, means.language, self._going
+                )
             except EngineError as error:
                 log.error("transcript.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))
                 return TranscriptState("deferred", "the engine failed")
@@ -241,7 +243,7 @@ def voices_of(tape: Tape, *, pseudonymise: bool) -> list[Voice]:
     channel_of = {s.participant_id: s.channel for s in reversed(tape.call.streams) if s.participant_id is not None}
     known = [(channel_of.get(p.participant_id), p.role.value, p.number, p.name) for p in tape.call.parties]
     named = {channel for channel, *_ in known}
-    known += [(c, Role.OTHER.value, "", "") for c in range(len(tape.channels)) if c not in named]
+    known += [(c, Role.OTHER.value, "", "") for c in range(len(tape.lines)) if c not in named]
     known.sort(key=lambda k: (k[0] is None, k[0] or 0))
     voices = [
         Voice(f"p{n}", role, channel, number or None, name or None)

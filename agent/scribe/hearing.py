@@ -23,30 +23,25 @@ QUIET = 16
 def transcribe(
     engine: Engine,
     channels: npt.NDArray[np.int16],
+    rate: int,
     spans: Spans,
     language: str,
     going: Callable[[], None] = lambda: None,
 ) -> Transcript:
-    """The transcript of `channels` (int16 [channels, samples], 8 kHz) within `spans` (half-open, samples).
+    """The transcript of `channels` (int16 [channels, samples] at `rate`) within `spans` (half-open, at CLOCK_RATE).
 
     `going` is called between pieces and may raise to stop. Raises EngineError.
     """
     language = engine.only_language or language
     found: list[Segment] = []
+    scale = rate // CLOCK_RATE
+    scaled = [(start * scale, end * scale) for start, end in spans]
     for channel, pcm in enumerate(channels):
-        for start, end in _pieces(pcm, spans):
+        for start, end in _pieces(pcm, scaled, rate):
             going()
-            found += engine.transcribe(to_engine_rate(pcm[start:end]), language, channel, start / CLOCK_RATE)
+            found += engine.transcribe(to_engine_rate(pcm[start:end], rate), language, channel, start / rate)
     found.sort(key=lambda s: (s.start_s, s.end_s, s.channel))
     return Transcript(language, engine.name, engine.model, engine.digest, tuple(found), engine.test_only)
-
-
-def silenced(channels: npt.NDArray[np.int16], spans: Spans) -> npt.NDArray[np.int16]:
-    """A copy with zeros outside `spans`; time is kept."""
-    heard = np.zeros_like(channels)
-    for start, end in spans:
-        heard[:, start:end] = channels[:, start:end]
-    return heard
 
 
 def outside(spans: Spans, length: int) -> Spans:
@@ -55,21 +50,21 @@ def outside(spans: Spans, length: int) -> Spans:
     return tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a)
 
 
-def _pieces(pcm: npt.NDArray[np.int16], spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _pieces(pcm: npt.NDArray[np.int16], spans: Sequence[tuple[int, int]], rate: int) -> Iterator[tuple[int, int]]:
     for start, end in spans:
         at = max(0, start)
         while at < min(end, len(pcm)):
-            stop = _cut(pcm, at, min(end, len(pcm)))
+            stop = _cut(pcm, at, min(end, len(pcm)), rate)
             if int(np.abs(pcm[at:stop].astype(np.int32)).max()) >= QUIET:
                 yield at, stop
             at = stop
 
 
-def _cut(pcm: npt.NDArray[np.int16], at: int, end: int) -> int:
+def _cut(pcm: npt.NDArray[np.int16], at: int, end: int, rate: int) -> int:
     """Where the piece that begins at `at` ends: at `end`, or in the quietest 0.2 s near the longest length."""
-    if end - at <= LONGEST_S * CLOCK_RATE:
+    if end - at <= LONGEST_S * rate:
         return end
-    window, reach = CLOCK_RATE // 5, 20 * CLOCK_RATE
-    low = at + LONGEST_S * CLOCK_RATE - reach
+    window, reach = rate // 5, 20 * rate
+    low = at + LONGEST_S * rate - reach
     frames = np.abs(pcm[low : low + reach].astype(np.int32)).reshape(-1, window).sum(axis=1)
     return low + int(np.argmin(frames)) * window + window // 2

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from agent.model.call import CLOCK_RATE
 from agent.model.text import Segment, Word
 
 ENGINE_RATE = 16000
@@ -51,10 +50,10 @@ class Engine(Protocol):
         """
 
 
-def to_engine_rate(pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """Mono int16 at the media clock rate (8 kHz) as float32 in -1..1 at `ENGINE_RATE`, same start, no delay."""
+def to_engine_rate(pcm: npt.NDArray[np.int16], rate: int) -> npt.NDArray[np.float32]:
+    """Mono int16 at `rate` samples a second as float32 in -1..1 at `ENGINE_RATE`, same start, no delay."""
     samples = pcm.astype(np.float32) / 32768.0
-    resampled: npt.NDArray[np.float32] = soxr.resample(samples, CLOCK_RATE, ENGINE_RATE)
+    resampled: npt.NDArray[np.float32] = soxr.resample(samples, rate, ENGINE_RATE)
     return resampled.astype(np.float32, copy=False)
 
 

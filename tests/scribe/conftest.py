@@ -11,12 +11,13 @@ import pytest
 
 from agent.capture import keys
 from agent.capture.format import RecordKind
+from agent.capture.frames import pack
 from agent.capture.writer import LogWriter
 from agent.config import Settings, load
 from agent.model.call import Call, Codec, Direction, MediaStream, Party, Role
 from agent.model.events import CallEnded, CallStarted
 from agent.model.gate import GateMark, GateState
-from agent.model.media import StreamCounts
+from agent.model.media import StreamChunk, StreamCounts
 from agent.model.purpose import Decision, Trigger
 from agent.model.wire import dump
 from agent.vault.age import Identity, new_identity
@@ -202,7 +203,43 @@ class Site:
         self.writer.sync()
         return taped
 
-    def end(self, call: Call, length: int, cause: str, put: Callable[..., None]) -> None:
+    def packets(
+        self,
+        call: Call,
+        chunks: list[StreamChunk],
+        counts: tuple[tuple[int, StreamCounts], ...] = (),
+        training_paused: tuple[int, int] | None = None,
+    ) -> None:
+        """A call of any codecs, kept by all purposes from its start but for what training may not hear."""
+        key, length = self.key(call.call_id), max(c.end_samples for c in chunks)
+        self.calls[call.call_id] = call
+
+        def put(kind: RecordKind, value: object, **where: object) -> None:
+            self.writer.append(kind, key, dump(value), **where)
+
+        put(RecordKind.EVENT, CallStarted(call))
+        put(RecordKind.DECISIONS, decisions())
+        marks = [(p, "select", GateState.RECORDING, 0) for p in ("evidence", "training", "analytics", "assistance")]
+        if training_paused:
+            marks.append(("training", "pause", GateState.PAUSED, training_paused[0]))
+            marks.append(("training", "resume", GateState.RECORDING, training_paused[1]))
+        for purpose, verb, state, since in marks:
+            at_ns = call.started_ns + since * 125_000
+            put(RecordKind.GATE, GateMark(call.call_id, at_ns, purpose, verb, state, since, "policy", ""))
+        for c in chunks:
+            where = {"stream": c.stream, "codec": c.codec, "position_samples": c.position_samples}
+            self.writer.append(RecordKind.MEDIA, key, pack(c), lost_samples=c.lost_samples, **where)
+        self.end(call, length, "bye", put, counts)
+        self.writer.sync()
+
+    def end(
+        self,
+        call: Call,
+        length: int,
+        cause: str,
+        put: Callable[..., None],
+        counts: tuple[tuple[int, StreamCounts], ...] = (),
+    ) -> None:
         at_ns = call.started_ns + length * 125_000
         if cause != "interrupted":
             for purpose in ("evidence", "training", "analytics", "assistance"):
@@ -210,7 +247,8 @@ class Site:
                     RecordKind.GATE,
                     GateMark(call.call_id, at_ns, purpose, "end", GateState.ENDED, length, "policy", ""),
                 )
-            put(RecordKind.COUNTS, tuple((s.stream, StreamCounts(received=50, lost=1)) for s in call.streams))
+            given = counts or tuple((s.stream, StreamCounts(received=50, lost=1)) for s in call.streams)
+            put(RecordKind.COUNTS, given)
         put(RecordKind.END, CallEnded(call.call_id, at_ns, cause))
 
     def outbox(self) -> dict[str, Path]:

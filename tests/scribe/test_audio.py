@@ -25,17 +25,17 @@ def noise(channels: int, samples: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("audio_format", [AudioFormat.FLAC, AudioFormat.WAV])
-@given(channels=st.integers(1, 8), samples=st.integers(1, 20000))
+@given(channels=st.integers(1, 8), samples=st.integers(1, 20000), rate=st.sampled_from([8000, 16000]))
 @settings(max_examples=25, deadline=None)
-def test_lossless_formats_are_bit_exact(audio_format: AudioFormat, channels: int, samples: int) -> None:
+def test_lossless_formats_are_bit_exact(audio_format: AudioFormat, channels: int, samples: int, rate: int) -> None:
     pcm = noise(channels, samples)
-    rate, back = decode(encode(pcm, audio_format))
-    assert rate == 8000 and np.array_equal(back, pcm)
+    found, back = decode(encode(pcm, rate, audio_format))
+    assert found == rate and np.array_equal(back, pcm)
 
 
 def test_many_blocks_are_bit_exact() -> None:
     pcm = noise(2, 3 * 65536 + 77)
-    assert np.array_equal(decode(encode(pcm, AudioFormat.FLAC))[1], pcm)
+    assert np.array_equal(decode(encode(pcm, 8000, AudioFormat.FLAC))[1], pcm)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
@@ -44,7 +44,7 @@ def test_opus_keeps_length_channels_and_who_speaks(channels: int) -> None:
     pcm = np.zeros((channels, 24000), np.int16)
     for n in range(channels):
         pcm[n, 8000 * n : 8000 * (n + 1)] = 8000 * np.sin(2 * np.pi * 440 * time[:8000])
-    rate, back = decode(encode(pcm, AudioFormat.OPUS))
+    rate, back = decode(encode(pcm, 8000, AudioFormat.OPUS))
     assert rate == 48000 and back.shape == (channels, 144000)
     for n in range(channels):
         loud = np.abs(back[:, 48000 * n + 4800 : 48000 * (n + 1) - 4800]).max(axis=1)
@@ -54,5 +54,5 @@ def test_opus_keeps_length_channels_and_who_speaks(channels: int) -> None:
 
 def test_more_parties_than_channels_are_mixed_into_the_last() -> None:
     pcm = np.stack([np.full(800, 100 * n, np.int16) for n in range(10)])
-    _, back = decode(encode(pcm, AudioFormat.FLAC))
+    _, back = decode(encode(pcm, 8000, AudioFormat.FLAC))
     assert [int(row[5]) for row in back] == [0, 100, 200, 300, 400, 500, 600, 700 + 800 + 900]

@@ -19,7 +19,7 @@ from agent.transcribe.whisper import WhisperEngine
 def test_engine_rate_doubles_length_and_keeps_time() -> None:
     pcm = np.zeros(8000, np.int16)
     pcm[4000] = 30000
-    wide = to_engine_rate(pcm)
+    wide = to_engine_rate(pcm, 8000)
     assert wide.dtype == np.float32 and len(wide) == ENGINE_RATE
     assert abs(int(np.argmax(wide)) - 8000) <= 1
 
@@ -35,7 +35,7 @@ def test_sphinx_hears_words_where_they_are(speech) -> None:
     spoken = speech("jfk.flac")[: 8000 * 11]
     pcm = np.concatenate([np.zeros(16000, np.int16), spoken, np.zeros(8000, np.int16)])
     engine = SphinxEngine()
-    segments = engine.transcribe(to_engine_rate(pcm), "fr", 1, 10.0)
+    segments = engine.transcribe(to_engine_rate(pcm, 8000), "fr", 1, 10.0)
     words = [w for s in segments for w in s.words]
     assert {"country", "you"} & {w.text for w in words}
     assert all(s.channel == 1 for s in segments)
@@ -55,7 +55,7 @@ def test_whisper_runs_with_word_times_inside_the_audio(tiny_whisper: Path, tmp_p
     model = add(tiny_whisper, tmp_path)
     engine = WhisperEngine(model)
     pcm = speech("ohf-fr-001.flac")
-    segments = engine.transcribe(to_engine_rate(pcm), "fr", 0, 3.0)
+    segments = engine.transcribe(to_engine_rate(pcm, 8000), "fr", 0, 3.0)
     assert engine.only_language is None and not engine.test_only
     assert (engine.name, engine.model, engine.digest) == ("faster-whisper", "whisper-random", model.sha256)
     words = [w for s in segments for w in s.words]
