@@ -16,6 +16,8 @@ from agent.commands.common import (
     settings_of,
     utc,
 )
+from agent.media.quality import complaints, rate_stream
+from agent.model.call import Role
 from agent.store.catalog import Catalog
 from agent.store.rows import CallRow
 
@@ -38,9 +40,11 @@ def show(
         f", from gateway {row.gateway}",
         highlight=False,
     )
-    for table in (_parties(catalog, row), _decisions(catalog, row), _gates(catalog, row), _quality(catalog, row)):
-        if table.row_count:
+    for part in (_parties, _decisions, _gates, _streams, _line_quality, _sound):
+        if (table := part(catalog, row)).row_count:
             console.print(table)
+    for words in _complaints(catalog, row):
+        console.print(f"  {words}", style="yellow", highlight=False, markup=False)
     console.print(artifacts_table(catalog, row))
     for held in catalog.holds():
         if held.call_id == row.call_id:
@@ -83,7 +87,7 @@ def _gates(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _quality(catalog: Catalog, row: CallRow) -> Table:
+def _streams(catalog: Catalog, row: CallRow) -> Table:
     table = Table(title="Streams (packets)")
     for column in (
         "channel",
@@ -100,8 +104,42 @@ def _quality(catalog: Catalog, row: CallRow) -> Table:
         table.add_column(column)
     for stream, c in catalog.counts(row.call_id):
         numbers = (c.received, c.lost, c.late, c.duplicates, c.reordered, c.foreign, c.stale, c.jumps)
-        table.add_row(str(stream.channel), stream.codec.value, *map(str, numbers))
+        table.add_row(str(stream.channel), "/".join(c.formats) or stream.codec.value, *map(str, numbers))
     return table
+
+
+def _line_quality(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Line quality")
+    for column in ("channel", "loss", "jitter", "at most", "clock", "keys", "MOS (estimated)"):
+        table.add_column(column)
+    for stream, c in catalog.counts(row.call_id):
+        rated = rate_stream(stream.codec, c)
+        table.add_row(
+            str(stream.channel),
+            f"{rated.loss_percent:.2f} %",
+            f"{c.jitter_ms:.1f} ms",
+            f"{c.jitter_max_ms:.1f} ms",
+            f"{c.drift_ppm:+.0f} ppm",
+            str(c.keys),
+            "not rated" if rated.mos is None else f"{rated.mos:.1f}",
+        )
+    return table
+
+
+def _sound(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Sound")
+    for column in ("channel", "heard", "longest gap", "silent", "clipped"):
+        table.add_column(column)
+    for c in catalog.quality(row.call_id):
+        shares = (f"{c.silent_share:.0%}", f"{c.clipped_share:.2%}")
+        table.add_row(str(c.channel), f"{c.heard_s:.1f} s", f"{c.longest_gap_s:.1f} s", *shares)
+    return table
+
+
+def _complaints(catalog: Catalog, row: CallRow) -> list[str]:
+    who = {p.channel: p.role for p in catalog.parties(row.call_id) if p.channel is not None and p.role != Role.OTHER}
+    streams = [(s.channel, s.codec, c) for s, c in catalog.counts(row.call_id)]
+    return complaints(catalog.quality(row.call_id), streams, who)
 
 
 def artifacts_table(catalog: Catalog, row: CallRow) -> Table:

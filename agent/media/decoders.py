@@ -42,6 +42,15 @@ def rate_of(what: MediaFormat) -> int:
     return _FFMPEG[what.codec][1] if what.codec in _FFMPEG else CLOCK_RATE
 
 
+def is_decodable(what: MediaFormat) -> bool:
+    """Whether anything here can make sound of it."""
+    if what.codec is Codec.L16:
+        return rate_of(what) == what.clock_rate
+    if what.codec in (Codec.AMR, Codec.AMR_WB):
+        return amr_packing(what).readable
+    return what.codec in _FFMPEG or what.codec in g711.SILENCE
+
+
 def is_wideband(what: MediaFormat) -> bool:
     """Whether there is sound above 4 kHz in it."""
     return rate_of(what) > CLOCK_RATE

@@ -15,20 +15,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agent.capture.format import Malformed, RecordKind
 from agent.capture.frames import unpack
 from agent.capture.reader import Record
-from agent.media.decoders import is_wideband
+from agent.media.decoders import is_decodable, is_wideband
+from agent.media.quality import measure
 from agent.model.call import CLOCK_RATE, Call, MediaStream, Party
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateMark
 from agent.model.media import StreamCounts
 from agent.model.purpose import Decision
+from agent.model.quality import ChannelQuality
 from agent.model.wire import load
 from agent.scribe.hearing import Spans
-from agent.scribe.sound import WIDE_RATE, Clock, Stretch, render
+from agent.scribe.sound import WIDE_RATE, Clock, Sound, Stretch, render
 
 LONGEST_SAMPLES = 24 * 3600 * CLOCK_RATE
 """Media beyond a day after the start of its call is no part of it."""
@@ -64,19 +65,30 @@ class Tape:
     lost_samples: int
     spoiled: int
 
-    def heard(self, spans: Spans) -> npt.NDArray[np.int16]:
-        """int16 [channels, samples * rate / 8000], silent outside `spans`, and not depending on what lies there.
+    def heard(self, spans: Spans) -> Sound:
+        """`samples` at `rate` of each channel, silent outside `spans` and not depending on what lies there.
 
         Of codecs without a byte a sample, a packet is heard only when it lies wholly in a span.
         """
         scale = self.rate // CLOCK_RATE
         channels = np.zeros((len(self.lines), self.samples * scale), np.int16)
         clocks = _clocks(self.lines, self.counts)
-        for channel, line in zip(channels, self.lines, strict=True):
+        undecoded = [0] * len(self.lines)
+        for number, (channel, line) in enumerate(zip(channels, self.lines, strict=True)):
             for start, end in ((max(0, a), min(b, self.samples)) for a, b in spans):
                 if start < end:
-                    channel[start * scale : end * scale] = render(line, (start, end), clocks, self.rate)
-        return channels
+                    part, failed = render(line, (start, end), clocks, self.rate)
+                    channel[start * scale : end * scale] = part
+                    undecoded[number] += failed
+        return Sound(channels, tuple(undecoded))
+
+    def quality(self, spans: Spans) -> tuple[ChannelQuality, ...]:
+        """How each channel was heard within `spans`; nothing else is looked at."""
+        sound = self.heard(spans)
+        return tuple(
+            measure(n, sound.channels[n], self.rate, spans, self.captured[n], sound.undecoded[n], _raw(line, spans))
+            for n, line in enumerate(self.lines)
+        )
 
 
 def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tape:
@@ -198,6 +210,13 @@ def _covered(stretch: Stretch) -> list[tuple[int, int]]:
     begins = stretch.frames.begin + stretch.position
     ends = begins + stretch.frames.duration
     return list(merge(list(zip(begins.tolist(), ends.tolist(), strict=True))))
+
+
+def _raw(line: tuple[Stretch, ...], spans: Spans) -> tuple[str, ...]:
+    """The codecs of a channel within `spans` that nothing decodes, by the names they were announced by."""
+    formats = {s.format for s in line if any(a < s.end and s.position < b for a, b in spans)}
+    names = {(f.name or f.codec.value)[:32] for f in formats if not is_decodable(f)}
+    return tuple(sorted("".join(c if c.isascii() and c.isprintable() else "?" for c in name) for name in names))[:8]
 
 
 def _clocks(

@@ -17,7 +17,7 @@ from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.text import Transcript
 from agent.policy.permit import central_deadline_ns, local_deadline_ns, permitted, recorded_spans
 from agent.scribe import audio, outbox
-from agent.scribe.channels import Tape
+from agent.scribe.channels import Tape, merge
 from agent.scribe.hearing import Spans, outside, transcribe
 from agent.scribe.statement import TranscriptState, body
 from agent.scribe.testimony import Testimony
@@ -82,6 +82,7 @@ class Deriver:
             self._told(artifact)
         waiting = {row.purpose for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
         todo = jobs(tape, purposes)
+        self._catalog.set_quality(tape.call.call_id, tape.quality(merge([s for job in todo for s in job.spans])))
         for job in todo:
             if ArtifactKind.AUDIO in job.kinds and not job.empty:
                 self._audio(tape, job, filed)
@@ -108,7 +109,7 @@ class Deriver:
             ArtifactKind.AUDIO,
             f"audio.{audio_format.value}",
             audio.media_type(audio_format),
-            lambda: audio.encode(tape.heard(job.spans), tape.rate, audio_format),
+            lambda: audio.encode(tape.heard(job.spans).channels, tape.rate, audio_format),
             filed,
         )
 
@@ -126,7 +127,7 @@ class Deriver:
         if job.spans not in heard:
             try:
                 heard[job.spans] = transcribe(
-                    means.engine, tape.heard(job.spans), tape.rate, job.spans, means.language, self._going
+                    means.engine, tape.heard(job.spans).channels, tape.rate, job.spans, means.language, self._going
                 )
             except EngineError as error:
                 log.error("transcript.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))

@@ -62,8 +62,20 @@ class Clock:
         return (int(ours[inside][0]) if inside.any() else at), pcm[theirs[inside]]
 
 
-def render(stretches: Iterable[Stretch], span: tuple[int, int], clocks: Mapping[int, Clock], rate: int) -> Pcm:
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What may be heard of a call: int16 [channels, samples]; `undecoded` packets of each channel are silence."""
+
+    channels: npt.NDArray[np.int16]
+    undecoded: tuple[int, ...]
+
+
+def render(
+    stretches: Iterable[Stretch], span: tuple[int, int], clocks: Mapping[int, Clock], rate: int
+) -> tuple[Pcm, int]:
     """The span (half-open, positions at CLOCK_RATE) as int16 at `rate`, 8000 or 16000; silence where nothing is.
+
+    Also how many packets could not be decoded.
 
     Sound of that rate is placed as it is, later stretches over earlier ones; any other is resampled and added.
     `clocks` are those of streams whose sender's has to be corrected.
@@ -74,23 +86,30 @@ def render(stretches: Iterable[Stretch], span: tuple[int, int], clocks: Mapping[
         if stretch.position < end and start < stretch.end:
             by_rate[rate_of(stretch.format)].append(stretch)
     heard = np.zeros((end - start) * rate // CLOCK_RATE, np.int16)
+    used: list[Decoder] = []
     for native in sorted(by_rate, key=lambda r: r != rate):
         low, high = -(-start * native // CLOCK_RATE), end * native // CLOCK_RATE
-        pieces = _clipped(_pieces(by_rate[native], span, clocks), low, high)
+        pieces = _clipped(_pieces(by_rate[native], span, clocks, used), low, high)
         if native == rate:
             for at, pcm in pieces:
                 heard[at : at + len(pcm)] = pcm
         else:
             _add(heard, _resampled(pieces, high - low, native, rate))
-    return heard
+    return heard, sum(decoder.failed for decoder in used)
 
 
-def _pieces(stretches: list[Stretch], span: tuple[int, int], clocks: Mapping[int, Clock]) -> Iterator[_Piece]:
-    """All that is decoded of the stretches, in their order, each format of a stream by one decoder until it changes."""
+def _pieces(
+    stretches: list[Stretch], span: tuple[int, int], clocks: Mapping[int, Clock], used: list[Decoder]
+) -> Iterator[_Piece]:
+    """All that is decoded of the stretches, in their order, each format of a stream by one decoder until it changes.
+
+    The decoders are added to `used`.
+    """
     decoders: dict[int, tuple[MediaFormat, Decoder]] = {}
     for stretch in stretches:
         if stretch.stream not in decoders or decoders[stretch.stream][0] != stretch.format:
             decoders[stretch.stream] = (stretch.format, Decoder(stretch.format))
+            used.append(decoders[stretch.stream][1])
         decoder, clock = decoders[stretch.stream][1], clocks.get(stretch.stream)
         for begin, end, payload in _packets(stretch, span):
             at, to = (round(position * decoder.rate / CLOCK_RATE) for position in (begin, end))

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from agent.media.quality import rate_stream
 from agent.model.artifact import Artifact
-from agent.model.call import CLOCK_RATE
+from agent.model.call import CLOCK_RATE, MediaStream
 from agent.model.gate import GateMark
+from agent.model.media import StreamCounts
 from agent.model.purpose import Purpose
 from agent.scribe.channels import Tape
 from agent.scribe.hearing import Spans, outside
@@ -75,9 +77,11 @@ def body(
         "absent": _absent(tape, purpose, spans),
         "missing": _missing(tape, spans, voices),
         "quality": [
-            {"label": s.label, "channel": s.channel, "codec": s.codec.value, **asdict(c)} for s, c in tape.counts
+            {"label": s.label, "channel": s.channel, "codec": s.codec.value, **asdict(c), **_rated(s, c)}
+            for s, c in tape.counts
         ]
         + [{"filled_samples": tape.lost_samples, "spoiled_records": tape.spoiled}],
+        "sound": [asdict(channel) for channel in tape.quality(spans)],
         "transcript": asdict(transcript),
         "artifacts": [
             {
@@ -93,6 +97,10 @@ def body(
             for a in artifacts
         ],
     }
+
+
+def _rated(stream: MediaStream, counts: StreamCounts) -> dict[str, object]:
+    return asdict(rate_stream(stream.codec, counts))
 
 
 def _absent(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:

@@ -129,4 +129,10 @@ def _first(db: Database) -> None:
         db.execute(f"CREATE INDEX {name} ON {table} ({columns_text})")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first,)
+def _quality(db: Database) -> None:
+    """How each call was heard; `id` grows, so that a reader can go on where it was."""
+    db.execute(db.create_table_sql("quality", columns={"id": int, "call_id": str, "channels": str}, pk="id"))
+    db.execute("CREATE UNIQUE INDEX quality_by_call ON quality (call_id)")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality)

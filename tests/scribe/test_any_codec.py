@@ -2,18 +2,24 @@
 
 import io
 import json
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
 from encoders import encoded
+from typer.testing import CliRunner
 
+from agent.cli import app
 from agent.media.codecs import durations
 from agent.model.call import Call, Codec, Direction, MediaFormat, MediaStream, Party, Role
 from agent.model.media import Frames, StreamChunk, StreamCounts
+from agent.model.quality import ChannelQuality
 from agent.scribe.loop import Scribe
+from agent.store.catalog import Catalog
 from agent.vault import age
 
 CALL = "0192f0a0" + "0" * 23 + "1"
@@ -61,6 +67,13 @@ def audio(site, name: str) -> tuple[int, np.ndarray]:
 
 def manifest(site, name: str) -> dict:
     return json.loads(opened(site, name))["body"]
+
+
+def shown(site) -> str:
+    """What `greffier show` prints."""
+    done = CliRunner().invoke(app, ["show", CALL, "--config", str(site.config)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
 
 
 def wide(seconds: float, hz: float) -> np.ndarray:
@@ -119,6 +132,42 @@ def test_a_codec_nobody_knows_is_silence_and_said(make_site: Callable) -> None:
     run(site)
     rate, pcm = audio(site, "evidence/audio.flac")
     assert rate == 8000 and pcm.shape == (1, 8000) and not pcm.any()
+    heard = manifest(site, "evidence/manifest.json")["sound"][0]
+    assert heard["raw"] == ["SPEEX"] and heard["undecoded"] == 50
+    assert "kept as it came but nothing here decodes it" in shown(site)
+
+
+def test_quality_is_in_manifest_catalog_and_words_and_knows_nothing_hidden(make_site: Callable) -> None:
+    site = make_site()
+    loud = np.full(4 * 8000, 0x2A, np.uint8)
+    chunks = [StreamChunk(CALL, 1, Codec.PCMA, at, loud[:8000]) for at in range(0, 32000, 8000)]
+    counts = (
+        (0, StreamCounts()),
+        (1, StreamCounts(received=180, lost=20, jitter_ms=3.5, jitter_max_ms=9.0, drift_ppm=-12.0)),
+    )
+    site.packets(call_of(Codec.PCMA, Codec.PCMA), chunks, counts, training_paused=(8000, 24000))
+    run(site)
+    body = manifest(site, "evidence/manifest.json")
+    assert [(c["heard_s"], c["clipped_share"]) for c in body["sound"]] == [(0.0, 0.0), (4.0, 1.0)]
+    assert body["quality"][1]["loss_percent"] == 10.0 and 3 < body["quality"][1]["mos"] < 3.6
+    assert manifest(site, "training/manifest.json")["sound"][1]["heard_s"] == 2.0
+    words = shown(site)
+    assert "one-way: nothing was heard of the customer" in words
+    assert "10.00 %" in words and "3.5 ms" in words and "-12 ppm" in words and "clipping" in words
+
+
+def test_a_catalog_of_before_learns_of_quality(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    Catalog(path)
+    with sqlite3.connect(path) as old:
+        old.execute("DROP TABLE quality")
+        old.execute("PRAGMA user_version = 1")
+    catalog = Catalog(path)
+    assert catalog.quality(CALL) == () and catalog.heard_since(0) == []
+    found = (ChannelQuality(0, 1.0, 0.0, 0.5, 0.0, 0.0, 2, ("SPEEX",)),)
+    catalog.set_quality(CALL, found)
+    catalog.set_quality(CALL, ())
+    assert catalog.quality(CALL) == found and catalog.heard_since(0) == [(1, CALL)] and catalog.heard_since(1) == []
 
 
 def test_a_drifting_sender_is_set_right_and_a_short_call_is_left_bit_exact(make_site: Callable) -> None:

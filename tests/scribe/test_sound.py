@@ -54,6 +54,10 @@ MADE = {what: [packets_of(what, seed) for seed in (1, 2)] for what in (OPUS, AMR
 BYTES = [np.random.default_rng(seed).integers(0, 256, SECOND).astype(np.uint8) for seed in (1, 2)]
 
 
+def hear(*given) -> np.ndarray:
+    return render(*given)[0]
+
+
 def line(kind: object, seed: int, hidden_seed: int, span: tuple[int, int]) -> list[Stretch]:
     """A second of one codec: `seed` inside the span, `hidden_seed` outside it."""
     if isinstance(kind, MediaFormat):
@@ -74,14 +78,14 @@ def line(kind: object, seed: int, hidden_seed: int, span: tuple[int, int]) -> li
 )
 def test_no_bit_depends_on_what_is_hidden(kind, edges: list[int], rate: int, ppm: float) -> None:
     span, clocks = (edges[0], edges[1]), {0: Clock(0, ppm)} if ppm else {}
-    heard = render(line(kind, 0, 0, span), span, clocks, rate)
+    heard = hear(line(kind, 0, 0, span), span, clocks, rate)
     assert len(heard) == (span[1] - span[0]) * rate // 8000
-    assert np.array_equal(heard, render(line(kind, 0, 1, span), span, clocks, rate))
+    assert np.array_equal(heard, hear(line(kind, 0, 1, span), span, clocks, rate))
 
 
 def test_a_lost_packet_is_silence_and_the_rest_keeps_its_place() -> None:
-    whole = render([framed(AMR, MADE[AMR][0])], (0, SECOND), {}, 8000)
-    holed = render([framed(AMR, MADE[AMR][0], lost=[20, 21])], (0, SECOND), {}, 8000)
+    whole = hear([framed(AMR, MADE[AMR][0])], (0, SECOND), {}, 8000)
+    holed = hear([framed(AMR, MADE[AMR][0], lost=[20, 21])], (0, SECOND), {}, 8000)
     assert np.array_equal(holed[:3200], whole[:3200]) and not holed[3200:3520].any()
     assert len(holed) == len(whole) and holed[3520:].any()
     late = np.corrcoef(holed[4800:7680], whole[4800:7680])[0, 1]
@@ -91,7 +95,7 @@ def test_a_lost_packet_is_silence_and_the_rest_keeps_its_place() -> None:
 def test_g711_is_not_touched_where_nobody_is_wideband() -> None:
     from agent.media.g711 import decode
 
-    heard = render([plain(Codec.PCMA, BYTES[0], 100)], (0, SECOND + 200), {}, 8000)
+    heard = hear([plain(Codec.PCMA, BYTES[0], 100)], (0, SECOND + 200), {}, 8000)
     assert np.array_equal(heard[100:8100], decode(BYTES[0], Codec.PCMA)) and not heard[:100].any()
 
 
@@ -106,7 +110,7 @@ def test_every_codec_lies_where_it_was_sent(rate: int) -> None:
             if what is OPUS
             else [pcm[0, at : at + 882].astype(">i2").tobytes() for at in range(0, native, 882)]
         )
-        heard = render([framed(what, packets)], (0, SECOND), {}, rate)
+        heard = hear([framed(what, packets)], (0, SECOND), {}, rate)
         loud = np.flatnonzero(np.abs(heard.astype(int)) > 1500)
         assert abs(loud[0] / rate - 0.5) < 0.004 and abs(loud[-1] / rate - 0.6) < 0.004, what
 
@@ -114,7 +118,7 @@ def test_every_codec_lies_where_it_was_sent(rate: int) -> None:
 def test_a_codec_may_change_in_the_middle_of_a_channel() -> None:
     burst = np.full(SECOND, 0x2A, np.uint8)  # loud in A-law
     stretches = [plain(Codec.PCMA, burst), framed(OPUS, MADE[OPUS][0], SECOND), plain(Codec.PCMA, burst, 2 * SECOND)]
-    heard = render(stretches, (0, 3 * SECOND), {}, 16000)
+    heard = hear(stretches, (0, 3 * SECOND), {}, 16000)
     level = np.abs(heard.astype(int)).reshape(30, -1).mean(axis=1)
     assert (level[:9] > 20000).all() and (level[21:] > 20000).all() and (level[11:19] < 9000).all()
     assert (level[11:19] > 500).all()
@@ -129,7 +133,7 @@ def test_a_clock_is_corrected_by_single_samples(ppm: float) -> None:
     for pulse in at:
         there[pulse : pulse + 8] = 0x2A
     stretches = [plain(Codec.PCMA, there[n : n + SECOND], n) for n in range(0, len(there), SECOND)]
-    heard = render(stretches, (0, len(there)), {0: Clock(0, ppm)}, 8000)
+    heard = hear(stretches, (0, len(there)), {0: Clock(0, ppm)}, 8000)
     loud = np.abs(heard.astype(int)) > 20000
     starts = np.flatnonzero(loud[1:] & ~loud[:-1]) + 1
     assert np.abs(starts - np.arange(1, seconds - 1) * SECOND).max() <= 1 and len(starts) == seconds - 2
@@ -138,5 +142,5 @@ def test_a_clock_is_corrected_by_single_samples(ppm: float) -> None:
 
 def test_a_corrected_clock_hides_what_belongs_outside() -> None:
     burst = np.full(SECOND, 0x2A, np.uint8)
-    heard = render([plain(Codec.PCMA, burst)], (4000, 6000), {0: Clock(0, 400_000.0)}, 8000)
+    heard = hear([plain(Codec.PCMA, burst)], (4000, 6000), {0: Clock(0, 400_000.0)}, 8000)
     assert np.count_nonzero(heard) == round(6000 / 1.4) - 4000  # 4000 to 4286 of ours is 5600 to 6000 of theirs
