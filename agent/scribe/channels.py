@@ -24,7 +24,7 @@ from agent.media.quality import measure
 from agent.model.call import CLOCK_RATE, Call, MediaStream, Party
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateMark
-from agent.model.media import StreamCounts
+from agent.model.media import KeyPress, StreamCounts
 from agent.model.purpose import Decision
 from agent.model.quality import ChannelQuality
 from agent.model.wire import load
@@ -50,13 +50,15 @@ class Tape:
 
     `rate` is that of the sound, samples per second: 16000 when anything captured is wideband, else 8000; all positions
     count at CLOCK_RATE. `counts` pairs each stream with what the engine counted for it. `spoiled` records could not be
-    opened or read: what they held is missing. `ended` is None when the log has no end.
+    opened or read: what they held is missing. `keys` are those pressed on the phones. `ended` is None when the log has
+    no end.
     """
 
     call: Call
     decisions: tuple[Decision, ...]
     marks: tuple[GateMark, ...]
     counts: tuple[tuple[MediaStream, StreamCounts], ...]
+    keys: tuple[KeyPress, ...]
     ended: CallEnded | None
     samples: int
     rate: int
@@ -102,6 +104,7 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
     streams: dict[int, MediaStream] = {}
     decisions: tuple[Decision, ...] = ()
     marks: list[GateMark] = []
+    keys: list[KeyPress] = []
     counted: tuple[tuple[int, StreamCounts], ...] = ()
     ended: CallEnded | None = None
     stretches: list[Stretch] = []
@@ -129,6 +132,8 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
                 decisions = load(DECISIONS, payload)
             elif head.kind is RecordKind.GATE:
                 marks.append(load(GateMark, payload))
+            elif head.kind is RecordKind.KEY:
+                keys.append(load(KeyPress, payload))
             elif head.kind is RecordKind.COUNTS:
                 counted = load(COUNTS, payload)
             elif head.kind is RecordKind.END:
@@ -145,6 +150,7 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
         decisions,
         tuple(marks),
         counts,
+        tuple(keys),
         ended,
         max([*ends, 0]),
         WIDE_RATE if any(is_wideband(s.format) for s in stretches) else CLOCK_RATE,

@@ -14,6 +14,7 @@ from agent.scribe.hearing import Spans, outside
 from agent.scribe.text import Voice
 
 FORMAT = "greffier-manifest-1"
+KEYS = "0123456789*#ABCD"
 MISSING_MIN_SAMPLES = CLOCK_RATE // 10
 """Stretches without media shorter than this are jitter, and are counted in `lost_samples` where packets were lost."""
 MOST_LISTED = 500
@@ -76,6 +77,7 @@ def body(
         ],
         "absent": _absent(tape, purpose, spans),
         "missing": _missing(tape, spans, voices),
+        "keys": _keys(tape, purpose, spans),
         "quality": [
             {"label": s.label, "channel": s.channel, "codec": s.codec.value, **asdict(c), **_rated(s, c)}
             for s, c in tape.counts
@@ -97,6 +99,16 @@ def body(
             for a in artifacts
         ],
     }
+
+
+def _keys(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:
+    """Keys pressed within what the purpose may hear, where it may keep them (RFC 4733 §3.2 for their names)."""
+    channels = {s.stream: s.channel for s in tape.call.streams}
+    return [
+        {"key": KEYS[k.event], "at_s": k.position_samples / CLOCK_RATE, "channel": channels.get(k.stream)}
+        for k in tape.keys
+        if purpose.keys and 0 <= k.event < len(KEYS) and any(a <= k.position_samples < b for a, b in spans)
+    ]
 
 
 def _rated(stream: MediaStream, counts: StreamCounts) -> dict[str, object]:
