@@ -30,6 +30,7 @@ missing_packages() {
     [[ $1 == test ]] || return 0
     command -v sipp >/dev/null || echo sip-tester
     command -v tcpdump >/dev/null || echo tcpdump
+    command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
     command -v ip >/dev/null || echo iproute2
     command -v systemd-analyze >/dev/null || echo systemd
 }

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
+PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def cpu_s(pid: int) -> float:
@@ -12,9 +13,19 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def rss_mib(pid: int) -> float:
-    """Resident memory in MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def softirq_threads_s() -> float:
+    """CPU seconds of the kernel's threads that do what interrupts leave for later (ksoftirqd)."""
+    return sum(cpu_s(pid) for pid in _SOFTIRQ_THREADS)
+
+
+def rss_kib(pid: int) -> int:
+    """Resident memory in KiB, with what is shared with the kernel."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_KIB
+
+
+def _softirq_threads() -> list[int]:
+    names = ((path, path / "comm") for path in Path("/proc").iterdir() if path.name.isdigit())
+    return [int(path.name) for path, name in names if name.exists() and name.read_text().startswith("ksoftirqd/")]
+
+
+_SOFTIRQ_THREADS = _softirq_threads()

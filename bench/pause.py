@@ -19,9 +19,8 @@ import numpy as np
 
 from agent.model.call import CLOCK_RATE
 from agent.probe import ProbeCall
-from bench.generator import FRAME_S
-from bench.media import send
-from bench.site import BenchSite
+from bench.generator import FRAME_S, Generator
+from bench.site import BenchSite, streams_of
 
 PRESSES = 5
 """Pauses of each call."""
@@ -56,10 +55,9 @@ async def presser(client: httpx.AsyncClient, agents: list[str], waits: list[floa
 async def story(site: BenchSite, calls: int) -> tuple[list[float], Pauses]:
     """Place the calls, let them speak, press."""
     placed: list[ProbeCall] = await site.place(calls)
-    ports = [remote[1] for call in placed for remote in call.remote.values() if remote is not None]
     token = (await asyncio.to_thread(site.greffier, "token", "add", "admin")).strip()
     seconds = 8.0 + PRESSES * calls / PRESSERS * 0.07
-    speaking = asyncio.create_task(asyncio.to_thread(send, ports, int(seconds / FRAME_S)))
+    speaking = Generator(site.folder, site.link, streams_of(placed), int(seconds / FRAME_S))
     await asyncio.sleep(4.0)
     waits: list[float] = []
     pauses: Pauses = {}
@@ -70,7 +68,7 @@ async def story(site: BenchSite, calls: int) -> tuple[list[float], Pauses]:
         await asyncio.gather(
             *(presser(client, agents[n::PRESSERS], waits, pauses) for n in range(min(PRESSERS, calls)))
         )
-    await speaking
+    await asyncio.to_thread(speaking.end)
     await site.hang_up(placed)
     return waits, pauses
 

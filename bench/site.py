@@ -23,6 +23,8 @@ from agent.process import log_events
 from agent.retain.identities import ensure_current
 from agent.scribe.keyring import Keyring
 from agent.store.journal import Journal
+from bench.generator import Streams
+from bench.net import LOOPBACK, Link
 
 GREFFIER = [sys.executable, "-m", "agent.cli"]
 READY_S = 60.0
@@ -31,16 +33,17 @@ FIRST_PORT = 12000
 
 
 class BenchSite:
-    """Configuration, keys and processes under one folder; evidence of every call."""
+    """Configuration, keys and processes under one folder, at the far end of `link`; evidence of every call."""
 
-    def __init__(self, folder: Path, calls: int) -> None:
+    def __init__(self, folder: Path, calls: int, link: Link = LOOPBACK) -> None:
         log_events("bench")
         self.folder = folder
+        self.link = link
         config = folder / "etc" / "greffier.toml"
         self.sip_port, self.desk_port = free_ports(2)
         arguments = ["init", str(config.parent), "--state", str(folder / "state"), "--run", str(folder / "run")]
-        arguments += ["--listen", "127.0.0.1", "--sip-port", str(self.sip_port), "--desk-port", str(self.desk_port)]
-        arguments += ["--media-address", "127.0.0.1", "--media-ports", f"{FIRST_PORT}, {FIRST_PORT + calls * 4 + 100}"]
+        arguments += ["--listen", link.host, "--sip-port", str(self.sip_port), "--desk-port", str(self.desk_port)]
+        arguments += ["--media-address", link.host, "--media-ports", f"{FIRST_PORT}, {FIRST_PORT + calls * 4 + 100}"]
         subprocess.run([*GREFFIER, *arguments], check=True, stdout=subprocess.DEVNULL)
         text = config.read_text(encoding="utf-8").replace('trigger = "on_demand"', 'trigger = "all"       ')
         text = re.sub(r"^keep_from = .*$", "", text, flags=re.MULTILINE)
@@ -62,7 +65,7 @@ class BenchSite:
         """Start a process and wait until its log says that it is ready; returns its id."""
         log = self.folder / f"{name}.log"
         with log.open("wb") as out:
-            command = [sys.executable, "-m", f"agent.{name}", "--config", str(self.config)]
+            command = [*self.link.prefix, sys.executable, "-m", f"agent.{name}", "--config", str(self.config)]
             self._processes[name] = subprocess.Popen(command, stderr=out)
         deadline = time.monotonic() + READY_S
         while f'"{name}.ready"' not in log.read_text(encoding="utf-8"):
@@ -88,7 +91,7 @@ class BenchSite:
 
     async def place(self, count: int) -> list[ProbeCall]:
         """Invite `count` calls, 50 at a time. Each has an agent number of its own from 1000 up."""
-        target = Endpoint(transport="udp", host="127.0.0.1", port=self.sip_port)
+        target = Endpoint(transport="udp", host=self.link.host, port=self.sip_port)
         pacer = Pacer()
         calls = [ProbeCall(target, agent_number=str(1000 + n), pacer=pacer) for n in range(count)]
         for first in range(0, count, 50):
@@ -125,3 +128,13 @@ class BenchSite:
                 event = parse(CallStarted, plain)
                 calls[event.call_id] = event.call
         return calls, media
+
+
+def streams_of(placed: list[ProbeCall]) -> Streams:
+    """What is to be sent: from the port each party's media was said to come from, to the port it was given."""
+    return [
+        (call.local_ports[speaker], remote[1])
+        for call in placed
+        for speaker, remote in call.remote.items()
+        if remote is not None
+    ]

@@ -1,14 +1,16 @@
 """The benchmarks run, say what they should, and lose and leak nothing; how fast is for them to say, not for a test."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NETWORKS = Path("/run/netns")
 
 
 def run(name: str, *arguments: str) -> dict:
@@ -20,15 +22,58 @@ def run(name: str, *arguments: str) -> dict:
     return result
 
 
+def namespaces(pid: int) -> list[str]:
+    """Network namespaces that the benchmark with this process id has made."""
+    return [path.name for path in NETWORKS.glob(f"greffier-bench-{pid}-*")]
+
+
+def programs_of(pid: int) -> dict[int, str]:
+    """Children of a process."""
+    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return {child: Path(f"/proc/{child}/comm").read_text().strip() for child in children}
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="tcpdump as a yardstick needs root")
 def test_media() -> None:
-    result = run("media", "--calls", "10", "--seconds", "2")
-    assert result["packets"] == 10 * 2 * (5 + 2) * 50
+    result = run("media", "--calls", "10", "--seconds", "1.5")
+    assert result["packets"] == 10 * 2 * int((5 + 1.5) * 50)
     assert (result["lost"], result["dropped_by_kernel"], result["media"]) == (0, 0, "ring")
-    assert {"asyncio", "tcpdump"} <= set(result["times_cheaper_than"]) <= {"asyncio", "tcpdump", "dumpcap", "c_floor"}
-    assert set(result["yardsticks"]) == {"asyncio", "tcpdump", "dumpcap", "c_floor"}
-    assert all(one["packets"] == result["packets"] for one in result["yardsticks"].values() if "packets" in one)
+    measured = {"calls", "us_per_packet", "cpu_share", "p99_gate_ms", "rss_mb", "rss_per_call_kib"}
+    assert measured | {"softirq_us_per_packet"} <= set(result)
+    yardsticks = result["yardsticks"]
+    assert set(yardsticks) == {"asyncio", "tcpdump", "dumpcap", "c_floor", "rtpengine", "rtpengine_relay_only"}
+    assert all(one["does"] for one in yardsticks.values())
+    here = {name: one for name, one in yardsticks.items() if "missing" not in one}
+    assert {"asyncio", "tcpdump", "c_floor"} <= set(here), yardsticks
+    assert all(one["packets"] > 0 and one["ratio"] >= 0 for one in here.values())
+    assert all(one["lost"] == 0 for one in here.values()), here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_benchmark_removes_its_namespaces(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "bench.media", "--calls", "2", "--seconds", "60", "--no-yardsticks"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "generator" not in (children := programs_of(process.pid)).values():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    assert len(namespaces(process.pid)) == 2
+    process.send_signal(number)
+    assert process.wait(60) != 0
+    assert namespaces(process.pid) == []
+    assert not any(Path("/proc", str(child)).exists() for child in children)
+
+
+@pytest.mark.slow
+def test_namespaces_of_a_killed_benchmark_are_removed_by_the_next() -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    name = f"greffier-bench-{int(gone.stdout)}-far"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    with_one = "from bench.net import cable\nwith cable() as link: print(link.host)"
+    done = subprocess.run([sys.executable, "-c", with_one], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "10.99.0.2\n"
+    assert not (NETWORKS / name).exists()
 
 
 @pytest.mark.slow
