@@ -1,6 +1,6 @@
 """Two network namespaces with a cable between them: the far one, in which the benchmark sits, and that of the box.
 
-What is measured runs at the box, on cores of its own where there are several; packets reach it over veth(4) as from
+What is measured runs at the box, on a core of its own where there are two; packets reach it over veth(4) as from
 outside. Needs root.
 """
 
@@ -39,10 +39,10 @@ LOOPBACK = Link("lo", "00:00:00:00:00:00", "127.0.0.1", "127.0.0.1")
 
 def pinned(*, generator: bool = False) -> tuple[str, ...]:
     """Prefix of a command: the generator on the first core, in real time so that it keeps its pace whatever else the
-    machine does; what is measured on the others."""
+    machine does; what is measured on the last, alone if there are two."""
     mine = sorted(os.sched_getaffinity(0))
-    cores = mine[:1] if generator else (mine[1:] or mine)
-    return (*(("chrt", "--rr", "1") if generator else ()), "taskset", "-c", ",".join(map(str, cores)))
+    core = mine[0] if generator else mine[-1]
+    return (*(("chrt", "--rr", "1") if generator else ()), "taskset", "-c", str(core))
 
 
 @contextmanager

@@ -77,6 +77,26 @@ def test_namespaces_of_a_killed_benchmark_are_removed_by_the_next() -> None:
 
 
 @pytest.mark.slow
+def test_plot(tmp_path: Path) -> None:
+    results, picture, again = tmp_path / "results.json", tmp_path / "growth.png", tmp_path / "again.png"
+    plot = [sys.executable, "-m", "bench.plot"]
+    measure = ["--calls", "2", "4", "--seconds", "1.5", "--results", str(results), "--picture", str(picture)]
+    subprocess.run([*plot, *measure], cwd=ROOT, check=True, capture_output=True, timeout=100)
+    assert [one["calls"] for one in json.loads(results.read_text())] == [2, 4]
+    subprocess.run([*plot, "--from", str(results), "--picture", str(again)], cwd=ROOT, check=True, timeout=60)
+    assert picture.read_bytes()[:8] == again.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert 5_000 < picture.stat().st_size < 60_000
+
+
+@pytest.mark.slow
+def test_sip() -> None:
+    result = run("sip", "--rate", "20", "--live", "40", "--seconds", "2")
+    assert (result["calls"], result["completed"], result["refused"]) == (80, 80, 0)
+    assert result["measured_calls"] == 40 and 30 <= result["live"] <= 50
+    assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]
+
+
+@pytest.mark.slow
 def test_pause() -> None:
     result = run("pause", "--calls", "8")
     assert result["presses"] == 8 * 5 * 2
