@@ -239,6 +239,9 @@ class CallGate:
 
     def _hand_over(self, before: int) -> None:
         for chunk in self._held.take(before):
+            if chunk.frames is None and self._writable.everything_from(chunk.position_samples):
+                self._sink.media(chunk)
+                continue
             for part in keep(chunk, self._writable.parts):
                 self._sink.media(part)
         ready = [key for key in self._keys if key.position_samples < before]

@@ -45,10 +45,18 @@ class Holdback:
             count = 1
             while count < len(held) and held[count].position_samples < before:
                 count += 1
-            ready, held[:count] = held[:count], []
-            split = [split_at(chunk, before) for chunk in ready]
-            held[:0] = [late for _, late in split if late is not None]
-            yield from joined([early for early, _ in split if early is not None])
+            ready, late = [], []
+            for chunk in held[:count]:
+                early, rest = (chunk, None) if chunk.end_samples <= before else split_at(chunk, before)
+                if early is not None:
+                    ready.append(early)
+                if rest is not None:
+                    late.append(rest)
+            held[:count] = late
+            if len(ready) > 1:
+                yield from joined(ready)
+            else:
+                yield from ready
 
     def keep_only(self, parts: Callable[[int, int], list[Span]]) -> None:
         """Erase all but what `parts(start, end)` returns of each stretch. What stays of a cut stretch is a copy."""

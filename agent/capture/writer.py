@@ -1,4 +1,4 @@
-"""Writes the capture log: one writer, all calls interleaved, one `fdatasync` every half second for everything.
+"""Writes the capture log: one writer, all calls interleaved, one `fdatasync` every quarter of a second for all.
 
 Byte layout: docs/capture-log.md. A record is handed to the kernel before `append` returns (or, with `together`, before
 that block is left), so it survives the death of the process; the sync thread makes it survive a power cut. Any error is
@@ -30,7 +30,7 @@ from agent.capture.format import (
 from agent.capture.keys import CallKey
 from agent.model.call import Codec
 
-SYNC_INTERVAL_S = 0.5
+SYNC_INTERVAL_S = 0.25
 SEGMENT_SUFFIX = ".glog"
 _GATHER_BYTES = 1 << 20
 _SEGMENT_BITS = 24
