@@ -1,6 +1,7 @@
 """Sockets that hold a port and hear nothing: what comes is read elsewhere, or not at all, and no ICMP goes out."""
 
 import ipaddress
+import resource
 import socket
 
 from agent.media import bpf
@@ -20,8 +21,15 @@ def deaf(host: str, port: int) -> socket.socket:
 
 
 def deaf_neighbour(host: str, port: int) -> tuple[socket.socket, ...]:
-    """The port above, where senders put RTCP (RFC 3550 §11), unless somebody else has it."""
+    """The port above, where senders put RTCP (RFC 3550 §11), unless somebody else has it.
+
+    Nor when half the descriptors this process may have are in use: the rest is for calls, keys and files.
+    """
     try:
-        return (deaf(host, port + 1),)
+        neighbour = deaf(host, port + 1)
     except OSError:
         return ()
+    if neighbour.fileno() < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
+        return (neighbour,)
+    neighbour.close()
+    return ()
