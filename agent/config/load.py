@@ -13,7 +13,16 @@ from agent.config.settings import Settings
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
-_PATH_KEYS = ("state_dir", "run_dir", "keys_dir", "tokens_file", "credentials_file", "recipients_file", "path")
+_PATH_KEYS: tuple[str, ...] = (
+    "state_dir",
+    "run_dir",
+    "keys_dir",
+    "tokens_file",
+    "credentials_file",
+    "recipients_file",
+    "path",
+)
+_PATH_KEYS += ("tls_certificate", "tls_key", "tls_client_ca")
 
 
 class ConfigError(ValueError):

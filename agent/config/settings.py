@@ -40,9 +40,9 @@ class _Section(BaseModel):
 
 
 class Endpoint(_Section):
-    """A listening address written `udp:0.0.0.0:5060`, `tcp:[::1]:5060`."""
+    """A listening address written `udp:0.0.0.0:5060`, `tcp:[::1]:5060`, `tls:0.0.0.0:5061`."""
 
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     host: str
     port: int = Field(ge=0, le=65535)
 
@@ -53,8 +53,8 @@ def endpoint(value: object) -> object:
         return value
     transport, _, rest = value.partition(":")
     host, _, port = rest.rpartition(":")
-    if transport not in ("udp", "tcp") or not host or not port.isdigit():
-        raise ValueError('expected "udp:ADDRESS:PORT" or "tcp:ADDRESS:PORT", such as "udp:0.0.0.0:5060"')
+    if transport not in ("udp", "tcp", "tls") or not host or not port.isdigit():
+        raise ValueError('expected "udp:ADDRESS:PORT", "tcp:…" or "tls:…", such as "udp:0.0.0.0:5060"')
     host = host.strip("[]")
     ipaddress.ip_address(host)
     return {"transport": transport, "host": host, "port": int(port)}
@@ -90,6 +90,14 @@ class Siprec(_Section):
     media_ports: tuple[int, int] = (20000, 29998)
     allow: Patterns = _PRIVATE
     max_calls: int = Field(2000, ge=1, le=20000)
+    srtp: Literal["allow", "require"] = "allow"
+    """`require`: plain RTP is refused (488)."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Authorities whose certificates a peer over TLS must show; without it, nobody needs one."""
+    tls_peers: Patterns = ()
+    """Shell patterns of names in the certificates of welcome peers; none: all that are verified."""
 
     @property
     def media_host(self) -> str:
@@ -107,6 +115,10 @@ class Siprec(_Section):
             ipaddress.ip_network(net)
         if self.media_address != "auto":
             ipaddress.ip_address(self.media_address)
+        if any(e.transport == "tls" for e in self.listen) and not (self.tls_certificate and self.tls_key):
+            raise ValueError("siprec.listen: tls needs tls_certificate and tls_key, files in PEM")
+        if self.tls_peers and not self.tls_client_ca:
+            raise ValueError("siprec.tls_peers: names are only checked in certificates: tls_client_ca is needed")
         return self
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +16,9 @@ from aiosipua.message import SipRequest, SipResponse
 
 from agent.config import Endpoint
 from agent.media.g711 import encode
+from agent.media.libsrtp import Session, policy_of
 from agent.model.call import CLOCK_RATE, Codec
+from agent.model.srtp import SrtpSuite
 from agent.probe.client import Client
 from agent.probe.dialog import Dialog, Written, metadata_id
 from agent.probe.dialogue import Dialogue, Speaker
@@ -26,6 +29,7 @@ from agent.probe.refusal import ProbeRefused, refused, unreachable
 from agent.probe.sent import SentStream
 from agent.probe.stream import OutStream, Speech, Utterance
 from agent.probe.wire import local_address
+from agent.sip.sdes import Crypto, fresh
 
 PAYLOAD_TYPE = {Codec.PCMU: 0, Codec.PCMA: 8}
 _FAREWELL_S = 2.0
@@ -43,6 +47,8 @@ class ProbeCall:
     Channels and m-lines are customer (label 1), then agent (label 2). `caller` is who the metadata lists first.
     `headers` are added to the INVITE. `payload_type` is offered for the codec in place of its static one.
     With `siprec` false the INVITE is a plain one: no metadata, only the session description.
+    `tls` is for a target over TLS: whom to trust, and our certificate. With `srtp` the media is secure RTP of this
+    suite, each stream under a key of its own; `rekey` draws new ones, and `wrong_keys` sends under others than it says.
     Leaving the block hangs up if nobody did.
     """
 
@@ -61,6 +67,9 @@ class ProbeCall:
         siprec: bool = True,
         headers: Sequence[tuple[str, str]] = (),
         timeout_s: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+        srtp: SrtpSuite | None = None,
+        wrong_keys: bool = False,
         pacer: Pacer | None = None,
         dice: random.Random | None = None,
     ) -> None:
@@ -69,7 +78,9 @@ class ProbeCall:
         self._codec, self._ptime_ms = Codec(codec), ptime_ms
         self._payload_type = PAYLOAD_TYPE[self._codec] if payload_type is None else payload_type
         self._pacer, self._own_pacer = pacer or Pacer(), pacer is None
-        self._client = Client(target, self._asked)
+        self._client = Client(target, self._asked, tls)
+        self._srtp, self._wrong_keys = srtp, wrong_keys
+        self._crypto: dict[Speaker, Crypto] = {}
         caller_number = agent_number if caller == "agent" else customer_number
         self._dialog = Dialog(target, caller_number, self._dice)
         numbers, names = (customer_number, agent_number), (customer_name, agent_name)
@@ -80,6 +91,7 @@ class ProbeCall:
         self._people = people if caller == "customer" else people[::-1]
         self._streams: dict[Speaker, OutStream] = {}
         self._speaking: Speech | None = None
+        self._in_use: dict[Speaker, Crypto] = {}
         self._since = ""
         self._version = 0
         self._sdp_id = self._dice.getrandbits(31)
@@ -97,6 +109,7 @@ class ProbeCall:
             host = local_address(self._target)
             for speaker in ("customer", "agent"):
                 self._streams[speaker] = OutStream(host, self._dice)
+            self.rekey()
             await self._client.open()
         except OSError as error:
             self._close()
@@ -155,6 +168,11 @@ class ProbeCall:
         return {speaker: stream.port for speaker, stream in self._streams.items()}
 
     # ---- signalling
+
+    def rekey(self) -> None:
+        """New keys for every stream: told by the next INVITE, in use once it is answered."""
+        if self._srtp is not None:
+            self._crypto = {who: fresh(1, self._srtp.value, self._srtp, self._dice.randbytes) for who in self._streams}
 
     async def invite(self) -> SipResponse:
         """Place the call. Raises ProbeRefused."""
@@ -233,7 +251,15 @@ class ProbeCall:
 
     def _describe(self, directions: Mapping[Speaker, str], metadata_xml: str | None) -> tuple[str, bytes]:
         lines = [
-            Line(str(n), stream.port, self._payload_type, self._codec, self._ptime_ms, directions.get(who, "sendonly"))
+            Line(
+                str(n),
+                stream.port,
+                self._payload_type,
+                self._codec,
+                self._ptime_ms,
+                directions.get(who, "sendonly"),
+                self._crypto.get(who),
+            )
             for n, (who, stream) in enumerate(self._streams.items(), start=1)
         ]
         self._version += 1
@@ -248,11 +274,16 @@ class ProbeCall:
     def _take_answer(self, response: SipResponse) -> None:
         labels = [str(n) for n in range(1, len(SPEAKERS) + 1)]
         try:
-            remote = answered(response, labels)
+            remote = answered(response, labels, secure=self._srtp is not None)
         except ValueError as error:
             raise ProbeRefused(f"INVITE was answered 200 with an unusable session description: {error}") from None
         for label, stream in zip(labels, self._streams.values(), strict=True):
             stream.remote, stream.payload_type = remote.get(label), self._payload_type
+        for who, crypto in self._crypto.items():
+            if crypto != self._in_use.get(who):
+                key = fresh(1, "", crypto.key.suite, self._dice.randbytes).key if self._wrong_keys else crypto.key
+                stream = self._streams[who]
+                stream.secure, self._in_use[who] = Session(policy_of(key, stream.sent.ssrc, 128)), crypto
 
     # ---- media
 

@@ -1,6 +1,7 @@
 """Client transactions of the probe: send a request, hear its final response (RFC 3261 §17.1)."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import structlog
@@ -22,9 +23,11 @@ log = structlog.get_logger()
 class Client:
     """Requests out, responses back, over one wire. Requests that come in go to `on_request`, which answers."""
 
-    def __init__(self, target: Endpoint, on_request: Callable[[SipRequest], bytes | None]) -> None:
+    def __init__(
+        self, target: Endpoint, on_request: Callable[[SipRequest], bytes | None], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._where = f"{target.transport}:{target.host}:{target.port}"
-        self._wire = wire_to(target, self._receive, self._broken)
+        self._wire = wire_to(target, self._receive, self._broken, tls)
         self._on_request = on_request
         self._waiting: dict[str, asyncio.Queue[SipResponse | OSError]] = {}
         self._acks: dict[str, bytes] = {}

@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape, quoteattr
 from aiosipua.message import SipResponse
 from aiosipua.sdp import parse_sdp
 
+from agent.sip.sdes import Crypto, write
+
 SPEAKERS = ("customer", "agent")
 """Order of everything that comes in pairs: channels, m-lines (labels 1 and 2), streams."""
 
@@ -38,6 +40,8 @@ class Line:
     codec: str
     ptime_ms: int
     direction: str = "sendonly"
+    crypto: Crypto | None = None
+    """What is sent is secure RTP under this key (RFC 4568)."""
 
 
 def host_in_uri(host: str) -> str:
@@ -64,7 +68,8 @@ def offer(host: str, session: int, version: int, lines: Sequence[Line]) -> str:
     ]
     for line in lines:
         sdp += [
-            f"m=audio {line.port} RTP/AVP {line.payload_type}",
+            f"m=audio {line.port} RTP/{'SAVP' if line.crypto else 'AVP'} {line.payload_type}",
+            *([f"a=crypto:{write(line.crypto)}"] if line.crypto else []),
             f"a=rtpmap:{line.payload_type} {line.codec}/8000",
             f"a=ptime:{line.ptime_ms}",
             f"a=label:{line.label}",
@@ -122,8 +127,11 @@ def multipart(sdp: str, xml: str) -> tuple[str, bytes]:
     return f"multipart/mixed;boundary={_BOUNDARY}", (body + f"--{_BOUNDARY}--\r\n").encode()
 
 
-def answered(response: SipResponse, labels: Sequence[str]) -> Mapping[str, tuple[str, int]]:
-    """Where each label's media goes, from the answer; by order where it gives no labels. Raises ValueError."""
+def answered(response: SipResponse, labels: Sequence[str], *, secure: bool = False) -> Mapping[str, tuple[str, int]]:
+    """Where each label's media goes, from the answer; by order where it gives no labels. Raises ValueError.
+
+    With `secure` every line taken must be of secure RTP and have a key.
+    """
     answer = parse_sdp(response.text)
     if len(answer.media) != len(labels):
         raise ValueError(f"the answer has {len(answer.media)} m-lines, expected {len(labels)} (RFC 3264 §6)")
@@ -132,6 +140,8 @@ def answered(response: SipResponse, labels: Sequence[str]) -> Mapping[str, tuple
         connection = media.connection or answer.connection
         if connection is None:
             raise ValueError("the answer has no c= line")
+        if media.port and secure and not (media.proto == "RTP/SAVP" and media.attributes.get("crypto")):
+            raise ValueError("secure RTP was offered, and is not what was answered (RFC 4568 §5.1.2)")
         if media.port:
             ports[(media.attributes.get("label") or [label])[0]] = (connection.address, media.port)
     return ports

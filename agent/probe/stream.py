@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from agent.media.libsrtp import Session
 from agent.model.call import CLOCK_RATE
 from agent.probe.impairment import Impairment, Schedule, schedule
 from agent.probe.sent import SentStream
@@ -33,6 +34,8 @@ class OutStream:
         self.position = 0
         """Position of the next sample, from the first packet of the stream."""
         self.origin_s: float | None = None
+        self.secure: Session | None = None
+        """What RTP is encrypted by before it is sent."""
 
     def transmit(self, datagram: bytes, remote: tuple[str, int]) -> None:
         """Send one datagram, RTP or not."""
@@ -97,7 +100,8 @@ class Utterance:
             timestamp = (stream.first_timestamp + position) & 0xFFFFFFFF
             marked = self._payload_type | (_MARKER if packet == 0 else 0)
             at_ns = time_ns()
-            stream.transmit(_HEADER.pack(_VERSION, marked, sequence, timestamp, sent.ssrc) + payload, self._remote)
+            data = _HEADER.pack(_VERSION, marked, sequence, timestamp, sent.ssrc) + payload
+            stream.transmit(stream.secure.protect(data) if stream.secure else data, self._remote)
             sent.add(sequence, timestamp, position, at_ns, self._source, offset, len(payload))
             self._next += 1
         if self._next < len(self._ticks) or tick <= self._ticks[-1]:

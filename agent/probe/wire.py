@@ -1,4 +1,4 @@
-"""Sockets under the probe's SIP: one UDP socket, or one TCP connection that is opened again when it broke.
+"""Sockets under the probe's SIP: one UDP socket, or one connection (TCP, TLS) that is opened again when it broke.
 
 SIP over TCP is framed by Content-Length (RFC 3261 §18.3).
 """
@@ -6,6 +6,7 @@ SIP over TCP is framed by Content-Length (RFC 3261 §18.3).
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import Callable
 
 from agent.config import Endpoint
@@ -65,18 +66,20 @@ class UdpWire(asyncio.DatagramProtocol):
 
 
 class TcpWire:
-    """A TCP connection to the target; `send` opens a new one when the last is gone."""
+    """A TCP connection to the target, in TLS when there is a context; `send` opens a new one when the last is gone."""
 
     reliable = True
 
-    def __init__(self, target: Endpoint, receive: Receive, broken: Broken) -> None:
-        self._target, self._receive, self._broken = target, receive, broken
+    def __init__(self, target: Endpoint, receive: Receive, broken: Broken, tls: ssl.SSLContext | None = None) -> None:
+        self._target, self._receive, self._broken, self._tls = target, receive, broken, tls
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self) -> tuple[str, int]:
         """Connect; returns our address. Raises OSError."""
-        reader, writer = await asyncio.open_connection(self._target.host, self._target.port, limit=_HEAD_LIMIT)
+        reader, writer = await asyncio.open_connection(
+            self._target.host, self._target.port, limit=_HEAD_LIMIT, ssl=self._tls
+        )
         self._writer = writer
         self._reading = asyncio.create_task(self._read(reader, writer))
         host, port = writer.get_extra_info("sockname")[:2]
@@ -121,6 +124,10 @@ class TcpWire:
 Wire = UdpWire | TcpWire
 
 
-def wire_to(target: Endpoint, receive: Receive, broken: Broken) -> Wire:
-    """The wire for the target's transport, not yet open."""
-    return UdpWire(target, receive, broken) if target.transport == "udp" else TcpWire(target, receive, broken)
+def wire_to(target: Endpoint, receive: Receive, broken: Broken, tls: ssl.SSLContext | None = None) -> Wire:
+    """The wire for the target's transport, not yet open. `tls` says whom we trust and who we are."""
+    if target.transport == "udp":
+        return UdpWire(target, receive, broken)
+    if target.transport == "tls":
+        return TcpWire(target, receive, broken, tls or ssl.create_default_context())
+    return TcpWire(target, receive, broken)

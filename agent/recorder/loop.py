@@ -21,16 +21,18 @@ from agent.capture.writer import CaptureFailed, LogWriter
 from agent.config import Settings
 from agent.media.endpoint import key
 from agent.media.engine import Engine, EngineFull
-from agent.media.local import LocalSource
+from agent.media.srtp import SecureSource
 from agent.model.call import CLOCK_RATE, Call
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision, Purpose
+from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
 from agent.recorder.drops import Drops
 from agent.recorder.live import CallSink, LiveCall
 from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
+from agent.recorder.wrong_keys import WrongKeys
 
 CARE_S = 0.0625
 CARES_A_RELEASE = 12
@@ -59,7 +61,7 @@ class MediaLoop:
         self,
         settings: Settings,
         purposes: tuple[Purpose, ...],
-        source: LocalSource,
+        source: SecureSource,
         ports: MediaPorts,
         writer: LogWriter,
         box: ResumeBox,
@@ -86,6 +88,7 @@ class MediaLoop:
         self._listened: set[int] = set()
         self._lags_ms: deque[float] = deque(maxlen=LAGS)
         self._drops = Drops()
+        self._wrong_keys = WrongKeys(self._owner_of)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
 
@@ -174,7 +177,12 @@ class MediaLoop:
             return
         del self._turn_of(live)[event.call_id]
         counts = []
+        opened = self._source.counts()
         for address, stream in live.streams.items():
+            if address in opened and opened[address].failed:
+                log.warning(
+                    "srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=opened[address].failed
+                )
             for chunk in self._engine.finish(address):
                 live.gate.feed(chunk)
             counts.append((stream.stream, self._engine.remove(address)))
@@ -196,6 +204,11 @@ class MediaLoop:
         log.info("gate", call=command.call_id, verb=command.verb, actor=command.actor, changed=list(answer.changed))
         return answer
 
+    def secure(self, port: int, key: SrtpKey | None) -> None:
+        """A port has another key: what came before is of the old one."""
+        self._media()
+        self._ports.secure(port, key)
+
     def give_back(self, port: int) -> None:
         """A port the tap no longer needs; one that a live call still drains is closed when that call ends."""
         if port not in self._listened:
@@ -212,8 +225,14 @@ class MediaLoop:
             "media": self._source.name,
             "dropped_packets": self._drops.total,
             "stray_packets": self._engine.stray,
+            "undecryptable_packets": self._source.failed,
             "lag_p99_ms": round(lags[len(lags) * 99 // 100], 1) if lags else 0.0,
         }
+
+    def _owner_of(self, address: int) -> tuple[str, int]:
+        """Call and stream of an address."""
+        found = ((c.call.call_id, c.streams[address].stream) for c in self._calls.values() if address in c.streams)
+        return next(found, ("", -1))
 
     def _new_live(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
         capture, pause = self._settings.capture, self._settings.pause
@@ -271,6 +290,7 @@ class MediaLoop:
                 if now >= next_care:
                     self._care(now_ns=time.monotonic_ns())
                     self._drops.look(self._source.count_drops(), now)
+                    self._wrong_keys.look(self._source.counts(), now)
                     next_care = now + CARE_S
                 self._obey(min(next_read, next_care) - time.monotonic())
         except BaseException as error:  # the process must not live on with a recorder that does not record

@@ -4,7 +4,8 @@ import shutil
 import time
 from pathlib import Path
 
-from agent.media.local import LocalSource
+from agent.media.srtp import SecureSource
+from agent.model.srtp import SrtpKey
 
 LEAST_FREE_BYTES = 256 << 20
 """With less disk than this no new call is accepted: what is being recorded needs it (I4)."""
@@ -14,7 +15,7 @@ class MediaPorts:
     """A PortLender over a source of packets. Even ports only (RTP, RFC 3550 §11), used in rotation so that a port just
     given back is the last to be lent again: a stale packet then meets a closed port."""
 
-    def __init__(self, source: LocalSource, first: int, last: int, capture_dir: Path) -> None:
+    def __init__(self, source: SecureSource, first: int, last: int, capture_dir: Path) -> None:
         self._source = source
         self._all = list(range(first + first % 2, last + 1, 2))
         self._next = 0
@@ -42,6 +43,11 @@ class MediaPorts:
         """Bind the very port a call of before a restart had. Raises OSError when it is taken."""
         self._source.open_port(host, port)
         self._lent[port] = 0
+
+    def secure(self, port: int, key: SrtpKey | None) -> None:
+        """What comes to a lent port is secure RTP under `key` from now on (None: plain), until it is given back."""
+        if port in self._lent:
+            self._source.secure(port, key)
 
     def since_ns(self, port: int) -> int:
         """When the port was lent (monotonic): what came to it before was meant for somebody else."""

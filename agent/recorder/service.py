@@ -18,8 +18,10 @@ from agent.capture.reader import OpenCall, open_calls
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.local import open_source
+from agent.media.srtp import SecureSource
 from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
+from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
 from agent.policy.decide import decide
 from agent.recorder.control import ControlSocket
@@ -48,7 +50,7 @@ class Recorder:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._left_open = open_calls(settings.capture_dir)
         media, ports = settings.media, settings.siprec.media_ports
-        self._source = open_source(media.source, settings.siprec.media_host, ports, media.ring_mib)
+        self._source = SecureSource(open_source(media.source, settings.siprec.media_host, ports, media.ring_mib))
         self._ports = MediaPorts(self._source, *ports, settings.capture_dir)
         self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
         self._box = ResumeBox(settings.site.run_dir)
@@ -79,6 +81,10 @@ class Recorder:
     def give_back(self, port: int) -> None:
         """The tap's stream is over; the media thread drains and closes."""
         self._loop.post(lambda: self._loop.give_back(port))
+
+    def secure(self, port: int, key: SrtpKey | None) -> None:
+        """The tap's stream has a key (None: no more); events posted later find it in use."""
+        self._loop.post(lambda: self._loop.secure(port, key))
 
     def on_event(self, event: CallEvent) -> None:
         """From the tap, in order."""
@@ -181,7 +187,11 @@ class Recorder:
         if operation == "gate":
             return describe_answer(await self._gate(request))
         if operation == "stats":
-            return {"calls": len(await self._live()), "segment": self._writer.segment} | self._loop.media_state()
+            return {
+                "calls": len(await self._live()),
+                "segment": self._writer.segment,
+                "tls_refused": self._srs.tls_refused,
+            } | self._loop.media_state()
         raise ValueError(f"unknown op {operation!r}; known: calls, gate, stats")
 
     async def _live(self) -> list[LiveCall]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiosipua.sdp import ConnectionData, MediaDescription, Origin, SdpMessage, serialize_sdp
 
 from agent.model.call import MediaFormat
+from agent.sip import sdes
 from agent.sip.formats import STATIC, accepted, fmtp, rtpmap
 from agent.sip.sdp import Flow, OfferedMedia
 
@@ -30,12 +31,14 @@ class Line:
     label: str = ""
     mid: str = ""
     ptime_ms: int | None = None
+    crypto: tuple[sdes.Crypto, ...] = ()
 
 
-def accept(media: OfferedMedia, port: int) -> Line:
+def accept(media: OfferedMedia, port: int, crypto: tuple[sdes.Crypto, ...] = ()) -> Line:
     """Our receiving end of an offered medium, in the format we prefer: `inactive` while it is held, else `recvonly`."""
     flow = Flow.INACTIVE if media.held else Flow.RECVONLY
-    return Line("audio", port, media.profile, accepted(media.codecs), (), flow, media.label, media.mid, media.ptime_ms)
+    formats = accepted(media.codecs)
+    return Line("audio", port, media.profile, formats, (), flow, media.label, media.mid, media.ptime_ms, crypto)
 
 
 def refuse(media: OfferedMedia) -> Line:
@@ -43,9 +46,15 @@ def refuse(media: OfferedMedia) -> Line:
     return Line(media.kind, 0, media.profile, (), media.formats, Flow.INACTIVE, media.label, media.mid)
 
 
-def offer(port: int, label: str = "", codecs: tuple[MediaFormat, ...] = STATIC_TYPES) -> Line:
-    """An m-line of an offer of ours."""
-    return Line("audio", port, "RTP/AVP", codecs, (), Flow.RECVONLY, label)
+def offer(
+    port: int,
+    label: str = "",
+    codecs: tuple[MediaFormat, ...] = STATIC_TYPES,
+    crypto: tuple[sdes.Crypto, ...] = (),
+) -> Line:
+    """An m-line of an offer of ours: of secure RTP when there is `crypto`."""
+    profile = "RTP/SAVP" if crypto else "RTP/AVP"
+    return Line("audio", port, profile, codecs, (), Flow.RECVONLY, label, crypto=crypto)
 
 
 def write(lines: Sequence[Line], address: str, session_id: int, version: int) -> bytes:
@@ -68,6 +77,8 @@ def _media(line: Line) -> MediaDescription:
     }
     if parameters := [written for c in line.codecs if (written := fmtp(c))]:
         attributes["fmtp"] = parameters
+    if line.crypto:
+        attributes["crypto"] = [sdes.write(crypto) for crypto in line.crypto]
     if line.ptime_ms is not None:
         attributes["ptime"] = [str(line.ptime_ms)]
     attributes |= {line.flow.value: []} | _named(line)

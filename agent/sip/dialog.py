@@ -58,8 +58,16 @@ class Dialog:
     @property
     def next_hop(self) -> tuple[str, int] | None:
         """Host and port that requests of ours go to: the first route, else the target; None when neither names one."""
-        uri = uri_of(self.routes[0]) if self.routes else uri_of(self.target)
-        return None if uri is None else (uri.host.strip("[]"), uri.port or 5060)
+        uri = uri_of(self.routes[0] if self.routes else self.target)
+        return None if uri is None else (uri.host.strip("[]"), uri.port or (5061 if self.transport == "tls" else 5060))
+
+    @property
+    def transport(self) -> str:
+        """What the peer wants requests to come by: `udp`, `tcp` or `tls` (§19.1.1, §26.2.2)."""
+        hop = (self.routes[0] if self.routes else self.target).lower()
+        if ";transport=tls" in hop or "sips:" in hop:
+            return "tls"
+        return "tcp" if ";transport=tcp" in hop else "udp"
 
 
 def begin(request: SipRequest, response: SipResponse, local_tag: str, source: tuple[str, int]) -> Dialog:

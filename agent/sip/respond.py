@@ -72,16 +72,19 @@ def _seen_from(via: str, source: tuple[str, int]) -> str:
     return via
 
 
-def contact(host: str, port: int, transport: str) -> str:
-    """Our Contact: a session recording server (RFC 7866 §7.2)."""
-    parameter = ";transport=tcp" if transport == "tcp" else ""
-    return f"<sip:{SERVER.lower()}@{bracket_ipv6(host)}:{port}{parameter}>;+sip.srs"
+def contact(host: str, port: int, transport: str, *, sips: bool = False) -> str:
+    """Our Contact: a session recording server (RFC 7866 §7.2).
+
+    A `sips` URI for who wrote to one (RFC 3261 §8.1.1.8); others get `transport=tls`, which more gateways understand.
+    """
+    parameter = "" if sips or transport == "udp" else f";transport={transport}"
+    return f"<{'sips' if sips else 'sip'}:{SERVER.lower()}@{bracket_ipv6(host)}:{port}{parameter}>;+sip.srs"
 
 
-def capabilities(host: str, port: int, transport: str) -> dict[str, str]:
+def capabilities(host: str, port: int, transport: str, *, sips: bool = False) -> dict[str, str]:
     """Headers that say what we can do: for OPTIONS and for every 2xx (RFC 3261 §11.2)."""
     return {
-        "Contact": contact(host, port, transport),
+        "Contact": contact(host, port, transport, sips=sips),
         "Allow": ALLOW,
         "Accept": ACCEPT,
         "Supported": ", ".join(SUPPORTED),

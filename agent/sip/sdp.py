@@ -12,6 +12,7 @@ from enum import StrEnum
 from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
 
 from agent.model.call import MediaFormat
+from agent.sip import sdes
 from agent.sip.errors import SipError
 from agent.sip.formats import formats_of, preferred
 
@@ -28,7 +29,8 @@ _OURS = {"rtpmap": "x-rtpmap", "fmtp": "x-fmtp"}
 """Attributes read here, under names that the library passes over."""
 _ATTRIBUTE = re.compile(r"([^\s:]{1,64})\s*(?::\s*(.*))?", re.DOTALL)
 PLAIN_RTP = frozenset({"RTP/AVP", "RTP/AVPF"})
-"""Profiles the recorder can read; secure ones are refused, never accepted in clear."""
+SECURE_RTP = frozenset({"RTP/SAVP", "RTP/SAVPF"})
+"""Profiles the recorder can read; secure ones only with a key (RFC 4568), and never in clear."""
 
 
 class Flow(StrEnum):
@@ -54,12 +56,19 @@ class OfferedMedia:
     mid: str = ""
     ptime_ms: int | None = None
     address: str = ""
+    crypto: tuple[sdes.Crypto, ...] = ()
+    crypto_problem: str = ""
 
     @property
     def usable(self) -> bool:
-        """Audio we can record: not refused by the peer (port 0), plain RTP, some audio among its formats."""
+        """Audio we can record: not refused by the peer (port 0), RTP we can read, some audio among its formats."""
         is_audio = self.kind == "audio" and preferred(self.codecs) is not None
-        return is_audio and self.port != 0 and self.profile in PLAIN_RTP
+        return is_audio and self.port != 0 and (self.profile in PLAIN_RTP or self.secure)
+
+    @property
+    def secure(self) -> bool:
+        """Secure RTP whose key we have."""
+        return self.profile in SECURE_RTP and bool(self.crypto)
 
     @property
     def peer_host(self) -> str:
@@ -151,6 +160,7 @@ def _attribute(value: str) -> str:
 def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
     connection = media.connection or sdp.connection
     ptime = _PTIME.fullmatch(_first(media, "ptime"))
+    crypto, problem = sdes.usable(media.attributes.get("crypto", ()))
     return OfferedMedia(
         kind=media.media,
         port=media.port,
@@ -162,6 +172,8 @@ def _media(media: MediaDescription, sdp: SdpMessage) -> OfferedMedia:
         mid=_first(media, "mid"),
         ptime_ms=int(ptime[1]) if ptime is not None and int(ptime[1]) <= 60 else None,
         address=connection.address.split("/")[0] if connection else "",
+        crypto=crypto,
+        crypto_problem=problem,
     )
 
 

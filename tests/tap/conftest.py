@@ -13,6 +13,7 @@ from running_site import wait_for
 
 from agent.config import Endpoint, Siprec, Site
 from agent.model.events import CallEvent
+from agent.model.srtp import SrtpKey
 from agent.tap.siprec import Srs
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Tap:
         self.clock = Clock()
         self.events: list[CallEvent] = []
         self.media: dict[int, socket.socket] = {}
+        self.keys: dict[int, SrtpKey] = {}
         self.ports_left = 10_000
         self._settings = {"listen": ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")} | settings
         self._loop = asyncio.new_event_loop()
@@ -58,7 +60,14 @@ class Tap:
         self.media[port] = media
         return port
 
+    def secure(self, port: int, key: SrtpKey | None) -> None:
+        assert port in self.media, "only a lent port has a key"
+        self.keys.pop(port, None)
+        if key is not None:
+            self.keys[port] = key
+
     def give_back(self, port: int) -> None:
+        self.keys.pop(port, None)
         self.media.pop(port).close()
         self.ports_left += 1
 

@@ -12,14 +12,13 @@ from dataclasses import replace
 import structlog
 from aiosipua.message import SipRequest, SipResponse
 
-from agent.model.call import MediaStream
 from agent.sip import answer, multipart, sdp
 from agent.sip.dialog import allowed, begin
 from agent.sip.errors import SipError
 from agent.sip.formats import accepted
 from agent.sip.message import call_id, cseq, header, tag
 from agent.sip.metadata import Metadata, merge
-from agent.sip.respond import capabilities, respond
+from agent.sip.respond import ACCEPT, ALLOW, capabilities, respond
 from agent.sip.sdp import Description
 from agent.sip.timer import MIN_SE_S, SessionTimer, agree, fields
 from agent.sip.transaction import Event, ServerTransaction, State, TransactionTable
@@ -28,8 +27,9 @@ from agent.tap.siprec.contents import Contents, check_require, contents, unknown
 from agent.tap.siprec.contract import Clock
 from agent.tap.siprec.peers import Peer, is_wildcard
 from agent.tap.siprec.people import numbers as numbers_of
+from agent.tap.siprec.secrecy import Secrecy, own_lines
 from agent.tap.siprec.session import Session
-from agent.tap.siprec.streams import settle
+from agent.tap.siprec.streams import Taken, settle
 
 RETRY_AFTER_S = 10
 MAX_OFFERED = 8
@@ -41,11 +41,14 @@ log = structlog.get_logger()
 class Actions:
     """The methods, by name in `by_method`. Each takes the request and its peer, and gives the response."""
 
-    def __init__(self, calls: Calls, transactions: TransactionTable, clock: Clock, max_calls: int) -> None:
+    def __init__(
+        self, calls: Calls, transactions: TransactionTable, clock: Clock, max_calls: int, secrecy: Secrecy
+    ) -> None:
         self._calls = calls
         self._transactions = transactions
         self._clock = clock
         self._max_calls = max_calls
+        self._secrecy = secrecy
         self.by_method: Mapping[str, Callable[[SipRequest, Peer, ServerTransaction], SipResponse]] = {
             "INVITE": self.invite,
             "UPDATE": self.update,
@@ -89,18 +92,17 @@ class Actions:
         reference = next((s.session_id for s in metadata.sessions if s.session_id), "") if metadata else ""
         call = self._calls.new_call(peer.host, reference or call_id(request), numbers)
         if found.sdp is not None:
-            offer = sdp.read(found.sdp)
+            offer = self._secrecy.read(found.sdp, peer)
             if not offer.usable:
                 raise SipError(488, "no audio in the offer can be recorded")
-            taken = self._calls.take(offer, (), (), lent, whole=True)
-            streams, slots, lines = taken.streams, taken.slots, taken.lines
+            taken = self._calls.take(offer, (), (), lent, {}, whole=True)
         else:
-            streams, slots, lines = self._own_offer(metadata, lent)
+            taken = self._own_offer(metadata, lent)
         parties, direction = self._calls.people((), metadata, numbers)
         sole = parties[0].participant_id if len(parties) == 1 and metadata is None else None
-        call = replace(call, parties=parties, streams=settle(streams, metadata, sole), direction=direction)
+        call = replace(call, parties=parties, streams=settle(taken.streams, metadata, sole), direction=direction)
         sdp_id = random.getrandbits(31)
-        description = answer.write(lines, self._media_address(peer), sdp_id, 1)
+        description = answer.write(taken.lines, self._media_address(peer), sdp_id, 1)
         local_tag = secrets.token_hex(8)
         response = self._ok(request, peer, timer, local_tag, description)
         session = Session(
@@ -108,7 +110,7 @@ class Actions:
             begin(request, response, local_tag, peer.source),
             numbers,
             sdp_id,
-            slots,
+            taken.slots,
             metadata,
             timer,
             1,
@@ -119,14 +121,13 @@ class Actions:
             expects_answer=found.sdp is None,
             started=found.sdp is not None,
             ports=lent,
+            secrets=taken.secrets,
         )
         self._calls.alive(session)
         self._calls.begin(session)
         return response
 
-    def _own_offer(
-        self, metadata: Metadata | None, lent: list[int]
-    ) -> tuple[tuple[MediaStream, ...], tuple[int | None, ...], tuple[answer.Line, ...]]:
+    def _own_offer(self, metadata: Metadata | None, lent: list[int]) -> Taken:
         """An INVITE without a description: we offer a line for each labelled stream of the metadata, else two."""
         labels = [s.label for s in metadata.streams if s.label][:MAX_OFFERED] if metadata else []
         wanted = sdp.Description(
@@ -135,9 +136,9 @@ class Actions:
                 for label in labels or ["", ""]
             )
         )
-        taken = self._calls.take(wanted, (), (), lent, whole=True)
-        lines = tuple(answer.offer(line.port, line.label) for line in taken.lines)
-        return taken.streams, taken.slots, lines
+        taken = self._calls.take(wanted, (), (), lent, {}, whole=True)
+        crypto = own_lines() if self._secrecy.required else ()
+        return replace(taken, lines=tuple(answer.offer(x.port, x.label, crypto=crypto) for x in taken.lines))
 
     def _again(self, session: Session, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
         """A re-INVITE, or the first INVITE once more under another branch."""
@@ -156,7 +157,7 @@ class Actions:
                 self._calls.change(session, found.metadata)
         else:
             session.expects_answer = False
-            description = self._apply(session, sdp.read(found.sdp), found.metadata, peer)
+            description = self._apply(session, self._secrecy.read(found.sdp, peer), found.metadata, peer)
         session.invite = tx
         return self._accept(session, request, peer, timer, description)
 
@@ -170,14 +171,18 @@ class Actions:
             else:
                 now = accepted(stream.every_format)
                 others = tuple(c for c in answer.STATIC_TYPES if c.codec is not stream.codec)
-                lines.append(answer.offer(stream.port, stream.label, (*now, *others)))
+                secret = session.secrets.get(stream.stream)
+                crypto = (secret.ours,) if secret else own_lines() if self._secrecy.required else ()
+                lines.append(answer.offer(stream.port, stream.label, (*now, *others), crypto))
         return self._describe(session, lines, peer)
 
     def _apply(self, session: Session, offer: Description, metadata: Metadata | None, peer: Peer) -> bytes:
         if not offer.usable and any(m.kind == "audio" and m.port for m in offer.media):
             raise SipError(488, "no audio in the offer can be recorded")
-        taken = self._calls.take(offer, session.call.streams, session.slots, session.ports, whole=False)
-        session.slots = taken.slots
+        taken = self._calls.take(
+            offer, session.call.streams, session.slots, session.ports, session.secrets, whole=False
+        )
+        session.slots, session.secrets = taken.slots, taken.secrets
         self._calls.change(session, metadata, taken.streams)
         return self._describe(session, list(taken.lines), peer)
 
@@ -197,7 +202,7 @@ class Actions:
         timer = agree(request)
         found = contents(request)
         if found.sdp is not None:
-            description = self._apply(session, sdp.read(found.sdp), found.metadata, peer)
+            description = self._apply(session, self._secrecy.read(found.sdp, peer), found.metadata, peer)
         else:
             description = b""
             if found.metadata is not None:
@@ -218,7 +223,7 @@ class Actions:
         self._calls.refreshed(session)
         return self._ok(request, peer, session.timer, session.dialog.local_tag, description)
 
-    def ack(self, session: Session, request: SipRequest) -> None:
+    def ack(self, session: Session, request: SipRequest, peer: Peer) -> None:
         """The peer has our 2xx. After an offer of ours the ACK carries the answer.
 
         Raises SipError when that is missing or unusable: the session is to be ended.
@@ -231,10 +236,13 @@ class Actions:
             if session.started:
                 return
             raise SipError(488, "our offer was not answered")
-        description = sdp.read(found.sdp)
+        description = self._secrecy.read(found.sdp, peer)
         if not description.usable and not session.started:
             raise SipError(488, "no audio in the answer can be recorded")
-        taken = self._calls.take(description, session.call.streams, session.slots, session.ports, whole=False)
+        taken = self._calls.take(
+            description, session.call.streams, session.slots, session.ports, session.secrets, whole=False
+        )
+        session.secrets = taken.secrets
         self._calls.change(session, None, taken.streams)
         if not session.started:
             self._calls.started(session)
@@ -257,7 +265,7 @@ class Actions:
         if session is not None:
             session.peer = peer
         own = session.dialog.local_tag if session else secrets.token_hex(8)
-        return respond(request, 200, peer.source, to_tag=own, fields=capabilities(*peer.local, peer.transport))
+        return respond(request, 200, peer.source, to_tag=own, fields=self._capabilities(request, peer))
 
     def info(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
         """Taken note of; it changes nothing."""
@@ -290,9 +298,9 @@ class Actions:
         """The response that an error deserves."""
         more: dict[str, str] = {}
         if error.status == 405:
-            more = {"Allow": capabilities(*peer.local, peer.transport)["Allow"]}
+            more = {"Allow": ALLOW}
         elif error.status == 415:
-            more = {"Accept": capabilities(*peer.local, peer.transport)["Accept"]}
+            more = {"Accept": ACCEPT}
         elif error.status == 420:
             more = {"Unsupported": ", ".join(sorted(unknown_extensions(request)))}
         elif error.status == 422:
@@ -311,8 +319,13 @@ class Actions:
     def _ok(
         self, request: SipRequest, peer: Peer, timer: SessionTimer, local_tag: str, description: bytes
     ) -> SipResponse:
-        more = capabilities(*peer.local, peer.transport) | fields(timer, request)
+        more = self._capabilities(request, peer) | fields(timer, request)
         return respond(request, 200, peer.source, to_tag=local_tag, fields=more, body=description)
+
+    @staticmethod
+    def _capabilities(request: SipRequest, peer: Peer) -> dict[str, str]:
+        sips = peer.transport == "tls" and request.uri.lower().startswith("sips:")
+        return capabilities(*peer.local, peer.transport, sips=sips)
 
     def _media_address(self, peer: Peer) -> str:
         host = self._calls.media_host

@@ -4,7 +4,7 @@ Snapshots are made in the loop's thread whenever a call changes, so that the med
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -18,6 +18,7 @@ from agent.sip.metadata import Metadata, merge
 from agent.sip.sdp import Description
 from agent.tap.siprec.contract import CallListener, Clock, PortLender
 from agent.tap.siprec.people import Numbers, direction_of, from_headers, from_metadata
+from agent.tap.siprec.secrecy import StreamSecret
 from agent.tap.siprec.session import Session, restore, snapshot
 from agent.tap.siprec.streams import Slots, Taken, settle, take
 
@@ -56,9 +57,16 @@ class Calls:
     # ---- media
 
     def take(
-        self, description: Description, streams: Sequence[MediaStream], slots: Slots, lent: list[int], *, whole: bool
+        self,
+        description: Description,
+        streams: Sequence[MediaStream],
+        slots: Slots,
+        lent: list[int],
+        secrets: Mapping[int, StreamSecret],
+        *,
+        whole: bool,
     ) -> Taken:
-        """Apply an offer, borrowing ports as needed (`lent` collects them).
+        """Apply an offer, borrowing ports as needed (`lent` collects them); the ports learn their keys.
 
         Raises SipError 503 when `whole` and a port is lacking: then nothing stays borrowed; otherwise such an m-line is
         refused and the rest goes on.
@@ -76,7 +84,12 @@ class Calls:
             lent.append(port)
             return port
 
-        return take(description, streams, slots, self.media_host, lend)
+        taken = take(description, streams, slots, self.media_host, lend, secrets)
+        for stream in taken.streams:
+            secret = taken.secrets.get(stream.stream)
+            if secret != secrets.get(stream.stream):
+                self._ports.secure(stream.port, secret.theirs.key if secret else None)
+        return taken
 
     def give_back(self, ports: list[int]) -> None:
         """Ports that no stream uses any more."""
@@ -166,6 +179,9 @@ class Calls:
         session = restore(data)
         if session.call_id in self._sessions:
             raise ValueError("this call is live already")
+        for stream in session.call.streams:
+            if secret := session.secrets.get(stream.stream):
+                self._ports.secure(stream.port, secret.theirs.key)
         self.alive(session)
         self._add(session)
         self._remember(session)

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from agent.model.events import CallEvent
+from agent.model.srtp import SrtpKey
 
 
 class PortLender(Protocol):
@@ -10,6 +11,12 @@ class PortLender(Protocol):
 
     def lend(self, host: str) -> int:
         """A port bound on `host`. Raises OSError when none is free."""
+
+    def secure(self, port: int, key: SrtpKey | None) -> None:
+        """What comes to a lent port from now on is secure RTP under `key`; None: plain RTP again.
+
+        Told before the event of the call that brings it about. A port that is given back loses its key.
+        """
 
     def give_back(self, port: int) -> None:
         """The port is no longer needed."""

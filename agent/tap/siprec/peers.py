@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Peer:
-    """A source of messages: one address over UDP, or one TCP connection. `local` is our end, as the peer sees it."""
+    """A source of messages: one address over UDP, or one connection. `local` is our end, as the peer sees it."""
 
     transport: str
     host: str
@@ -21,7 +21,7 @@ class Peer:
     @property
     def reliable(self) -> bool:
         """Whether the transport resends by itself."""
-        return self.transport == "tcp"
+        return self.transport != "udp"
 
     @property
     def source(self) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """The requests a recording server sends of its own: BYE when it ends a session, UPDATE or re-INVITE to refresh one.
 
 RFC 3261 §12.2.1 and §15, RFC 4028 §7.4 and §10. They go where the dialog says, over the connection of the last request
-while it lives; over TCP a new one is opened when it does not.
+while it lives; over TCP and TLS a new one is opened when it does not.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from aiosipua.message import SipResponse
 from aiosipua.utils import bracket_ipv6
 
 from agent.sip.client import ClientTable, ClientTransaction
-from agent.sip.dialog import Dialog
 from agent.sip.message import branch
 from agent.sip.respond import capabilities
 from agent.sip.transaction import LIFE_S
@@ -125,7 +124,8 @@ class Requests:
 
     def _refresh_fields(self, session: Session, peer: Peer) -> dict[str, str]:
         expires = {"Session-Expires": f"{session.timer.interval_s};refresher=uac"}
-        return capabilities(*peer.local, peer.transport) | expires
+        sips = peer.transport == "tls" and session.dialog.target.lower().startswith("sips:")
+        return capabilities(*peer.local, peer.transport, sips=sips) | expires
 
     def _acknowledge(self, tx: ClientTransaction, pending: Pending, status: int) -> None:
         """A 2xx is acknowledged by a transaction of its own, others inside that of the INVITE (§17.1.1.3)."""
@@ -141,17 +141,18 @@ class Requests:
         last = session.peer
         if last is not None and last.reliable:
             return last if last.alive() else None
-        if not self._udp or (last is None and self._tcp and _wants_tcp(session.dialog)):
+        if not self._udp or (last is None and self._wanted(session) in ("tls", *(t.name for t in self._tcp))):
             return None
         host, port = self._hop(session)
         same = [u for u in self._udp if last is not None and u.address == last.local] or self._udp
         return same[0].peer((host, port))
 
     async def _connect(self, session: Session, method: str) -> None:
-        if not self._tcp:
+        stream = self._stream(session)
+        if stream is None:
             return
         try:
-            peer = await self._tcp[0].connect(*self._hop(session))
+            peer = await stream.connect(*self._hop(session))
         except OSError as error:
             log.warning("sip.unreachable", call=session.call_id, kind=type(error).__name__)
             if method != "BYE":
@@ -159,6 +160,16 @@ class Requests:
             return
         session.peer = peer
         self._send_over(session, method, peer)
+
+    def _stream(self, session: Session) -> TcpTransport | None:
+        """The transport to open a connection by. What came over TLS goes over nothing else."""
+        wanted = "tls" if self._wanted(session) == "tls" else "tcp"
+        return next((t for t in self._tcp if t.name == wanted), None)
+
+    @staticmethod
+    def _wanted(session: Session) -> str:
+        """`udp`, `tcp` or `tls`: as it was before, else what the dialog says."""
+        return (session.peer.transport if session.peer else session.transport) or session.dialog.transport
 
     def _hop(self, session: Session) -> tuple[str, int]:
         """Where the dialog says; a host that is a name is not looked up: the gateway's own address is taken then."""
@@ -173,7 +184,3 @@ class Requests:
 def _via(peer: Peer, name: str) -> str:
     host, port = peer.local
     return f"SIP/2.0/{peer.transport.upper()} {bracket_ipv6(host)}:{port};branch={name};rport"
-
-
-def _wants_tcp(dialog: Dialog) -> bool:
-    return ";transport=tcp" in (dialog.routes[0] if dialog.routes else dialog.target).lower()

@@ -1,9 +1,10 @@
 """One recording session: the call it carries, its dialog, and what must survive a restart of the recorder.
 
-The snapshot is JSON; it holds numbers and names, so it must only ever be kept sealed (the recorder does).
+The snapshot is JSON; it holds numbers, names and keys, so it must only ever be kept sealed (the recorder does).
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from agent.model.call import Call
@@ -12,6 +13,7 @@ from agent.sip.dialog import Dialog
 from agent.sip.metadata import Metadata
 from agent.sip.timer import NO_TIMER, SessionTimer
 from agent.sip.transaction import ServerTransaction
+from agent.tap.siprec import secrecy
 from agent.tap.siprec.peers import Peer
 from agent.tap.siprec.people import Numbers
 from agent.tap.siprec.streams import Slots
@@ -33,10 +35,10 @@ class Session:
     metadata: Metadata | None = None
     timer: SessionTimer = NO_TIMER
     sdp_version: int = 0
-    description: bytes = b""
+    description: bytes = field(default=b"", repr=False)
     """The last description we sent."""
 
-    offer_body: bytes = b""
+    offer_body: bytes = field(default=b"", repr=False)
     """The body of the last INVITE or UPDATE that was accepted."""
 
     peer: Peer | None = None
@@ -48,6 +50,11 @@ class Session:
     """Monotonic time at which the session timer ends it (0: never), or at which a refresh of ours is due."""
 
     ports: list[int] = field(default_factory=list)
+    secrets: Mapping[int, secrecy.StreamSecret] = field(default_factory=dict, repr=False)
+    """Keys of the streams that are secure RTP, by stream."""
+
+    transport: str = ""
+    """How the peer talked to us before a restart; "" while `peer` says."""
 
     @property
     def call_id(self) -> str:
@@ -71,6 +78,8 @@ def snapshot(session: Session) -> bytes:
         "timer": asdict(session.timer),
         "description": session.description.decode("latin-1"),
         "offer_body": session.offer_body.decode("latin-1"),
+        "secrets": secrecy.dump(session.secrets),
+        "transport": session.peer.transport if session.peer else session.transport,
     }
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -98,6 +107,8 @@ def restore(data: bytes) -> Session:
             description=value["description"].encode("latin-1"),
             offer_body=value["offer_body"].encode("latin-1"),
             ports=[s.port for s in call.streams],
+            secrets=secrecy.load(value.get("secrets", [])),
+            transport=value.get("transport", ""),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the snapshot of a dialog cannot be read") from error

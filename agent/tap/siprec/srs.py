@@ -20,8 +20,10 @@ from agent.tap.siprec.actions import Actions
 from agent.tap.siprec.budget import Budget
 from agent.tap.siprec.calls import Calls
 from agent.tap.siprec.contract import CallListener, Clock, PortLender
+from agent.tap.siprec.door import TlsDoors
 from agent.tap.siprec.peers import AllowList, Peer
 from agent.tap.siprec.requests import Requests
+from agent.tap.siprec.secrecy import Secrecy
 from agent.tap.siprec.session import Session
 from agent.tap.siprec.transports import TcpTransport, UdpTransport, open_udp
 
@@ -47,11 +49,13 @@ class Srs:
         self._calls = Calls(site, ports, listener, time)
         self._calls.media_host = settings.media_host
         self._transactions = TransactionTable()
-        self._actions = Actions(self._calls, self._transactions, time, settings.max_calls)
+        secrecy = Secrecy(settings.srtp == "require")
+        self._actions = Actions(self._calls, self._transactions, time, settings.max_calls, secrecy)
         self._requests = Requests(self._calls, time, lambda session: self._hang_up(session, "expired"))
         self._complaints = Budget(COMPLAINTS_PER_S, time)
         self._udp: list[UdpTransport] = []
         self._tcp: list[TcpTransport] = []
+        self._doors: list[TlsDoors] = []
         self._bound: list[tuple[str, str, int]] = []
         self._ticker: asyncio.Task[None] | None = None
         self._next_expiry = 0.0
@@ -71,8 +75,13 @@ class Srs:
         """How many calls are live."""
         return len(self._calls)
 
+    @property
+    def tls_refused(self) -> int:
+        """How many connections over TLS were refused since the start."""
+        return sum(doors.refused for doors in self._doors)
+
     async def start(self) -> None:
-        """Bind and serve. Raises OSError when an address cannot be bound: then nothing stays bound."""
+        """Bind and serve. Raises OSError when an address cannot be bound, TlsUnusable: then nothing stays bound."""
         try:
             for endpoint in self._settings.listen:
                 if endpoint.transport == "udp":
@@ -80,10 +89,14 @@ class Srs:
                     self._udp.append(udp)
                     self._bound.append(("udp", *udp.address))
                 else:
-                    tcp = TcpTransport(self._receive, self._broken_stream, self._allowed)
+                    doors = None
+                    if endpoint.transport == "tls":
+                        doors = TlsDoors(self._settings, self._allowed, self._no_tls)
+                        self._doors.append(doors)
+                    tcp = TcpTransport(self._receive, self._broken_stream, self._allowed, doors)
                     await tcp.listen(endpoint)
                     self._tcp.append(tcp)
-                    self._bound.append(("tcp", *tcp.address))
+                    self._bound.append((endpoint.transport, *tcp.address))
         except OSError:
             await self.stop()
             raise
@@ -138,7 +151,7 @@ class Srs:
     def _request(self, request: SipRequest, peer: Peer) -> None:
         now = self._clock.monotonic()
         if request.method == "ACK":
-            self._ack(request, now)
+            self._ack(request, peer, now)
             return
         lacking = missing(request)
         if lacking is not None:
@@ -179,7 +192,7 @@ class Srs:
             log.error("sip.failed", peer=peer.host, kind=type(error).__name__, exc_info=True)
             return self._actions.refusal(request, SipError(500, "internal error"), peer)
 
-    def _ack(self, request: SipRequest, now: float) -> None:
+    def _ack(self, request: SipRequest, peer: Peer, now: float) -> None:
         tx = self._transactions.find(request)
         if tx is not None:
             self._transactions.happen(tx, Event.ACK, now)
@@ -189,7 +202,7 @@ class Srs:
         if session.invite is not None and session.invite is not tx:
             self._transactions.happen(session.invite, Event.ACK, now)
         try:
-            self._actions.ack(session, request)
+            self._actions.ack(session, request, peer)
         except SipError as error:
             log.warning("siprec.no_media", call=session.call_id, problem=str(error))
             self._hang_up(session, "no-media")
@@ -209,6 +222,10 @@ class Srs:
     def _broken_stream(self, error: SipError, peer: Peer) -> None:
         if self._complaints.take():
             log.warning("sip.garbage", peer=peer.host, status=error.status, problem=str(error))
+
+    def _no_tls(self, host: str, why: str) -> None:
+        if self._complaints.take():
+            log.warning("sip.tls_refused", peer=host, problem=why, total=self.tls_refused)
 
     def _stranger(self, data: bytes, peer: Peer) -> None:
         """Not on `siprec.allow`: 403, and little effort."""

@@ -4,14 +4,15 @@ RFC 3264 §8: m-lines keep their place for the life of a session; a label (RFC 4
 the same stream. Streams are numbered once and never dropped: one that was removed stays, inactive, with its port.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from agent.model.call import MediaStream
 from agent.sip.answer import Line, accept, refuse
 from agent.sip.formats import expected
 from agent.sip.metadata import Metadata
 from agent.sip.sdp import Description, OfferedMedia
+from agent.tap.siprec.secrecy import StreamSecret, agree
 
 MAX_STREAMS = 32
 
@@ -21,15 +22,24 @@ Slots = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of an offer: all streams of the call, the place of each, and our answer line by line."""
+    """What became of an offer: all streams of the call, the place of each, and our answer line by line.
+
+    `secrets` are those of the streams that are secure RTP, by stream.
+    """
 
     streams: tuple[MediaStream, ...]
     slots: Slots
     lines: tuple[Line, ...]
+    secrets: Mapping[int, StreamSecret] = field(default_factory=dict)
 
 
 def take(
-    description: Description, streams: Sequence[MediaStream], slots: Slots, host: str, lend: Callable[[], int | None]
+    description: Description,
+    streams: Sequence[MediaStream],
+    slots: Slots,
+    host: str,
+    lend: Callable[[], int | None],
+    secrets: Mapping[int, StreamSecret],
 ) -> Taken:
     """Apply an offer to the streams of a call. `lend` gives a port of `host` for a new stream, or None: its m-line is
     refused.
@@ -37,6 +47,7 @@ def take(
     New streams have neither participant nor channel yet: see `settle`.
     """
     now = {s.stream: replace(s, active=False) for s in streams}
+    agreed = dict(secrets)
     new_slots: list[int | None] = []
     lines: list[Line] = []
     for place, media in enumerate(description.media):
@@ -67,8 +78,11 @@ def take(
         )
         now[number] = stream
         new_slots.append(number)
-        lines.append(accept(media, stream.port))
-    return Taken(tuple(now.values()), tuple(new_slots), tuple(lines))
+        secret = agree(media, agreed.pop(number, None))
+        if secret is not None:
+            agreed[number] = secret
+        lines.append(accept(media, stream.port, (secret.ours,) if secret else ()))
+    return Taken(tuple(now.values()), tuple(new_slots), tuple(lines), agreed)
 
 
 def _stream_of(

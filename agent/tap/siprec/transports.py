@@ -1,12 +1,13 @@
-"""UDP and TCP as asyncio transports: bytes in, whole messages and their peers out; answers go back the way they came.
+"""UDP, TCP and TLS as asyncio transports: bytes in, whole messages and their peers out; answers go back as they came.
 
 RFC 3261 §18: responses over the connection of the request, a datagram's to its source (RFC 3581). A TCP connection that
-dies ends no call; strangers (not on the allow-list) get few connections, and little time on them.
+dies ends no call; strangers (not on the allow-list) get few connections, and little time on them; over TLS, none.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from agent.config import Endpoint
 from agent.sip.errors import SipError
 from agent.sip.framing import PONG, StreamFramer
+from agent.tap.siprec.door import TlsDoors
 from agent.tap.siprec.peers import AllowList, Peer, is_wildcard, local_address, plain_host
 
 MAX_CONNECTIONS = 2048
@@ -82,7 +84,7 @@ class UdpTransport(asyncio.DatagramProtocol):
 
 
 class TcpConnection(asyncio.Protocol):
-    """One accepted (or opened) TCP connection."""
+    """One accepted (or opened) connection over TCP or TLS."""
 
     def __init__(self, server: "TcpTransport") -> None:
         self._server = server
@@ -98,7 +100,7 @@ class TcpConnection(asyncio.Protocol):
         host, port = transport.get_extra_info("peername")[:2]
         local_host, local_port = transport.get_extra_info("sockname")[:2]
         local = (plain_host(local_host), self._server.address[1] or local_port)
-        self.peer = Peer("tcp", plain_host(host), port, local, self._send, self._alive, self.close)
+        self.peer = Peer(self._server.name, plain_host(host), port, local, self._send, self._alive, self.close)
         if not self._server.admit(self):
             self._transport.abort()
 
@@ -142,9 +144,13 @@ class TcpConnection(asyncio.Protocol):
 
 
 class TcpTransport:
-    """One listening TCP socket and its connections."""
+    """One listening TCP socket and its connections; behind `doors` they speak TLS."""
 
-    def __init__(self, on_message: OnMessage, on_refused: OnRefused, allowed: AllowList) -> None:
+    def __init__(
+        self, on_message: OnMessage, on_refused: OnRefused, allowed: AllowList, doors: TlsDoors | None = None
+    ) -> None:
+        self.name = "tls" if doors else "tcp"
+        self._doors = doors
         self.on_message = on_message
         self.on_refused = on_refused
         self._allowed = allowed
@@ -156,11 +162,13 @@ class TcpTransport:
     async def listen(self, endpoint: Endpoint) -> None:
         """Bind and accept. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: TcpConnection(self), endpoint.host, endpoint.port, reuse_address=True, backlog=512
-        )
+        make = partial(self._doors.door, self._connection) if self._doors else self._connection
+        self._server = await loop.create_server(make, endpoint.host, endpoint.port, reuse_address=True, backlog=512)
         host, port = self._server.sockets[0].getsockname()[:2]
         self.address = (host, port)
+
+    def _connection(self) -> TcpConnection:
+        return TcpConnection(self)
 
     def admit(self, connection: TcpConnection) -> bool:
         """Count a new connection; False when it is one too many."""
@@ -186,7 +194,9 @@ class TcpTransport:
     async def connect(self, host: str, port: int) -> Peer:
         """A connection of our own, for a request whose connection is gone. Raises OSError."""
         loop = asyncio.get_running_loop()
-        _, connection = await asyncio.wait_for(loop.create_connection(lambda: TcpConnection(self), host, port), 5.0)
+        context = self._doors.client if self._doors else None
+        opening = loop.create_connection(self._connection, host, port, ssl=context)
+        _, connection = await asyncio.wait_for(opening, 5.0)
         if connection.peer is None or not connection.peer.alive():
             raise OSError("the connection was closed at once")
         return connection.peer
@@ -195,6 +205,8 @@ class TcpTransport:
         """Stop listening and close every connection."""
         if self._server is not None:
             self._server.close()
+        if self._doors is not None:
+            self._doors.close()
         for connection in list(self._connections):
             connection.close()
         if self._server is not None:
