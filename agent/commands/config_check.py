@@ -6,6 +6,7 @@ from rich.table import Table
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
 from agent.config import Settings
 from agent.model.purpose import Purpose, Trigger
+from agent.tap.siprec.tls import TlsUnusable, server_context
 
 app = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -23,6 +24,11 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
         purposes = settings.purposes()
     except (OSError, ValueError) as error:
         fail(f"recipients: {error}")
+    if any(endpoint.transport == "tls" for endpoint in settings.siprec.listen):
+        try:
+            server_context(settings.siprec)
+        except TlsUnusable as error:
+            fail(str(error))
     console.print(purposes_table(purposes, settings))
     console.print(f"[green]✓[/] {config} is good", highlight=False)
 

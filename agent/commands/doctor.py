@@ -14,12 +14,14 @@ from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, co
 from agent.config import Endpoint, Settings
 from agent.forward.destination import Poison, Retry
 from agent.forward.opening import open_destination
+from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.vault.secretfile import read_secret
 from agent.vault.signing import SiteKey
 
 GOOD, NOTE, BAD = "[green]✓[/]", "[yellow]![/]", "[red]✗[/]"
 LEAST_FREE = 2 << 30
+EXPIRES_SOON_DAYS = 30
 OLDEST_BUILD = 1_760_000_000
 """No box that runs this has a right clock before this UTC second."""
 
@@ -37,7 +39,7 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, media, wall_clock, disk, keys, recipients, model, destinations):
+    for look in (ports, tls, media, wall_clock, disk, keys, recipients, model, destinations):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -70,6 +72,33 @@ def ports(settings: Settings) -> Iterator[Finding]:
         yield Finding(GOOD, f"media ports {low}–{high}: enough for {room} two-party calls")
 
 
+def tls(settings: Settings) -> Iterator[Finding]:
+    """Certificates of SIP over TLS: usable, for how long, and whether peers need one."""
+    siprec = settings.siprec
+    if all(endpoint.transport != "tls" for endpoint in siprec.listen) or siprec.tls_certificate is None:
+        return
+    try:
+        server_context(siprec)
+        left_days = (expiry(siprec.tls_certificate).timestamp() - time.time()) / 86400
+    except TlsUnusable as error:
+        yield Finding(BAD, f"TLS: {error}", "the recorder does not start with it: docs/secure-media.md")
+        return
+    if left_days < EXPIRES_SOON_DAYS:
+        what = "expired" if left_days < 0 else f"expires in {left_days:.0f} days"
+        sign = BAD if left_days < 0 else NOTE
+        yield Finding(sign, f"TLS: our certificate {what}", "renew it, then restart the recorder: live calls go on")
+    else:
+        yield Finding(GOOD, f"TLS: our certificate is good for {left_days:.0f} days")
+    if siprec.tls_client_ca is None:
+        yield Finding(
+            NOTE,
+            "TLS: peers need no certificate: only their address says who they are",
+            "siprec.tls_client_ca = the authority of your gateways' certificates",
+        )
+    else:
+        yield Finding(GOOD, f"TLS: peers need a certificate of {siprec.tls_client_ca.name}")
+
+
 def media(settings: Settings) -> Iterator[Finding]:
     """How packets come in and how many were dropped; before the recorder runs, whether they can come by the ring."""
     if settings.recorder_socket.exists() and _answers(settings):
@@ -81,6 +110,12 @@ def media(settings: Settings) -> Iterator[Finding]:
             f" {state['lag_p99_ms']} ms (99 %)",
             "more CPU for the recorder, or a larger media.ring_mib" if dropped else "",
         )
+        if unopened := state["undecryptable_packets"]:
+            yield Finding(
+                NOTE,
+                f"media: {unopened} packets of secure RTP could not be decrypted since the start",
+                "the log says of which calls (srtp.undecryptable): their gateway sends under other keys than it tells",
+            )
         return
     source = settings.media.source
     if source == "sockets":
@@ -112,7 +147,7 @@ def _try_bind(endpoint: Endpoint) -> str | None:
     kind = socket.SOCK_DGRAM if endpoint.transport == "udp" else socket.SOCK_STREAM
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     with socket.socket(family, kind) as trial:
-        if endpoint.transport == "tcp":
+        if endpoint.transport != "udp":
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((endpoint.host, endpoint.port))

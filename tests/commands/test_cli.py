@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from running_site import RunningSite
 
 from agent.commands.demo_site import free_ports
@@ -74,6 +75,41 @@ def test_a_model_is_only_downloaded_when_somebody_agrees(site: RunningSite, monk
     assert "could not be fetched from huggingface.co" in said and "add it by its path" in said
     assert "No model yet" in site.greffier("model", "list")
     assert list(site.settings.models_dir.iterdir()) == []
+
+
+def with_tls(site: RunningSite, **settings: object) -> None:
+    """The site listens on TLS alone, with these settings."""
+    lines = [
+        f'listen = ["tls:127.0.0.1:{site.sip_port}"]',
+        *(f'{name} = "{value}"' for name, value in settings.items()),
+    ]
+    text = site.config.read_text()
+    old = next(line for line in text.splitlines() if line.startswith("listen = "))
+    site.config.write_text(text.replace(old, "\n".join(lines)))
+
+
+def test_tls_that_cannot_work_is_explained_before_the_start(site: RunningSite, tmp_path: Path) -> None:
+    with_tls(site)
+    assert "tls needs tls_certificate and tls_key" in site.greffier("config", "check", status=2)
+    with_tls(site, tls_certificate="tls/none.pem", tls_key="tls/none.key")
+    wanted = f"siprec.tls_certificate: {site.etc / 'tls/none.pem'}"
+    assert wanted in site.greffier("config", "check", status=1).replace("\n", "")
+    assert wanted in site.greffier("doctor", status=1)
+
+
+def test_doctor_says_how_long_the_certificate_is_good_and_that_peers_need_none(
+    site: RunningSite, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path, "site")
+    for days, said_of_it in ((90, "good for 90 days"), (10, "expires in 10 days"), (-3, "expired")):
+        made = authority.issue("recorder.test", days=days)
+        text = site.config.read_text()
+        with_tls(site, tls_certificate=made.certificate, tls_key=made.key)
+        said = site.greffier("doctor", status=1)  # there is no centre yet
+        assert said_of_it in said and "peers need no certificate" in said
+        site.config.write_text(text)
+    with_tls(site, tls_certificate=made.certificate, tls_key=made.key, tls_client_ca=authority.file)
+    assert "peers need a certificate of site.ca.pem" in site.greffier("doctor", status=1)
 
 
 def test_doctor_says_how_to_mend_each_thing(site: RunningSite) -> None:

@@ -62,9 +62,9 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
     ("name", "hidden"),
     [
         ("recorder", ["identities", "purpose-keys", "site.pem", "numbers.key"]),
-        ("scribe", ["purpose-keys", "desk-tokens.txt"]),
-        ("courier", ["identities", "callkeys", "capture", "/keys", "purpose-keys"]),
-        ("desk", ["identities", "callkeys", "capture", "outbox", "/keys"]),
+        ("scribe", ["purpose-keys", "desk-tokens.txt", "/tls"]),
+        ("courier", ["identities", "callkeys", "capture", "/keys", "purpose-keys", "/tls"]),
+        ("desk", ["identities", "callkeys", "capture", "outbox", "/keys", "/tls"]),
     ],
 )
 def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:

@@ -127,26 +127,53 @@ def test_what_is_no_tls_is_closed_and_others_go_on(make_tap, certified: Site) ->
     tap.expect("started", "ended")
 
 
-def test_what_is_said_in_one_breath_with_the_handshake_is_heard(make_tap, certified: Site) -> None:
-    """openssl as an independent client: its first words come with the end of the handshake."""
+REQUEST = (
+    "OPTIONS sips:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bKa;rport\r\n"
+    "From: <sips:gw@127.0.0.1>;tag=1\r\nTo: <sips:srs@127.0.0.1>\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n"
+    "Content-Length: 0\r\n\r\n"
+).encode()
+
+
+def test_openssl_as_a_client_of_its_own(make_tap, certified: Site) -> None:
     tap = make_tap(**certified.settings)
     target = tap.target("tls")
-    request = (
-        "OPTIONS sips:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bKa;rport\r\n"
-        "From: <sips:gw@127.0.0.1>;tag=1\r\nTo: <sips:srs@127.0.0.1>\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n"
-        "Content-Length: 0\r\n\r\n"
-    )
     command = ["openssl", "s_client", "-quiet", "-connect", f"{target.host}:{target.port}", "-verify_return_error"]
     command += ["-CAfile", str(certified.authority.file)]
     command += ["-cert", str(certified.gateway.certificate), "-key", str(certified.gateway.key)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
-        client.stdin.write(request.encode())
+        client.stdin.write(REQUEST)
         client.stdin.flush()
         answer = client.stdout.readline()
         rest = b"".join(iter(client.stdout.readline, b"\r\n")).decode()
         client.kill()
     assert answer == b"SIP/2.0 200 OK\r\n"
     assert "Via: SIP/2.0/TLS" in rest and "Contact: <sips:greffier@127.0.0.1" in rest
+
+
+def test_what_is_said_in_one_breath_with_the_handshake_is_heard(make_tap, certified: Site) -> None:
+    tap = make_tap(**certified.settings)
+    target = tap.target("tls")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = certified.authority.context(certified.gateway, version=ssl.TLSVersion.TLSv1_3)
+    client = tls.wrap_bio(incoming, outgoing, server_hostname=target.host)
+    with socket.create_connection((target.host, target.port), 5) as stream:
+        stream.settimeout(5)
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                stream.sendall(outgoing.read())
+                incoming.write(stream.recv(65536))
+        client.write(REQUEST)
+        stream.sendall(outgoing.read())  # the end of the handshake and the request, in one segment
+        heard = b""
+        while b"\r\n\r\n" not in heard:
+            try:
+                heard += client.read()
+            except ssl.SSLWantReadError:
+                incoming.write(stream.recv(65536))
+    assert heard.startswith(b"SIP/2.0 200 OK")
 
 
 def test_contact_says_tls_and_our_bye_comes_over_the_same_connection(make_tap, certified: Site) -> None:
