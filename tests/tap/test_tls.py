@@ -128,10 +128,10 @@ def test_what_is_no_tls_is_closed_and_others_go_on(make_tap, certified: Site) ->
 
 
 REQUEST = (
-    "OPTIONS sips:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bKa;rport\r\n"
-    "From: <sips:gw@127.0.0.1>;tag=1\r\nTo: <sips:srs@127.0.0.1>\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n"
-    "Content-Length: 0\r\n\r\n"
-).encode()
+    b"OPTIONS sips:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bKa;rport\r\n"
+    b"From: <sips:gw@127.0.0.1>;tag=1\r\nTo: <sips:srs@127.0.0.1>\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
 
 
 def test_openssl_as_a_client_of_its_own(make_tap, certified: Site) -> None:
@@ -345,3 +345,5 @@ def test_files_that_cannot_be_used_are_named(certified: Site, make_tap, tmp_path
     with pytest.raises(TlsUnusable):
         make_tap(**certified.settings | {"tls_key": rubbish})
     assert expiry(certified.mine.certificate).tzinfo is not None
+    for make in (server_context, client_context):
+        assert make(settings()).minimum_version is ssl.TLSVersion.TLSv1_2
