@@ -32,6 +32,7 @@ missing_packages() {
     command -v tcpdump >/dev/null || echo tcpdump
     command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
     command -v ip >/dev/null || echo iproute2
+    command -v openssl >/dev/null || echo openssl
     command -v systemd-analyze >/dev/null || echo systemd
 }
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -179,13 +180,12 @@ class MediaLoop:
         counts = []
         opened = self._source.counts()
         for address, stream in live.streams.items():
-            if address in opened and opened[address].failed:
-                log.warning(
-                    "srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=opened[address].failed
-                )
+            failed = opened[address].failed if address in opened else 0
+            if failed:
+                log.warning("srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=failed)
             for chunk in self._engine.finish(address):
                 live.gate.feed(chunk)
-            counts.append((stream.stream, self._engine.remove(address)))
+            counts.append((stream.stream, replace(self._engine.remove(address), undecryptable=failed)))
             self._listened.discard(stream.port)
             self._ports.give_back(stream.port)
         live.gate.end(live.now_samples(now_ns), event.at_ns)

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from agent.model.srtp import SrtpKey, SrtpSuite
 
 MAX_LINES = 16
-_LINE = re.compile(r"(\d{1,9})\s+([A-Za-z0-9_]{1,64})\s+(\S{1,512})((?:\s+\S{1,128}){0,16})")
-_INLINE = re.compile(r"inline:([A-Za-z0-9+/]{1,128}={0,2})(?:\|(\d{1,20}|2\^\d{1,3}))?", re.IGNORECASE)
+_LINE = re.compile(r"(\d{1,9})\s+([A-Za-z0-9_]{1,64})\s+(\S{1,512})((?:\s+\S{1,128}){0,16})", re.ASCII)
+_INLINE = re.compile(r"inline:([A-Za-z0-9+/]{1,128}={0,2})(?:\|(\d{1,20}|2\^\d{1,3}))?", re.IGNORECASE | re.ASCII)
 _SUITES = {suite.value: suite for suite in SrtpSuite} | {
     "AES_CM_256_HMAC_SHA1_80": SrtpSuite.AES_256_CM_HMAC_SHA1_80,
     "AES_CM_256_HMAC_SHA1_32": SrtpSuite.AES_256_CM_HMAC_SHA1_32,
 }
 """With the spelling of gateways older than RFC 6188."""
-_HARMLESS = re.compile(r"KDR=0|WSH=\d{1,9}|-\S+", re.IGNORECASE)
+_HARMLESS = re.compile(r"KDR=0|WSH=\d{1,9}|-\S+", re.IGNORECASE | re.ASCII)
 """Session parameters that change nothing for us: no key derivation anew, the sender's wish for a window, optional ones
 (RFC 4568 §6.3)."""
 
@@ -45,7 +45,7 @@ def parse(value: str) -> Crypto:
         raise Unusable("a crypto line is malformed")
     suite = _SUITES.get(line[2].upper())
     if suite is None:
-        raise Unusable(f"the suite {line[2]} is not known")
+        raise Unusable("a suite is none of ours")
     if not all(_HARMLESS.fullmatch(parameter) for parameter in line[4].split()):
         raise Unusable("a session parameter asks for less or for other than encrypted and authenticated RTP")
     inline = _INLINE.fullmatch(line[3])

@@ -70,6 +70,7 @@ def test_each_suite_with_its_length_and_as_it_was_spelt(name: str, suite: SrtpSu
         f"outline:{KEY}",
         "inline:AAAA",
         "inline:?",
+        "inline:\u212a" + KEY[1:],
     ],
 )
 def test_what_cannot_be_honoured_is_refused_without_saying_the_key(rest: str) -> None:

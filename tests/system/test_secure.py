@@ -105,7 +105,10 @@ def test_s07_the_right_peer_is_recorded_bit_by_bit_and_others_not_at_all(
             find_sent(audio[n], call.sent[who], Codec.PCMA)
             assert counts.received == call.sent[who].done.sent and counts.lost == counts.foreign == 0, suite
     assert len(site.catalog().calls()) == len(SUITES), "and no other call"
-    assert len(site.events("sip.tls_refused")) == 3
+    to = ("-l", "en", "--to", f"tls:127.0.0.1:{secure.target.port}", "--srtp", SUITES[2].value)
+    nobody = site.greffier("probe", *to, "--ca", secure.authority.file, status=1)
+    assert "no TLS with" in nobody and "certificate" in nobody
+    wait_for("all refusals", lambda: len(site.events("sip.tls_refused")) == 4)
     assert not site.events("alarm.srtp_wrong_key") and not site.events("siprec.srtp_keys_in_clear")
     for path, data in files_under(site.folder):
         assert not any(s in data or b64encode(s) in data for s in secrets), f"a key of the media is in {path}"
@@ -134,7 +137,8 @@ def test_media_under_another_key_than_was_told_is_counted_alarmed_and_absent(
     (counted,) = site.events("srtp.undecryptable")
     assert {alarm["call"], over["call"], counted["call"]} == {call_id} and alarm["stream"] == counted["stream"] == 0
     assert counted["packets"] == 300
-    assert all(counts.received == 0 for _, counts in site.catalog().counts(call_id))
+    (_, customer), (_, agent) = site.catalog().counts(call_id)
+    assert (customer.received, customer.undecryptable) == (0, 300) and (agent.received, agent.undecryptable) == (0, 0)
     assert "300 packets of secure RTP could not be decrypted" in site.greffier("doctor")
     coded = encode(secret, Codec.PCMA).tobytes()
     frames = [coded[n : n + 160] for n in range(0, len(coded), 160)]

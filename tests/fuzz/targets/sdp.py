@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.sip import answer, sdp
+from agent.sip import answer, sdes, sdp
 from agent.sip.errors import SipError
 from agent.sip.formats import MAX_FMTP_CHARS
 from fuzz import quiet
@@ -16,7 +16,8 @@ SEEDS = (
     b"v=0\nm=audio 9 RTP/AVP 111 96 10 97\na=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\n"
     b"a=rtpmap:96 AMR-WB/16000\na=fmtp:96 octet-align=1\na=rtpmap:97 telephone-event/48000\na=ptime:20.0\n",
     b"v=0\na=inactive\nm=image 0 udptl t38\nm=audio 9 RTP/SAVP 0\n"
-    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32\n",
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32\n"
+    b"a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20\n",
 )
 WORDS = (
     b"a=ptime:",
@@ -50,7 +51,10 @@ def target(data: bytes) -> None:
             assert len(codec.fmtp) <= MAX_FMTP_CHARS and (codec.fmtp + codec.name).isprintable()
         assert media.held in (True, False) and len(media.peer_host) < 64
         taken = media.usable and number % 3 < 2
-        lines.append(answer.accept(media, 20000 + 2 * number) if taken else answer.refuse(media))
+        assert len(media.crypto) <= sdes.MAX_LINES and media.crypto_problem.isascii()
+        assert all(sdes.parse(sdes.write(crypto)) == crypto for crypto in media.crypto)
+        crypto = media.crypto[:1] if media.secure else ()
+        lines.append(answer.accept(media, 20000 + 2 * number, crypto) if taken else answer.refuse(media))
     back = sdp.read(answer.write(lines, "2001:db8::1" if len(lines) % 2 else "192.0.2.1", 5, 2))
     assert [(m.kind, m.port, m.profile) for m in back.media] == [(x.kind, x.port, x.profile) for x in lines]
     assert [(m.label, m.mid) for m in back.media] == [(m.label, m.mid) for m in offer.media]
@@ -59,4 +63,4 @@ def target(data: bytes) -> None:
         if line.port:
             plain = [replace(c, fmtp="") for c in media.codecs]
             assert plain == [replace(c, fmtp="") for c in line.codecs]
-            assert (media.flow, media.ptime_ms) == (line.flow, line.ptime_ms)
+            assert (media.flow, media.ptime_ms, media.crypto) == (line.flow, line.ptime_ms, line.crypto)
