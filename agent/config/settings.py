@@ -98,6 +98,10 @@ class Siprec(_Section):
     """Authorities whose certificates a peer over TLS must show; without it, nobody needs one."""
     tls_peers: Patterns = ()
     """Shell patterns of names in the certificates of welcome peers; none: all that are verified."""
+    fork_headers: Patterns = ("x-refci", "Cisco-Guid", "Session-ID")
+    """Parameters of From or headers that are the same in the two plain calls of one conversation; the first counts."""
+    fork_window_s: float = Field(10.0, ge=0, le=60)
+    """A second call of the conversation that comes later is a call of its own."""
 
     @property
     def media_host(self) -> str:

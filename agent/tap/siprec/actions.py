@@ -6,17 +6,18 @@ the caller turns the error into its response.
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 from aiosipua.message import SipRequest, SipResponse
 
+from agent.model.call import MediaStream
 from agent.sip import answer, multipart, sdp
 from agent.sip.dialog import allowed, begin
 from agent.sip.errors import SipError
 from agent.sip.formats import accepted
-from agent.sip.message import call_id, cseq, header, tag
+from agent.sip.message import call_id, cseq, header, tag, tokens
 from agent.sip.metadata import Metadata, merge
 from agent.sip.respond import ACCEPT, ALLOW, capabilities, respond
 from agent.sip.sdp import Description
@@ -25,11 +26,13 @@ from agent.sip.transaction import Event, ServerTransaction, State, TransactionTa
 from agent.tap.siprec.calls import Calls
 from agent.tap.siprec.contents import Contents, check_require, contents, unknown_extensions
 from agent.tap.siprec.contract import Clock
+from agent.tap.siprec.forks import Fork, Side
+from agent.tap.siprec.forks import read as fork_of
 from agent.tap.siprec.peers import Peer, is_wildcard
 from agent.tap.siprec.people import numbers as numbers_of
 from agent.tap.siprec.secrecy import Secrecy, own_lines
 from agent.tap.siprec.session import Session
-from agent.tap.siprec.streams import Taken, settle
+from agent.tap.siprec.streams import Taken, of_side, settle
 
 RETRY_AFTER_S = 10
 MAX_OFFERED = 8
@@ -42,13 +45,20 @@ class Actions:
     """The methods, by name in `by_method`. Each takes the request and its peer, and gives the response."""
 
     def __init__(
-        self, calls: Calls, transactions: TransactionTable, clock: Clock, max_calls: int, secrecy: Secrecy
+        self,
+        calls: Calls,
+        transactions: TransactionTable,
+        clock: Clock,
+        max_calls: int,
+        secrecy: Secrecy,
+        fork_headers: Sequence[str],
     ) -> None:
         self._calls = calls
         self._transactions = transactions
         self._clock = clock
         self._max_calls = max_calls
         self._secrecy = secrecy
+        self._fork_headers = fork_headers
         self.by_method: Mapping[str, Callable[[SipRequest, Peer, ServerTransaction], SipResponse]] = {
             "INVITE": self.invite,
             "UPDATE": self.update,
@@ -67,13 +77,15 @@ class Actions:
             return self._again(session, request, peer, tx)
         if tag(request, "to"):
             raise SipError(481, "no such dialog")
-        if len(self._calls) >= self._max_calls:
+        found = contents(request)
+        fork = self._fork_of(request, found, peer)
+        first = self._calls.first_leg(fork) if fork is not None else None
+        if first is None and len(self._calls) >= self._max_calls:
             raise SipError(503, "siprec.max_calls is reached")
         timer = agree(request)
-        found = contents(request)
         lent: list[int] = []
         try:
-            return self._begin(request, peer, tx, timer, found, lent)
+            return self._begin(request, peer, tx, timer, found, lent, fork, first)
         except Exception:
             self._calls.give_back(lent)
             raise
@@ -86,21 +98,34 @@ class Actions:
         timer: SessionTimer,
         found: Contents,
         lent: list[int],
+        fork: Fork | None,
+        first: Session | None,
     ) -> SipResponse:
         numbers = numbers_of(request)
         metadata = merge(None, found.metadata) if found.metadata is not None else None
         reference = next((s.session_id for s in metadata.sessions if s.session_id), "") if metadata else ""
-        call = self._calls.new_call(peer.host, reference or call_id(request), numbers)
+        reference = reference or (fork.key if fork is not None else call_id(request))
+        call = first.call if first is not None else self._calls.new_call(peer.host, reference, numbers)
+        others = frozenset(s.stream for s in call.streams)
+        if fork is not None and fork.side is None:  # the first to come counts as the near end
+            caller = numbers.caller
+            fork = replace(fork, side=Side.FAR, far=caller) if first else replace(fork, side=Side.NEAR, near=caller)
         if found.sdp is not None:
             offer = self._secrecy.read(found.sdp, peer)
             if not offer.usable:
                 raise SipError(488, "no audio in the offer can be recorded")
-            taken = self._calls.take(offer, (), (), lent, {}, whole=True)
+            taken = self._calls.take(offer, call.streams, (), lent, {}, whole=True, others=others)
         else:
-            taken = self._own_offer(metadata, lent)
-        parties, direction = self._calls.people((), metadata, numbers)
-        sole = parties[0].participant_id if len(parties) == 1 and metadata is None else None
-        call = replace(call, parties=parties, streams=settle(taken.streams, metadata, sole), direction=direction)
+            taken = self._own_offer(metadata, lent, call.streams, one=fork is not None)
+        if first is None:
+            parties, direction = self._calls.people((), metadata, numbers, fork)
+            sole = parties[0].participant_id if len(parties) == 1 and metadata is None else None
+            streams = taken.streams
+            if fork is not None:
+                streams = of_side(streams, frozenset(s for s in taken.slots if s is not None), fork, parties)
+            call = replace(call, parties=parties, streams=settle(streams, metadata, sole), direction=direction)
+        else:
+            call = replace(call, streams=taken.streams)
         sdp_id = random.getrandbits(31)
         description = answer.write(taken.lines, self._media_address(peer), sdp_id, 1)
         local_tag = secrets.token_hex(8)
@@ -122,21 +147,48 @@ class Actions:
             started=found.sdp is not None,
             ports=lent,
             secrets=taken.secrets,
+            fork=fork,
+            told=fork if first is None else None,
         )
         self._calls.alive(session)
-        self._calls.begin(session)
+        if first is None:
+            self._calls.begin(session)
+        else:
+            self._calls.join(session, first)
         return response
 
-    def _own_offer(self, metadata: Metadata | None, lent: list[int]) -> Taken:
-        """An INVITE without a description: we offer a line for each labelled stream of the metadata, else two."""
+    def _fork_of(self, request: SipRequest, found: Contents, peer: Peer) -> Fork | None:
+        """The fork that a first INVITE belongs to. One with metadata, or with more than one stream, is a whole call."""
+        if found.metadata is not None or "siprec" in tokens(request, "require"):
+            return None
+        fork = fork_of(request, self._fork_headers)
+        if fork is None or found.sdp is None:
+            return fork if fork is not None and fork.side is not None else None
+        return fork if sum(m.usable for m in self._secrecy.read(found.sdp, peer).media) == 1 else None
+
+    def _same_fork(self, session: Session, request: SipRequest) -> None:
+        """A request inside the dialog of a fork may name another party (a transfer)."""
+        said = fork_of(request, self._fork_headers) if session.fork is not None else None
+        if session.fork is None or said is None:
+            return
+        near, far = said.near or session.fork.near, said.far or session.fork.far
+        if (near, far) != (session.fork.near, session.fork.far):
+            session.fork = replace(session.fork, near=near, far=far)
+
+    def _own_offer(
+        self, metadata: Metadata | None, lent: list[int], before: Sequence[MediaStream], *, one: bool
+    ) -> Taken:
+        """An INVITE without a description: we offer a line for each labelled stream of the metadata, else two, or `one`
+        to a fork. `before` are the streams of its other leg."""
         labels = [s.label for s in metadata.streams if s.label][:MAX_OFFERED] if metadata else []
         wanted = sdp.Description(
             tuple(
                 sdp.OfferedMedia("audio", 9, "RTP/AVP", (), answer.STATIC_TYPES, sdp.Flow.SENDONLY, label)
-                for label in labels or ["", ""]
+                for label in labels or ([""] if one else ["", ""])
             )
         )
-        taken = self._calls.take(wanted, (), (), lent, {}, whole=True)
+        others = frozenset(s.stream for s in before)
+        taken = self._calls.take(wanted, before, (), lent, {}, whole=True, others=others)
         crypto = own_lines() if self._secrecy.required else ()
         return replace(taken, lines=tuple(answer.offer(x.port, x.label, crypto=crypto) for x in taken.lines))
 
@@ -150,10 +202,11 @@ class Actions:
             return self._ok(request, peer, session.timer, session.dialog.local_tag, session.description)
         timer = agree(request)
         found = contents(request)
+        self._same_fork(session, request)
         if found.sdp is None:
             session.expects_answer = True
             description = self._offer_again(session, peer)
-            if found.metadata is not None:
+            if found.metadata is not None or session.fork is not None:
                 self._calls.change(session, found.metadata)
         else:
             session.expects_answer = False
@@ -180,7 +233,13 @@ class Actions:
         if not offer.usable and any(m.kind == "audio" and m.port for m in offer.media):
             raise SipError(488, "no audio in the offer can be recorded")
         taken = self._calls.take(
-            offer, session.call.streams, session.slots, session.ports, session.secrets, whole=False
+            offer,
+            session.call.streams,
+            session.slots,
+            session.ports,
+            session.secrets,
+            whole=False,
+            others=self._calls.others(session),
         )
         session.slots, session.secrets = taken.slots, taken.secrets
         self._calls.change(session, metadata, taken.streams)
@@ -201,11 +260,12 @@ class Actions:
             raise SipError(481, "no such dialog")
         timer = agree(request)
         found = contents(request)
+        self._same_fork(session, request)
         if found.sdp is not None:
             description = self._apply(session, self._secrecy.read(found.sdp, peer), found.metadata, peer)
         else:
             description = b""
-            if found.metadata is not None:
+            if found.metadata is not None or session.fork is not None:
                 self._calls.change(session, found.metadata)
         return self._accept(session, request, peer, timer, description)
 
@@ -240,7 +300,13 @@ class Actions:
         if not description.usable and not session.started:
             raise SipError(488, "no audio in the answer can be recorded")
         taken = self._calls.take(
-            description, session.call.streams, session.slots, session.ports, session.secrets, whole=False
+            description,
+            session.call.streams,
+            session.slots,
+            session.ports,
+            session.secrets,
+            whole=False,
+            others=self._calls.others(session),
         )
         session.secrets = taken.secrets
         self._calls.change(session, None, taken.streams)

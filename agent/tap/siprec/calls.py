@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import structlog
 
-from agent.config import Site
+from agent.config import Siprec, Site
 from agent.model.call import Call, Direction, MediaStream, Party
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.sip.dialog import Dialog, DialogTable
@@ -17,23 +17,29 @@ from agent.sip.errors import SipError
 from agent.sip.metadata import Metadata, merge
 from agent.sip.sdp import Description
 from agent.tap.siprec.contract import CallListener, Clock, PortLender
-from agent.tap.siprec.people import Numbers, direction_of, from_headers, from_metadata
+from agent.tap.siprec.forks import Fork
+from agent.tap.siprec.people import Numbers, direction_of, from_fork, from_headers, from_metadata
 from agent.tap.siprec.secrecy import StreamSecret
-from agent.tap.siprec.session import Session, restore, snapshot
-from agent.tap.siprec.streams import Slots, Taken, settle, take
+from agent.tap.siprec.session import Session, restore_legs, snapshot_legs
+from agent.tap.siprec.streams import Slots, Taken, of_side, settle, take
 
 log = structlog.get_logger()
 
 
 class Calls:
-    """Sessions by dialog and by call id."""
+    """Sessions by dialog and by call id. A call has one session, or two when it comes as two forks."""
 
-    def __init__(self, site: Site, ports: PortLender, listener: CallListener, clock: Clock) -> None:
+    def __init__(
+        self, site: Site, ports: PortLender, listener: CallListener, clock: Clock, settings: Siprec | None = None
+    ) -> None:
         self._agents = site.agents
+        self._fork_window_ns = int((settings or Siprec()).fork_window_s * 1e9)
         self._ports = ports
         self._listener = listener
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, list[Session]] = {}
+        self._forks: dict[str, Session] = {}
+        """The first leg of each conversation that another may still join, by the key of its fork."""
         self._by_tag: dict[str, Session] = {}
         self._snapshots: dict[str, bytes] = {}
         self.media_host = ""
@@ -44,7 +50,7 @@ class Calls:
 
     def all(self) -> list[Session]:
         """The live sessions, oldest first."""
-        return list(self._sessions.values())
+        return [leg for legs in self._sessions.values() for leg in legs]
 
     def of(self, dialog: Dialog) -> Session | None:
         """The session a dialog belongs to."""
@@ -65,6 +71,7 @@ class Calls:
         secrets: Mapping[int, StreamSecret],
         *,
         whole: bool,
+        others: frozenset[int] = frozenset(),
     ) -> Taken:
         """Apply an offer, borrowing ports as needed (`lent` collects them); the ports learn their keys.
 
@@ -84,7 +91,7 @@ class Calls:
             lent.append(port)
             return port
 
-        taken = take(description, streams, slots, self.media_host, lend, secrets)
+        taken = take(description, streams, slots, self.media_host, lend, secrets, others)
         for stream in taken.streams:
             secret = taken.secrets.get(stream.stream)
             if secret != secrets.get(stream.stream):
@@ -105,13 +112,32 @@ class Calls:
         call_id = f"{now_ns // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}{secrets.token_hex(10)}"
         return Call(call_id, reference, "siprec", gateway, now_ns, queue=numbers.queue, did=numbers.did)
 
+    def first_leg(self, fork: Fork) -> Session | None:
+        """The live leg that a new one of this fork joins: of the other side, alone, and not begun long ago."""
+        first = self._forks.get(fork.key)
+        if first is None or self._sessions.get(first.call_id) != [first] or first.fork is None:
+            return None
+        if fork.side is not None and fork.side is first.fork.side:
+            return None
+        age_ns = self._clock.time_ns() - first.call.started_ns
+        return first if abs(age_ns) <= self._fork_window_ns else None
+
+    def others(self, session: Session) -> frozenset[int]:
+        """The streams of the call that are not this session's business."""
+        legs = self._sessions.get(session.call_id, [])
+        if session.fork is None or not legs:
+            return frozenset()
+        return frozenset(s.stream for s in session.call.streams) - session.own
+
     def people(
-        self, before: Sequence[Party], metadata: Metadata | None, numbers: Numbers
+        self, before: Sequence[Party], metadata: Metadata | None, numbers: Numbers, fork: Fork | None = None
     ) -> tuple[tuple[Party, ...], Direction]:
         """Parties and direction as metadata, or else the headers, have them."""
         now_ns = self._clock.time_ns()
         if metadata is not None and metadata.participants:
             parties = from_metadata(before, metadata, self._agents, now_ns)
+        elif fork is not None and fork.side is not None:
+            parties = from_fork(before, fork, self._agents, now_ns)
         else:
             parties = tuple(before) or from_headers(numbers, self._agents, now_ns)
         return parties, direction_of(parties, numbers.caller)
@@ -122,15 +148,27 @@ class Calls:
         if session.started:
             self._announce(session)
 
+    def join(self, session: Session, first: Session) -> None:
+        """A second leg was accepted and its port is bound: its stream is one more of the call."""
+        self._add(session)
+        self._forks.pop(first.fork.key if first.fork else "", None)
+        session.started = first.started
+        before, session.call = session.call, first.call
+        self.change(session, None, before.streams)
+
     def _add(self, session: Session) -> None:
-        self._sessions[session.call_id] = session
+        legs = self._sessions.setdefault(session.call_id, [])
+        legs.append(session)
+        if session.fork is not None and len(legs) == 1:
+            self._forks[session.fork.key] = session
         self._by_tag[session.dialog.local_tag] = session
         self.dialogs.add(session.dialog)
 
     def started(self, session: Session) -> None:
         """A call whose media were settled only by the ACK begins now."""
-        session.started = True
-        session.call = replace(session.call, started_ns=self._clock.time_ns())
+        call = replace(session.call, started_ns=self._clock.time_ns())
+        for leg in self._sessions[session.call_id]:
+            leg.started, leg.call = True, call
         self._announce(session)
 
     def _announce(self, session: Session) -> None:
@@ -143,10 +181,18 @@ class Calls:
         before = session.call
         if metadata is not None:
             session.metadata = merge(session.metadata, metadata)
-        parties, direction = self.people(before.parties, session.metadata, session.numbers)
+        fork = session.fork if session.fork != session.told else None
+        session.told = session.fork
+        parties, direction = self.people(before.parties, session.metadata, session.numbers, fork)
         sole = parties[0].participant_id if len(parties) == 1 and session.metadata is None else None
-        settled = settle(before.streams if streams is None else streams, session.metadata, sole)
-        session.call = replace(before, parties=parties, streams=settled, direction=direction)
+        streams = before.streams if streams is None else streams
+        legs = self._sessions.get(session.call_id, [session])
+        for leg in legs:
+            if leg.fork is not None:
+                streams = of_side(streams, leg.own, leg.fork, parties)
+        settled = settle(streams, session.metadata, sole)
+        for leg in legs:
+            leg.call = replace(before, parties=parties, streams=settled, direction=direction)
         self._remember(session)
         if session.started and session.call != before:
             log.info("call.changed", call=session.call_id, parties=len(parties), streams=len(settled))
@@ -164,34 +210,56 @@ class Calls:
 
     def end(self, session: Session, cause: str) -> bool:
         """The session is over; its ports go back once the recorder has been told. False when it was over already."""
-        if self._sessions.pop(session.call_id, None) is None:
+        legs = self._sessions.get(session.call_id, [])
+        if session not in legs:
             return False
+        legs.remove(session)
+        if session.fork is not None and self._forks.get(session.fork.key) is session:
+            del self._forks[session.fork.key]
         self._by_tag.pop(session.dialog.local_tag, None)
         self.dialogs.remove(session.dialog)
+        if legs:
+            self._leg_ended(session, legs)
+            return True
+        del self._sessions[session.call_id]
         if session.started:
             self._listener.on_event(CallEnded(session.call_id, self._clock.time_ns(), cause))
         self.give_back(session.ports)
         self._snapshots.pop(session.call_id, None)
         return True
 
+    def _leg_ended(self, session: Session, legs: list[Session]) -> None:
+        """The other leg goes on: what this one described is silent from now on."""
+        before = session.call
+        streams = tuple(replace(s, active=False) if s.stream in session.own else s for s in before.streams)
+        for leg in legs:
+            leg.call = replace(before, streams=streams)
+        self._remember(legs[0])
+        if session.started:
+            now_ns = self._clock.time_ns()
+            self._listener.on_event(CallChanged(before.call_id, now_ns, before.parties, streams, before.direction))
+        self.give_back(session.ports)
+
     def restore(self, data: bytes) -> None:
         """See Srs.restore."""
-        session = restore(data)
-        if session.call_id in self._sessions:
+        legs = restore_legs(data)
+        if legs[0].call_id in self._sessions:
             raise ValueError("this call is live already")
-        for stream in session.call.streams:
-            if secret := session.secrets.get(stream.stream):
-                self._ports.secure(stream.port, secret.theirs.key)
-        self.alive(session)
-        self._add(session)
-        self._remember(session)
+        for session in legs:
+            for stream in session.call.streams:
+                if secret := session.secrets.get(stream.stream):
+                    self._ports.secure(stream.port, secret.theirs.key)
+            self.alive(session)
+            self._add(session)
+        self._remember(legs[0])
 
     def forget_all(self) -> None:
         """The tap stops: calls stay open in the capture log, to be taken up by the next start."""
         self._sessions.clear()
+        self._forks.clear()
         self._by_tag.clear()
         self._snapshots.clear()
         self.dialogs = DialogTable()
 
     def _remember(self, session: Session) -> None:
-        self._snapshots[session.call_id] = snapshot(session)
+        self._snapshots[session.call_id] = snapshot_legs(self._sessions.get(session.call_id, [session]))

@@ -14,6 +14,7 @@ from agent.model.call import Direction, Party, Role
 from agent.sip.message import header
 from agent.sip.metadata import Metadata
 from agent.sip.uri import clean, name_of, number_of
+from agent.tap.siprec.forks import Fork, Side
 
 MAX_PARTIES = 64
 _DID_HEADERS = ("p-called-party-id", "history-info", "diversion")
@@ -60,6 +61,31 @@ def from_headers(found: Numbers, agents: Sequence[str], at_ns: int) -> tuple[Par
         return ()
     role = role_of(found.caller, agents)
     return (Party("caller", found.caller, found.caller_name, role, at_ns),)
+
+
+def from_fork(before: Sequence[Party], fork: Fork, agents: Sequence[str], at_ns: int) -> tuple[Party, ...]:
+    """The parties of a forked call, near end first; one whose number is another now has left, and the other joins."""
+    parties = list(before)
+    for side, number in ((Side.NEAR, fork.near), (Side.FAR, fork.far)):
+        now = party_of(parties, side)
+        if now is not None and (not number or number == now.number):
+            continue
+        if now is not None and not now.number:
+            parties[parties.index(now)] = replace(now, number=number, role=role_of(number, agents))
+            continue
+        if now is not None:
+            parties[parties.index(now)] = replace(now, left_ns=at_ns)
+        if len(parties) < MAX_PARTIES:
+            turn = sum(p.participant_id.startswith(side) for p in parties)
+            name = f"{side}-{turn + 1}" if turn else side.value
+            parties.append(Party(name, number, "", role_of(number, agents), at_ns))
+    return tuple(parties)
+
+
+def party_of(parties: Sequence[Party], side: Side) -> Party | None:
+    """Who is at this end of a forked call now."""
+    present = (p for p in parties if p.left_ns is None and p.participant_id.split("-")[0] == side)
+    return next(present, None)
 
 
 def from_metadata(before: Sequence[Party], metadata: Metadata, agents: Sequence[str], at_ns: int) -> tuple[Party, ...]:

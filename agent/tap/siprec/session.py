@@ -4,8 +4,8 @@ The snapshot is JSON; it holds numbers, names and keys, so it must only ever be 
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from agent.model.call import Call
 from agent.model.wire import dump, load
@@ -14,18 +14,22 @@ from agent.sip.metadata import Metadata
 from agent.sip.timer import NO_TIMER, SessionTimer
 from agent.sip.transaction import ServerTransaction
 from agent.tap.siprec import secrecy
+from agent.tap.siprec.forks import Fork, Side
 from agent.tap.siprec.peers import Peer
 from agent.tap.siprec.people import Numbers
 from agent.tap.siprec.streams import Slots
 
-VERSION = 1
+VERSION = 2
 CSEQ_LEAP = 1000
 """Requests of ours after a restart begin so much higher: those of before may not all be in the snapshot."""
 
 
 @dataclass(slots=True)
 class Session:
-    """A live recording session. `call.parties` and `call.streams` are as they now stand."""
+    """A live recording session. `call.parties` and `call.streams` are as they now stand.
+
+    A call that comes as two forks has two sessions, its legs, with the same `call`.
+    """
 
     call: Call
     dialog: Dialog
@@ -55,6 +59,14 @@ class Session:
 
     transport: str = ""
     """How the peer talked to us before a restart; "" while `peer` says."""
+    fork: Fork | None = None
+    told: Fork | None = None
+    """The fork whose parties the call has already: what a leg repeats does not undo what the other one said since."""
+
+    @property
+    def own(self) -> frozenset[int]:
+        """The streams of the call that this session describes."""
+        return frozenset(s for s in self.slots if s is not None)
 
     @property
     def call_id(self) -> str:
@@ -80,6 +92,7 @@ def snapshot(session: Session) -> bytes:
         "offer_body": session.offer_body.decode("latin-1"),
         "secrets": secrecy.dump(session.secrets),
         "transport": session.peer.transport if session.peer else session.transport,
+        "fork": asdict(session.fork) if session.fork else None,
     }
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -95,20 +108,37 @@ def restore(data: bytes) -> Session:
         dialog.peer_allows = frozenset(dialog.peer_allows)
         dialog.local_cseq += CSEQ_LEAP
         call = load(Call, value["call"])
+        slots = tuple(value["slots"])
+        fork = Fork(**value["fork"]) if value["fork"] else None
         return Session(
             call=call,
             dialog=dialog,
             numbers=Numbers(**value["numbers"]),
             sdp_id=value["sdp_id"],
-            slots=tuple(value["slots"]),
+            slots=slots,
             metadata=load(Metadata, value["metadata"]) if value["metadata"] else None,
             timer=SessionTimer(**value["timer"]),
             sdp_version=value["sdp_version"],
             description=value["description"].encode("latin-1"),
             offer_body=value["offer_body"].encode("latin-1"),
-            ports=[s.port for s in call.streams],
+            ports=[s.port for s in call.streams if fork is None or s.stream in slots],
             secrets=secrecy.load(value.get("secrets", [])),
             transport=value.get("transport", ""),
+            fork=(fork := replace(fork, side=Side(fork.side)) if fork and fork.side else fork),
+            told=fork,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the snapshot of a dialog cannot be read") from error
+
+
+def snapshot_legs(legs: Sequence[Session]) -> bytes:
+    """What `restore_legs` needs of all legs of a call."""
+    return json.dumps([snapshot(leg).decode() for leg in legs], separators=(",", ":")).encode()
+
+
+def restore_legs(data: bytes) -> list[Session]:
+    """The legs of a call, all with its one `call`. Raises ValueError when the snapshot is unusable."""
+    value = json.loads(data)
+    if not isinstance(value, list) or not value or not all(isinstance(leg, str) for leg in value):
+        raise ValueError("the snapshot of a call cannot be read")
+    return [restore(leg.encode()) for leg in value]

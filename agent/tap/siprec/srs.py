@@ -46,11 +46,13 @@ class Srs:
         self._settings = settings
         self._clock = time
         self._allowed = AllowList(settings.allow)
-        self._calls = Calls(site, ports, listener, time)
+        self._calls = Calls(site, ports, listener, time, settings)
         self._calls.media_host = settings.media_host
         self._transactions = TransactionTable()
         secrecy = Secrecy(settings.srtp == "require")
-        self._actions = Actions(self._calls, self._transactions, time, settings.max_calls, secrecy)
+        self._actions = Actions(
+            self._calls, self._transactions, time, settings.max_calls, secrecy, settings.fork_headers
+        )
         self._requests = Requests(self._calls, time, lambda session: self._hang_up(session, "expired"))
         self._complaints = Budget(COMPLAINTS_PER_S, time)
         self._udp: list[UdpTransport] = []

@@ -7,11 +7,13 @@ the same stream. Streams are numbered once and never dropped: one that was remov
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.model.call import MediaStream
+from agent.model.call import MediaStream, Party
 from agent.sip.answer import Line, accept, refuse
 from agent.sip.formats import expected
 from agent.sip.metadata import Metadata
 from agent.sip.sdp import Description, OfferedMedia
+from agent.tap.siprec.forks import Fork, Side
+from agent.tap.siprec.people import party_of
 from agent.tap.siprec.secrecy import StreamSecret, agree
 
 MAX_STREAMS = 32
@@ -40,18 +42,20 @@ def take(
     host: str,
     lend: Callable[[], int | None],
     secrets: Mapping[int, StreamSecret],
+    others: frozenset[int] = frozenset(),
 ) -> Taken:
     """Apply an offer to the streams of a call. `lend` gives a port of `host` for a new stream, or None: its m-line is
     refused.
 
-    New streams have neither participant nor channel yet: see `settle`.
+    New streams have neither participant nor channel yet: see `settle`. `others` are streams that another leg of the
+    call describes: they stay as they are.
     """
-    now = {s.stream: replace(s, active=False) for s in streams}
+    now = {s.stream: s if s.stream in others else replace(s, active=False) for s in streams}
     agreed = dict(secrets)
     new_slots: list[int | None] = []
     lines: list[Line] = []
     for place, media in enumerate(description.media):
-        number = _stream_of(media, now, new_slots, slots[place] if place < len(slots) else None)
+        number = _stream_of(media, now, [*new_slots, *others], slots[place] if place < len(slots) else None)
         if not media.usable:
             new_slots.append(slots[place] if place < len(slots) else None)
             lines.append(refuse(media))
@@ -119,6 +123,28 @@ def settle(streams: Sequence[MediaStream], metadata: Metadata | None, sole: str 
         is_new = stream.channel < 0
         settled.append(replace(stream, channel=_channel(stream, with_channel, settled)) if is_new else stream)
     return tuple(settled)
+
+
+def of_side(
+    streams: Sequence[MediaStream], own: frozenset[int], fork: Fork, parties: Sequence[Party]
+) -> tuple[MediaStream, ...]:
+    """The streams of a leg (`own`) given to the party at its side: near end on channel 0, far end on channel 1,
+    whichever leg came first. A stream that has its channel keeps it."""
+    party = party_of(parties, fork.side) if fork.side is not None else None
+    if party is None:
+        return tuple(streams)
+    channel = 0 if fork.side is Side.NEAR else 1
+    taken = {s.channel for s in streams}
+    given = []
+    for stream in streams:
+        if stream.stream in own:
+            free = stream.channel < 0 and channel not in taken
+            stream = replace(  # noqa: PLW2901
+                stream, participant_id=party.participant_id, channel=channel if free else stream.channel
+            )
+            taken.add(stream.channel)
+        given.append(stream)
+    return tuple(given)
 
 
 def _assign(streams: Sequence[MediaStream], metadata: Metadata) -> list[MediaStream]:
