@@ -8,9 +8,11 @@ import uvicorn
 
 from agent.config import Settings
 from agent.desk.app import build_app
+from agent.desk.metrics import Metrics
 from agent.desk.recorder_client import RecorderClient
 from agent.desk.tokens import Scope, parse_tokens
 from agent.process import main
+from agent.store.heard import HeardCalls
 from agent.store.journal import Journal
 
 log = structlog.get_logger()
@@ -65,7 +67,10 @@ def serve(settings: Settings) -> None:
     settings.journal_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     journal = Journal(settings.journal_dir, "desk", time.time_ns)
 
-    app = build_app(RecorderClient(settings.recorder_socket), TokenFile(settings), Refusals(journal, time.monotonic))
+    metrics = Metrics(HeardCalls(settings.catalog_path))
+    app = build_app(
+        RecorderClient(settings.recorder_socket), TokenFile(settings), Refusals(journal, time.monotonic), metrics
+    )
     log.info("desk.ready", host=settings.desk.host, port=settings.desk.port)
     uvicorn.run(app, host=settings.desk.host, port=settings.desk.port, log_config=None, access_log=False)
 

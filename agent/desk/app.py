@@ -6,13 +6,15 @@ An answer of success means that the gate *is* closed (or open) and says since wh
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Path
+from fastapi import Depends, FastAPI, Header, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.desk.metrics import CONTENT_TYPE, Metrics
 from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.desk.tokens import Scope, scope_of
 from agent.model.gate import GateVerb
 
+LOOPBACK = ("127.0.0.1", "::1")
 Refused = Callable[[str, str], None]
 
 
@@ -34,7 +36,15 @@ class GateReply(BaseModel):
     since_s: float = Field(description="media time in seconds since which it holds")
 
 
-def build_app(recorder: RecorderClient, tokens: Callable[[], dict[str, Scope]], refused: Refused) -> FastAPI:
+def _from_here(request: Request) -> bool:
+    """Whether this machine itself asks, for itself."""
+    passed_on = {"forwarded", "x-forwarded-for", "via"} & set(request.headers)
+    return not passed_on and request.client is not None and request.client.host in LOOPBACK
+
+
+def build_app(
+    recorder: RecorderClient, tokens: Callable[[], dict[str, Scope]], refused: Refused, metrics: Metrics
+) -> FastAPI:
     """The application. `tokens` is asked anew for each request; `refused(what, actor)` journals each refusal."""
     app = FastAPI(title="Greffier desk", version="1", docs_url=None, redoc_url=None)
 
@@ -76,6 +86,18 @@ def build_app(recorder: RecorderClient, tokens: Callable[[], dict[str, Scope]], 
         """Live calls; an agent's token sees the agent's own."""
         live: list[dict[str, Any]] = (await ask(op="calls"))["calls"]
         return [c for c in live if who.agent is None or c["agent"] == who.agent]
+
+    @app.get("/metrics")
+    async def measured(request: Request, authorization: Annotated[str, Header()] = "") -> Response:
+        """Prometheus metrics, for this machine itself or an admin's token; what a proxy passes on needs the token."""
+        if (authorization or not _from_here(request)) and scope(authorization).agent is not None:
+            refused("metrics", "agent")
+            raise HTTPException(403, "metrics need an admin's token")
+        try:
+            stats = await recorder.ask(op="stats")
+        except RecorderAway:
+            stats = None
+        return Response(metrics.text(stats), media_type=CONTENT_TYPE)
 
     @app.post("/v1/calls/{call_id}/{verb}")
     async def press_call(

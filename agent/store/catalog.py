@@ -17,10 +17,10 @@ from agent.model.purpose import ArtifactKind, Decision, Trigger
 from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
 from agent.store.database import SharedDatabase
+from agent.store.heard import CHANNELS
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
 from agent.store.schema import ARTIFACT_COLUMNS, prepare
 
-_CHANNELS: Any = tuple[ChannelQuality, ...]
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
 
 
@@ -74,12 +74,7 @@ class Catalog:
     def quality(self, call_id: str) -> tuple[ChannelQuality, ...]:
         """In the order of the channels; nothing before the call is finalised."""
         rows = self._base.rows("SELECT channels FROM quality WHERE call_id = ?", [call_id])
-        return load(_CHANNELS, rows[0]["channels"]) if rows else ()
-
-    def heard_since(self, last: int, most: int = 1000) -> list[tuple[int, str]]:
-        """The calls whose quality became known after number `last`: number and call id, in order."""
-        sql = "SELECT id, call_id FROM quality WHERE id > ? ORDER BY id LIMIT ?"
-        return [(row["id"], row["call_id"]) for row in self._base.rows(sql, [last, most])]
+        return load(CHANNELS, rows[0]["channels"]) if rows else ()
 
     def end_call(self, call_id: str, ended_ns: int, cause: str, duration_samples: int) -> None:
         """The call is over; it waits to be finalised."""

@@ -1,0 +1,113 @@
+"""What the box does, as Prometheus metrics: numbers only, no call, party or agent is named (docs/quality.md).
+
+Live figures are the recorder's at the time of asking; those of finalised calls count from the start of the desk.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agent.media.quality import one_way, rate_stream
+from agent.model.call import Codec, MediaStream
+from agent.model.media import StreamCounts
+from agent.store.heard import HeardCalls
+
+log = structlog.get_logger()
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MOS_BUCKETS = (1.5, 2.0, 2.5, 3.0, 3.3, 3.6, 3.8, 4.0, 4.2, 4.4)
+MOST_BATCHES = 20
+_KNOWN = frozenset(Codec)
+
+
+class Metrics:
+    """Counts finalised calls as they come into the catalog. One instance, one thread at a time."""
+
+    def __init__(self, heard: HeardCalls) -> None:
+        self._heard = heard
+        self._registry = CollectorRegistry()
+        self._live = _Live()
+        self._registry.register(self._live)
+        self._calls = self._counter("greffier_calls_finalised", "Calls finalised.")
+        self._one_way = self._counter("greffier_calls_one_way", "Calls in which nothing was heard of one party.")
+        self._streams = self._counter("greffier_streams", "Streams of finalised calls, by codec.", ["codec"])
+        self._packets = self._counter(
+            "greffier_packets", "Packets of finalised calls, by what became of them.", ["outcome"]
+        )
+        self._undecoded = self._counter("greffier_packets_undecoded", "Packets that could not be made sound.")
+        self._mos = Histogram(
+            "greffier_stream_mos",
+            "E-model MOS of streams whose codec is rated (docs/quality.md).",
+            buckets=MOS_BUCKETS,
+            registry=self._registry,
+        )
+        try:
+            self._last = heard.last()
+        except sqlite3.Error:  # no catalog yet: everything in it will be new
+            self._last = 0
+
+    def text(self, stats: dict[str, Any] | None) -> bytes:
+        """The exposition. `stats` is what the recorder says of itself; None when it does not answer."""
+        self._live.stats, self._live.catalog_up = stats, self._take()
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, words: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(name, words, labels, registry=self._registry)
+
+    def _take(self) -> bool:
+        """Count the calls that were finalised since. Returns whether the catalog could be read."""
+        try:
+            for _ in range(MOST_BATCHES):
+                calls = self._heard.since(self._last)
+                for call in calls:
+                    self._last = call.number
+                    self._calls.inc()
+                    self._one_way.inc(bool(one_way(call.channels)))
+                    self._undecoded.inc(sum(channel.undecoded for channel in call.channels))
+                    for stream, counts in call.streams:
+                        self._stream(stream, counts)
+                if not calls:
+                    break
+        except (sqlite3.Error, ValueError) as error:
+            log.warning("metrics.catalog", kind=type(error).__name__)
+            return False
+        return True
+
+    def _stream(self, stream: MediaStream, counts: StreamCounts) -> None:
+        for name in counts.formats or (stream.codec.value,):
+            self._streams.labels(name if name in _KNOWN else Codec.OTHER.value).inc()
+        for outcome in ("received", "lost", "late", "duplicates", "foreign", "stale", "undecryptable"):
+            self._packets.labels(outcome).inc(getattr(counts, outcome))
+        if (mos := rate_stream(stream.codec, counts).mos) is not None:
+            self._mos.observe(mos)
+
+
+class _Live(Collector):
+    """The recorder's own figures."""
+
+    def __init__(self) -> None:
+        self.stats: dict[str, Any] | None = None
+        self.catalog_up = False
+
+    def collect(self) -> Iterator[Metric]:
+        """In the words of the recorder's `stats`."""
+        yield GaugeMetricFamily("greffier_recorder_up", "Whether the recorder answers.", float(self.stats is not None))
+        yield GaugeMetricFamily("greffier_catalog_up", "Whether the catalog can be read.", float(self.catalog_up))
+        if self.stats is None:
+            return
+        s = self.stats
+        yield GaugeMetricFamily("greffier_calls_live", "Calls being recorded.", float(s["calls"]))
+        yield CounterMetricFamily(
+            "greffier_kernel_dropped_packets", "Packets the kernel had no room for.", float(s["dropped_packets"])
+        )
+        yield CounterMetricFamily(
+            "greffier_stray_packets", "Packets that belong to no stream.", float(s["stray_packets"])
+        )
+        yield GaugeMetricFamily(
+            "greffier_media_lag_p99_seconds", "From arrival to the gate, 99th percentile.", s["lag_p99_ms"] / 1000
+        )
