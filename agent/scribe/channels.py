@@ -11,7 +11,7 @@ silence, and nothing hidden moves into it. Spans, `captured` and gaps stay as th
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,12 +66,20 @@ class Tape:
     captured: tuple[Spans, ...]
     lost_samples: int
     spoiled: int
+    _last: list[tuple[Spans, Sound]] = field(default_factory=list, repr=False, compare=False)
 
     def heard(self, spans: Spans) -> Sound:
         """`samples` at `rate` of each channel, silent outside `spans` and not depending on what lies there.
 
-        Of codecs without a byte a sample, a packet is heard only when it lies wholly in a span.
+        Of codecs without a byte a sample, a packet is heard only when it lies wholly in a span. What was asked for last
+        is remembered: purposes mostly hear the same, and decoding takes longest of all.
         """
+        if not self._last or self._last[0][0] != spans:
+            self._last.clear()
+            self._last.append((spans, self._decoded(spans)))
+        return self._last[0][1]
+
+    def _decoded(self, spans: Spans) -> Sound:
         scale = self.rate // CLOCK_RATE
         channels = np.zeros((len(self.lines), self.samples * scale), np.int16)
         clocks = _clocks(self.lines, self.counts)
@@ -82,6 +90,7 @@ class Tape:
                     part, failed = render(line, (start, end), clocks, self.rate)
                     channel[start * scale : end * scale] = part
                     undecoded[number] += failed
+        channels.flags.writeable = False
         return Sound(channels, tuple(undecoded))
 
     def quality(self, spans: Spans) -> tuple[ChannelQuality, ...]:
