@@ -40,10 +40,11 @@ def unanswered(method: str, after_s: float) -> ProbeRefused:
 
 def unreachable(where: str, error: OSError) -> ProbeRefused:
     """Nothing there to talk to."""
-    if "SSL" in str(error):
-        return ProbeRefused(
-            f"no TLS with {where}: {error}: does each end trust the authority of the other's certificate?"
-        )
     if isinstance(error, ConnectionRefusedError):
         return ProbeRefused(f"nothing listens on {where}: is the agent running (`greffier doctor`)?")
+    if where.startswith("tls:"):
+        return ProbeRefused(
+            f"no TLS with {where}: {error}: is our certificate shown, and does each end trust the authority of the "
+            "other's certificate?"
+        )
     return ProbeRefused(f"{where} cannot be reached: {error.strerror or error}")

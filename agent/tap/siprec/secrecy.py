@@ -86,4 +86,6 @@ def _dump_line(crypto: Crypto) -> list[Any]:
 
 def _load_line(value: list[Any]) -> Crypto:
     tag, name, suite, secret = value
+    if suite not in SUITES:
+        raise ValueError("a suite of before the restart is not to be had any more")
     return Crypto(tag, name, SrtpKey(SrtpSuite(suite), b64decode(secret)))
