@@ -22,6 +22,9 @@ FRAME_S = 0.02
 NOISE_BYTES = 1 << 20
 STEP = 7919 * FRAME % NOISE_BYTES
 
+TOO_LATE_S = 0.4
+"""A generator so far behind sends all that it owes at once: what is measured then is a machine that was too busy."""
+
 Streams = Sequence[tuple[int, int]]
 """Port it comes from, port it goes to."""
 
@@ -104,4 +107,5 @@ async def measure(
         "cpu_share": round(used / took, 3),
         "kernel_us_per_packet": round(kernel / took / pace * 1e6, 3),
         "generator_late_ms": round(sent["late_s"] * 1e3, 1),
+        "void": sent["late_s"] > TOO_LATE_S,
     }

@@ -102,7 +102,7 @@ def yardstick(kind: type[Yardstick], folder: Path, link: Link, calls: int, secon
             received = running.end()
     except (RuntimeError, OSError, subprocess.SubprocessError, StopIteration) as error:
         return {"missing": f"{type(error).__name__}: {error}", "does": kind.does}
-    shown = ("us_per_packet", "packets", "packets_per_s", "cpu_share")
+    shown = ("us_per_packet", "packets", "packets_per_s", "cpu_share", "void")
     return {"calls": calls, "lost": sent["packets"] - received, "does": kind.does} | {n: sent[n] for n in shown}
 
 
