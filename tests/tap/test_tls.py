@@ -106,7 +106,8 @@ def test_old_versions_of_tls_are_refused(make_tap, certified: Site) -> None:
     tap = make_tap(**certified.settings)
     old = certified.authority.context(certified.gateway)
     old.set_ciphers("DEFAULT:@SECLEVEL=0")
-    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ProbeRefused):
         place(tap, old)
     assert tap.events == []
