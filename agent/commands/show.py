@@ -100,10 +100,11 @@ def _streams(catalog: Catalog, row: CallRow) -> Table:
         "foreign",
         "stale",
         "jumps",
+        "undecryptable",
     ):
         table.add_column(column)
     for stream, c in catalog.counts(row.call_id):
-        numbers = (c.received, c.lost, c.late, c.duplicates, c.reordered, c.foreign, c.stale, c.jumps)
+        numbers = (c.received, c.lost, c.late, c.duplicates, c.reordered, c.foreign, c.stale, c.jumps, c.undecryptable)
         table.add_row(str(stream.channel), "/".join(c.formats) or stream.codec.value, *map(str, numbers))
     return table
 

@@ -22,6 +22,7 @@ BEHIND_SAMPLES = 10 * CLOCK_RATE
 """A burst after a stall of the network may be so old."""
 OVERLAP_SAMPLES = 8
 """So much may packets that are not cut into samples overlap, by rounding."""
+MOST_SSRCS = 64
 MOST_RESTARTS = 8
 """Restarts and changes of format of one stream in one block; more are no gateway, and counted as foreign."""
 
@@ -86,7 +87,7 @@ class Placer:
         self._use = use
         self._order = np.zeros(columns.rows * WINDOW, np.int32)
         self.ssrcs: dict[int, list[int]] = {}
-        """Every SSRC a row was locked to, in order."""
+        """Every SSRC a row was locked to, in order, up to MOST_SSRCS."""
 
     def place(self, arrivals: Arrivals, flat: npt.NDArray[np.uint8]) -> None:
         """Place everything; `flat` is the memory that `at` points into."""
@@ -282,7 +283,7 @@ class Placer:
             self._use(row, int(a.kind[0]))
         ssrc = int(a.ssrc[0])
         known = self.ssrcs.setdefault(row, [])
-        if not known or known[-1] != ssrc:
+        if (not known or known[-1] != ssrc) and len(known) < MOST_SSRCS:
             known.append(ssrc)
         arrived = (int(a.arrival_ns[0]) - int(c.origin_ns[row])) // NS_PER_SAMPLE
         position = max(arrived - int(a.size[0]), int(c.end[row]), 0)
