@@ -1,4 +1,4 @@
-"""A few thousand packets at once as numpy columns: what every source of media hands to the engine."""
+"""A few thousand packets at once as numpy columns: frames as seen, and what every source hands to the engine."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,24 @@ import numpy.typing as npt
 
 SLOT_BYTES = 2048
 """Room for one UDP payload where a source has room of one size; longer ones are cut, and are no audio anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Network frames in order of arrival. The arrays may be reused after the next read.
+
+    `memory`: uint8; `start`, `stop`: int64[n], where in it each lies; `kind`: int64[n], what it begins with (see
+    `agent.media.frames.parse`); `arrival_ns`: int64[n], ns of the clock of whoever saw it.
+    """
+
+    memory: npt.NDArray[np.uint8]
+    start: npt.NDArray[np.int64]
+    stop: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int64]
+    arrival_ns: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.media.block import gather
+from agent.media.block import Frames, PacketBlock, gather
 from agent.media.endpoint import keys_four, keys_six
 
 Numbers = npt.NDArray[np.int64]
@@ -50,6 +50,19 @@ class Payloads:
     source: Numbers
     fragments: int
     malformed: int
+
+    def datagrams(self, frames: Frames) -> PacketBlock | None:
+        """What is UDP of `frames`, the very ones that were parsed; None when nothing is."""
+        if len(self.frame) == len(frames) and (self.protocol == UDP).all():
+            return PacketBlock(frames.memory, self.start, self.length, self.destination, self.source, frames.arrival_ns)
+        mine = self.protocol == UDP
+        return self.chosen(frames, mine) if mine.any() else None
+
+    def chosen(self, frames: Frames, rows: npt.NDArray[np.bool_]) -> PacketBlock:
+        """The payloads of these rows."""
+        arrival = frames.arrival_ns[self.frame[rows]]
+        start, length, destination = self.start[rows], self.length[rows], self.destination[rows]
+        return PacketBlock(frames.memory, start, length, destination, self.source[rows], arrival)
 
 
 def parse(memory: Memory, start: Numbers, stop: Numbers, kind: Numbers) -> Payloads:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.media import bpf
-from agent.media.block import PacketBlock, gather
-from agent.media.frames import UDP, parse
+from agent.media.block import Frames, PacketBlock, gather
+from agent.media.frames import parse
 
 BLOCK_BYTES = 1 << 18
 FRAME_BYTES = 2048
@@ -25,8 +25,9 @@ MOST_PACKETS = 1 << 15
 """Packets of one read; a single kernel block may bring it beyond."""
 NS = 1_000_000_000
 
-_SOL_PACKET, _RX_RING, _STATISTICS, _VERSION, _IGNORE_OUTGOING = 263, 5, 6, 10, 23
+_SOL_PACKET, _ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _IGNORE_OUTGOING = 263, 1, 5, 6, 10, 23
 _TPACKET_V3 = 2
+_PROMISCUOUS = 1
 _ETH_P_ALL = 3
 _USER = 1
 _STATUS, _COUNT, _FIRST, _LENGTH = 2, 3, 4, 5  # 32-bit words of struct tpacket_block_desc
@@ -41,8 +42,11 @@ Numbers = npt.NDArray[np.int64]
 class PacketRing:
     """Everything that `program` lets through, of one interface (a name) or of all (""). One thread at a time."""
 
-    def __init__(self, interface: str, program: bpf.Program, size_mib: int) -> None:
-        """Raises PermissionError without the capability, OSError when there is no such interface."""
+    def __init__(self, interface: str, program: bpf.Program, size_mib: int, *, promiscuous: bool = False) -> None:
+        """`promiscuous`: also what is addressed to other machines, which is all that a mirror port has.
+
+        Raises PermissionError without the capability, OSError when there is no such interface.
+        """
         self.dropped = self.fragments = self.malformed = 0
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         try:
@@ -55,7 +59,10 @@ class PacketRing:
             self._socket.setsockopt(_SOL_PACKET, _RX_RING, ring)
             flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
             self._map = mmap.mmap(self._socket.fileno(), count * BLOCK_BYTES, flags)
-            _bind(self._socket, socket.if_nametoindex(interface) if interface else 0)
+            number = socket.if_nametoindex(interface) if interface else 0
+            _bind(self._socket, number)
+            if promiscuous:  # switched off again by the kernel when the socket is closed (packet(7))
+                self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, struct.pack("iHH8x", number, _PROMISCUOUS, 0))
         except OSError:
             self._socket.close()
             raise
@@ -69,6 +76,16 @@ class PacketRing:
 
         The memory of a block belongs to the kernel again from the next `read` on.
         """
+        seen = self.read_frames()
+        if seen is None:
+            return None
+        found = parse(seen.memory, seen.start, seen.stop, seen.kind)
+        self.fragments += found.fragments
+        self.malformed += found.malformed
+        return found.datagrams(seen)
+
+    def read_frames(self) -> Frames | None:
+        """As `read`, but everything that came, from the network header on; times are monotonic."""
         for block in self._held:
             self._blocks[block, _STATUS] = 0
         self._held.clear()
@@ -86,28 +103,18 @@ class PacketRing:
             self._next = (self._next + 1) % len(self._blocks)
         if not frames:
             return None
-        return self._block(frames[0] if len(frames) == 1 else np.concatenate(frames))
+        return self._described(frames[0] if len(frames) == 1 else np.concatenate(frames))
 
-    def _block(self, frame: Numbers) -> PacketBlock | None:
+    def _described(self, frame: Numbers) -> Frames:
         heads = gather(self._memory, frame, _HEADER_BYTES)
         words = heads.view(np.uint32)
         network = words[:, 6].astype(np.int64) >> 16
         start = frame + network
         stop = start + words[:, 3].astype(np.int64)
         kind = heads[:, 50:52].copy().view(">u2")[:, 0].astype(np.int64)
-        found = parse(self._memory, start, stop, kind)
-        self.fragments += found.fragments
-        self.malformed += found.malformed
         clock_ns = time.time_ns() - time.monotonic_ns()
         arrival = words[:, 1].astype(np.int64) * NS + words[:, 2] - clock_ns
-        if len(found.frame) == len(frame) and (found.protocol == UDP).all():
-            return PacketBlock(self._memory, found.start, found.length, found.destination, found.source, arrival)
-        mine = found.protocol == UDP
-        if not mine.any():
-            return None
-        start, length = found.start[mine], found.length[mine]
-        destination, source = found.destination[mine], found.source[mine]
-        return PacketBlock(self._memory, start, length, destination, source, arrival[found.frame[mine]])
+        return Frames(self._memory, start, stop, kind, arrival)
 
     def count_drops(self) -> int:
         """Packets the kernel had no room for in the ring, since the start."""
