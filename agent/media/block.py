@@ -46,6 +46,12 @@ class PacketBlock:
     def __len__(self) -> int:
         return len(self.start)
 
+    def between(self, first: int, after: int) -> "PacketBlock":
+        """The packets `first` to `after` - 1, in the same memory."""
+        rows = slice(first, after)
+        columns = (self.start, self.length, self.destination, self.source, self.arrival_ns)
+        return PacketBlock(self.memory, *(column[rows] for column in columns))
+
 
 def gather(memory: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
     """uint8[n, size]: `size` bytes from each offset. Where memory ends before, the bytes mean nothing."""

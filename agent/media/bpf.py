@@ -93,3 +93,63 @@ def own_udp(low: int, high: int, without: Iterable[int] = ()) -> Program:
         "no",
         (RETURN, 0, "", ""),
     ]
+
+
+TAGS = (0x8100, 0x88A8, 0x9100)
+_TCP, _UDP, _GRE = 6, 17, 47
+_VXLAN_PORT = 4789
+_FRAGMENT = 44
+_BEHIND_TAGS = (0, 4, 8)
+"""Where the IP header may begin: the kernel has taken one tag off, two more may follow."""
+
+
+def mirrored(sip_ports: Sequence[int], low: int, high: int) -> Program:
+    """What a mirror port carries of telephony: SIP by UDP or TCP to or from `sip_ports`, UDP to ports `low` to `high`.
+
+    Tagged up to three times. Fragments of UDP and TCP, GRE (ERSPAN) and VXLAN come whole: what they hold is looked at
+    by whoever reads.
+    """
+    program: list[Step | str] = []
+    for at in _BEHIND_TAGS:
+        program += [f"kind{at}", (LOAD_WORD, PROTOCOL, "", "") if not at else (LOAD_HALF, at - 2, "", "")]
+        program += [(EQUAL, 0x0800, f"four{at}", ""), (EQUAL, 0x86DD, f"six{at}", "")]
+        more = f"kind{at + 4}" if at != _BEHIND_TAGS[-1] else f"no{at}"
+        program += [*((EQUAL, tag, more, "") for tag in TAGS[:-1]), (EQUAL, TAGS[-1], more, f"no{at}")]
+        program += _four(at, sip_ports, low, high) + _six(at, sip_ports, low, high)
+        program += [f"yes{at}", (RETURN, WHOLE, "", ""), f"no{at}", (RETURN, 0, "", "")]
+    return program
+
+
+def _four(at: int, sip_ports: Sequence[int], low: int, high: int) -> list[Step | str]:
+    head: list[Step | str] = [f"four{at}", (LOAD_BYTE, at + 9, "", ""), (EQUAL, _GRE, f"yes{at}", "")]
+    head += [(EQUAL, _TCP, f"tcp-four{at}", ""), (EQUAL, _UDP, "", f"no{at}")]
+    whole: list[Step | str] = [(LOAD_HALF, at + 6, "", ""), (ANY_BIT, 0x3FFF, f"yes{at}", "")]
+    whole += [(LOAD_HEADER_LENGTH, at, "", "")]
+    tcp = [f"tcp-four{at}", *whole, *_sip(LOAD_HALF_BEHIND, at, at, sip_ports, f"no{at}")]
+    return head + whole + _media(LOAD_HALF_BEHIND, at, at, sip_ports, low, high) + tcp
+
+
+def _six(at: int, sip_ports: Sequence[int], low: int, high: int) -> list[Step | str]:
+    head: list[Step | str] = [f"six{at}", (LOAD_BYTE, at + 6, "", "")]
+    head += [(EQUAL, other, f"yes{at}", "") for other in (_GRE, _FRAGMENT, 0, 43, 60)]
+    head += [(EQUAL, _TCP, f"tcp-six{at}", ""), (EQUAL, _UDP, "", f"no{at}")]
+    tcp = [f"tcp-six{at}", *_sip(LOAD_HALF, at + 40, at, sip_ports, f"no{at}")]
+    return head + _media(LOAD_HALF, at + 40, at, sip_ports, low, high) + tcp
+
+
+def _sip(load: int, ports_at: int, at: int, sip_ports: Sequence[int], otherwise: str) -> list[Step | str]:
+    """Go to yes when one of the two ports is of SIP."""
+    steps: list[Step | str] = []
+    for offset in (0, 2):
+        steps += [(load, ports_at + offset, "", ""), *((EQUAL, port, f"yes{at}", "") for port in sip_ports)]
+    steps[-1] = (EQUAL, sip_ports[-1], f"yes{at}", otherwise)
+    return steps
+
+
+def _media(load: int, ports_at: int, at: int, sip_ports: Sequence[int], low: int, high: int) -> list[Step | str]:
+    return [
+        *_sip(load, ports_at, at, sip_ports, ""),
+        (EQUAL, _VXLAN_PORT, f"yes{at}", ""),
+        (AT_LEAST, low, "", f"no{at}"),
+        (GREATER, high, f"no{at}", f"yes{at}"),
+    ]

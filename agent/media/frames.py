@@ -5,6 +5,8 @@ and III (draft-foschiano-erspan-03); VXLAN RFC 7348. Whatever is malformed, cut 
 counted; nothing raises on content.
 """
 
+import ipaddress
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,14 +39,16 @@ MOST_TAGS, MOST_EXTENSIONS, MOST_TUNNELS = 3, 4, 2
 class Payloads:
     """UDP datagrams and TCP segments found, in the order of their frames.
 
-    `frame`: which frame; `start`, `length`: its payload in memory; `protocol`: UDP or TCP; `header`: offset of the UDP
-    or TCP header; `destination`, `source`: keys of `agent.media.endpoint`. `fragments` and `malformed` count frames.
+    `frame`: which frame; `start`, `length`: its payload in memory; `protocol`: UDP or TCP; `network`, `header`: offsets
+    of the IP and of the UDP or TCP header; `destination`, `source`: keys of `agent.media.endpoint`. `fragments` and
+    `malformed` count frames.
     """
 
     frame: Numbers
     start: Numbers
     length: Numbers
     protocol: Numbers
+    network: Numbers
     header: Numbers
     destination: Numbers
     source: Numbers
@@ -64,6 +68,15 @@ class Payloads:
         start, length, destination = self.start[rows], self.length[rows], self.destination[rows]
         return PacketBlock(frames.memory, start, length, destination, self.source[rows], arrival)
 
+    def ends(self, memory: Memory, row: int) -> tuple[tuple[str, int], tuple[str, int]]:
+        """Source and destination of one row, in words."""
+        network, header = int(self.network[row]), int(self.header[row])
+        at, size = (network + 12, 4) if memory[network] >> 4 == 4 else (network + 8, 16)
+        hosts = (str(ipaddress.ip_address(memory[at + n : at + n + size].tobytes())) for n in (0, size))
+        ports = struct.unpack(">2H", memory[header : header + 4].tobytes())
+        source, destination = zip(hosts, ports, strict=True)
+        return source, destination
+
 
 def parse(memory: Memory, start: Numbers, stop: Numbers, kind: Numbers) -> Payloads:
     """Frames lie at `start`…`stop` of `memory` and begin with a header of `kind`: an ethertype, ETHERNET or RAW_IP."""
@@ -77,11 +90,12 @@ def parse(memory: Memory, start: Numbers, stop: Numbers, kind: Numbers) -> Paylo
     if plain.all():
         count = len(start)
         return Payloads(
-            np.arange(count), start + 28, length, np.full(count, UDP), start + 20, destination, source, 0, 0
+            np.arange(count), start + 28, length, np.full(count, UDP), start, start + 20, destination, source, 0, 0
         )
     found = _Found(len(start))
     chosen = np.flatnonzero(plain)
-    found.put(chosen, UDP, start[chosen] + 20, start[chosen] + 28, length[chosen], destination[chosen], source[chosen])
+    at = start[chosen]
+    found.put(chosen, UDP, at, at + 20, at + 28, length[chosen], destination[chosen], source[chosen])
     odd = np.flatnonzero(~plain)
     _Walk(memory, found).run(odd, start[odd], stop[odd], kind[odd])
     return found.payloads()
@@ -91,14 +105,17 @@ class _Found:
     """What was found for each of `count` frames."""
 
     def __init__(self, count: int) -> None:
-        columns = np.zeros((6, count), np.int64)
-        self._protocol, self._header, self._start, self._length, self._destination, self._source = columns
+        columns = np.zeros((7, count), np.int64)
+        self._protocol, self._network, self._header, self._start, self._length, self._destination, self._source = (
+            columns
+        )
         self.fragments = self.malformed = 0
 
     def put(
         self,
         frame: Numbers,
         protocol: int,
+        network: Numbers,
         header: Numbers,
         start: Numbers,
         length: Numbers,
@@ -106,7 +123,7 @@ class _Found:
         source: Numbers,
     ) -> None:
         """Payloads of these frames."""
-        self._protocol[frame] = protocol
+        self._protocol[frame], self._network[frame] = protocol, network
         self._header[frame], self._start[frame], self._length[frame] = header, start, length
         self._destination[frame], self._source[frame] = destination, source
 
@@ -118,6 +135,7 @@ class _Found:
             self._start[frame],
             self._length[frame],
             self._protocol[frame],
+            self._network[frame],
             self._header[frame],
             self._destination[frame],
             self._source[frame],
@@ -186,7 +204,7 @@ class _Walk:
         def keys(word: int, rows: Numbers, port: Numbers) -> Numbers:
             return keys_four(heads[rows, word], port)
 
-        return self._transport(frame, at + header, stop, heads[:, 2] >> 16 & 0xFF, keys, (3, 4))
+        return self._transport(frame, at, at + header, stop, heads[:, 2] >> 16 & 0xFF, keys, (3, 4))
 
     def _six(self, frame: Numbers, at: Numbers, stop: Numbers) -> list[tuple[Numbers, ...]]:
         heads = gather(self._memory, at, 40)
@@ -194,7 +212,7 @@ class _Walk:
         following, size = heads[:, 6].astype(np.int64), heads[:, 4].astype(np.int64) << 8 | heads[:, 5]
         good = (heads[:, 0] >> 4 == 6) & (at + 40 <= stop)
         stop = np.minimum(stop, at + 40 + size)
-        at = at + 40
+        network, at = at, at + 40
         for _ in range(MOST_EXTENSIONS):
             more = good & np.isin(following, SKIPPED)
             if not more.any():
@@ -206,15 +224,22 @@ class _Walk:
         fragment = good & (following == 44)
         self._count(good, fragment)
         good &= ~fragment
-        frame, at, stop, following, words = (c[good] for c in (frame, at, stop, following, words))
+        frame, network, at, stop, following, words = (c[good] for c in (frame, network, at, stop, following, words))
 
         def keys(word: int, rows: Numbers, port: Numbers) -> Numbers:
             return keys_six(words[rows, word : word + 2], port)
 
-        return self._transport(frame, at, stop, following, keys, (1, 3))
+        return self._transport(frame, network, at, stop, following, keys, (1, 3))
 
     def _transport(
-        self, frame: Numbers, at: Numbers, stop: Numbers, protocol: Numbers, keys: Keys, words: tuple[int, int]
+        self,
+        frame: Numbers,
+        network: Numbers,
+        at: Numbers,
+        stop: Numbers,
+        protocol: Numbers,
+        keys: Keys,
+        words: tuple[int, int],
     ) -> list[tuple[Numbers, ...]]:
         inner: list[tuple[Numbers, ...]] = []
         for which, least in ((UDP, 8), (TCP, 20)):
@@ -239,7 +264,7 @@ class _Walk:
                 rows, header, start, length = rows[keep], header[keep], start[keep], length[keep]
                 from_port, to_port = from_port[keep], to_port[keep]
             source, destination = keys(words[0], rows, from_port), keys(words[1], rows, to_port)
-            self._found.put(frame[rows], which, header, start, length, destination, source)
+            self._found.put(frame[rows], which, network[rows], header, start, length, destination, source)
         gre = np.flatnonzero(protocol == GRE)
         if len(gre):
             inner.append(self._mirrored(frame[gre], at[gre], stop[gre]))
