@@ -31,6 +31,7 @@ missing_packages() {
     command -v sipp >/dev/null || echo sip-tester
     command -v tcpdump >/dev/null || echo tcpdump
     command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
+    command -v editcap >/dev/null || echo wireshark-common
     command -v ip >/dev/null || echo iproute2
     command -v openssl >/dev/null || echo openssl
     command -v systemd-analyze >/dev/null || echo systemd

@@ -19,8 +19,8 @@ def open_mirror(interface: str, sip_ports: Sequence[int], media_ports: tuple[int
         return PacketRing(interface, bpf.mirrored(sip_ports, *media_ports), size_mib, promiscuous=True)
     except PermissionError:
         raise NoMirrorPort(
-            f"span.interface {interface}: a mirror port needs CAP_NET_RAW. The units of systemd/ give it to the recorder; "
-            "elsewhere run it as root, or take the [span] section out"
+            f"span.interface {interface}: a mirror port needs CAP_NET_RAW. The units of systemd/ give it to the "
+            "recorder; elsewhere run it as root, or take the [span] section out"
         ) from None
     except OSError as error:
         raise NoMirrorPort(

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import time
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +126,9 @@ class PacketRing:
     def close(self) -> None:
         """Give the ring back to the kernel. No block read before may be used any more."""
         self._socket.close()
+        self._memory, self._blocks = np.empty(0, np.uint8), np.empty((0, 0), np.uint32)
+        with suppress(BufferError):  # somebody still holds a block: the kernel keeps the ring until that is gone
+            self._map.close()
 
 
 def _bind(sock: socket.socket, interface: int) -> None:
