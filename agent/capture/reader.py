@@ -57,10 +57,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that has records and no END. `last_resume` is its newest RESUME record."""
+    """A call that has records and no END. `last_resume` is its newest RESUME record; `records` counts all of them."""
 
     last_epoch: int
     last_resume: Record | None
+    records: int = 0
 
 
 def scan(folder: Path, start: Cursor) -> Iterator[tuple[Cursor, Record]]:
@@ -93,6 +94,11 @@ def open_record(record: Record, key: bytes) -> bytes:
 
 def open_calls(folder: Path) -> dict[str, OpenCall]:
     """Calls with records and no END, oldest first. Needs no key and does not read media. Raises OSError."""
+    return calls_in(folder)[0]
+
+
+def calls_in(folder: Path) -> tuple[dict[str, OpenCall], set[str]]:
+    """As `open_calls`, and the ids of the calls whose END is in the log."""
     calls: dict[str, OpenCall] = {}
     ended: set[str] = set()
     for _, path in _segments(folder, 0):
@@ -101,10 +107,11 @@ def open_calls(folder: Path) -> dict[str, OpenCall]:
                 head = record.header
                 if head.kind is RecordKind.END:
                     ended.add(head.call_id)
-                before = calls.get(head.call_id, OpenCall(0, None))
+                before = calls.get(head.call_id, OpenCall(0, None, 0))
                 resume = record if head.kind is RecordKind.RESUME else before.last_resume
-                calls[head.call_id] = OpenCall(max(before.last_epoch, head.epoch), resume)
-    return {call_id: call for call_id, call in calls.items() if call_id not in ended}
+                epoch = max(before.last_epoch, head.epoch)
+                calls[head.call_id] = OpenCall(epoch, resume, before.records + 1)
+    return {call_id: call for call_id, call in calls.items() if call_id not in ended}, ended
 
 
 def _segments(folder: Path, first: int) -> list[tuple[int, Path]]:

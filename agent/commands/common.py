@@ -41,10 +41,15 @@ def settings_of(path: Path) -> Settings:
         raise typer.Exit(2) from None
 
 
+def asked(settings: Settings, **request: Any) -> dict[str, Any]:
+    """One question to the recorder's control socket. Raises RecorderAway; ValueError when it refuses."""
+    return asyncio.run(RecorderClient(settings.recorder_socket).ask(**request))
+
+
 def ask_recorder(settings: Settings, **request: Any) -> dict[str, Any]:
     """One question to the recorder's control socket; the command ends if it does not answer or refuses."""
     try:
-        return asyncio.run(RecorderClient(settings.recorder_socket).ask(**request))
+        return asked(settings, **request)
     except RecorderAway as error:
         fail(f"{error}; is it running? `greffier run` starts it")
     except ValueError as error:

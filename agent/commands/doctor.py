@@ -14,6 +14,7 @@ from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, co
 from agent.config import Endpoint, Settings
 from agent.forward.destination import Poison, Retry
 from agent.forward.opening import open_destination
+from agent.media.mirror import open_mirror
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.vault.secretfile import read_secret
@@ -22,6 +23,7 @@ from agent.vault.signing import SiteKey
 GOOD, NOTE, BAD = "[green]✓[/]", "[yellow]![/]", "[red]✗[/]"
 LEAST_FREE = 2 << 30
 EXPIRES_SOON_DAYS = 30
+LEAST_RING_MIB = 4
 OLDEST_BUILD = 1_760_000_000
 """No box that runs this has a right clock before this UTC second."""
 
@@ -39,7 +41,7 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, tls, media, wall_clock, disk, keys, recipients, model, destinations):
+    for look in (ports, tls, media, mirror, wall_clock, disk, keys, recipients, model, destinations):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -132,6 +134,30 @@ def media(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, "media: by the packet ring")
+
+
+def mirror(settings: Settings) -> Iterator[Finding]:
+    """What the mirror port brings; before the recorder runs, whether it can be listened to."""
+    if not (interface := settings.span.interface):
+        return
+    if not (settings.recorder_socket.exists() and _answers(settings)):
+        try:
+            open_mirror(interface, settings.span.sip_ports, settings.span.media_ports, LEAST_RING_MIB).close()
+        except OSError as error:
+            yield Finding(BAD, f"mirror port: {error}")
+        else:
+            yield Finding(GOOD, f"mirror port {interface}: can be listened to")
+        return
+    seen = ask_recorder(settings, op="stats")["span"]
+    sign, mend = GOOD, ""
+    if dropped := seen["dropped_packets"]:
+        sign, mend = BAD, "more CPU for the recorder, or a larger media.ring_mib"
+    elif not seen["packets"]:
+        sign, mend = NOTE, f"is the mirror session on, and its cable in? `tcpdump -ni {interface}` shows what comes"
+    elif not seen["sip_messages"]:
+        sign, mend = NOTE, "no SIP comes by it: mirror the port of PBX or phones, or add their port to span.sip_ports"
+    counts = f"{seen['packets']} packets, {seen['sip_messages']} SIP messages, {seen['calls']} calls, {dropped} dropped"
+    yield Finding(sign, f"mirror port {interface}: {counts}", mend)
 
 
 def _answers(settings: Settings) -> bool:

@@ -106,6 +106,16 @@ class Engine:
         self._announce(row, tuple(formats))
         return self._take_ready()
 
+    def heard(self, address: int) -> tuple[int, int]:
+        """The SSRC and the arrival of the last packet of a stream; 0 and 0 before the first. Raises LookupError."""
+        row = self._row_of.get(address)
+        return int(self._columns.ssrc[row]), int(self._columns.last_ns[row])
+
+    def knows(self, destination: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these addresses have a stream."""
+        known: npt.NDArray[np.bool_] = self._row_of.find(destination) >= 0
+        return known
+
     def rename(self, address: int, stream: int) -> list[StreamChunk]:
         """What comes to `address` from now on is another stream of the call: the same packets, another party's voice.
         Returns what was received before; counts go on. Raises LookupError."""

@@ -62,8 +62,8 @@ class Payloads:
         mine = self.protocol == UDP
         return self.chosen(frames, mine) if mine.any() else None
 
-    def chosen(self, frames: Frames, rows: npt.NDArray[np.bool_]) -> PacketBlock:
-        """The payloads of these rows."""
+    def chosen(self, frames: Frames, rows: npt.NDArray[np.bool_] | Numbers) -> PacketBlock:
+        """The payloads of these rows (a mask, or their numbers)."""
         arrival = frames.arrival_ns[self.frame[rows]]
         start, length, destination = self.start[rows], self.length[rows], self.destination[rows]
         return PacketBlock(frames.memory, start, length, destination, self.source[rows], arrival)

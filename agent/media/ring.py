@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from agent.media import bpf
 from agent.media.block import Frames, PacketBlock, gather
-from agent.media.frames import parse
+from agent.media.frames import IPV4, IPV6, TAGS, parse
 
 BLOCK_BYTES = 1 << 18
 FRAME_BYTES = 2048
@@ -29,6 +29,7 @@ NS = 1_000_000_000
 _SOL_PACKET, _ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _IGNORE_OUTGOING = 263, 1, 5, 6, 10, 23
 _TPACKET_V3 = 2
 _PROMISCUOUS = 1
+_VLAN_VALID = 1 << 4  # TP_STATUS_VLAN_VALID
 _ETH_P_ALL = 3
 _USER = 1
 _STATUS, _COUNT, _FIRST, _LENGTH = 2, 3, 4, 5  # 32-bit words of struct tpacket_block_desc
@@ -113,6 +114,10 @@ class PacketRing:
         start = frame + network
         stop = start + words[:, 3].astype(np.int64)
         kind = heads[:, 50:52].copy().view(">u2")[:, 0].astype(np.int64)
+        one_tag_off = np.flatnonzero(words[:, 5] & _VLAN_VALID)
+        if len(one_tag_off):
+            more = still_tagged(self._memory, start[one_tag_off], stop[one_tag_off], kind[one_tag_off])
+            kind[one_tag_off[more]] = TAGS[0]
         clock_ns = time.time_ns() - time.monotonic_ns()
         arrival = words[:, 1].astype(np.int64) * NS + words[:, 2] - clock_ns
         return Frames(self._memory, start, stop, kind, arrival)
@@ -137,6 +142,20 @@ def _bind(sock: socket.socket, interface: int) -> None:
     if _libc.bind(sock.fileno(), address, len(address)):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def still_tagged(memory: npt.NDArray[np.uint8], start: Numbers, stop: Numbers, kind: Numbers) -> npt.NDArray[np.bool_]:
+    """Which frames begin with another tag though their `kind` says IP.
+
+    Of a frame with several tags the kernel takes one off, and newer kernels (vlan_get_protocol_dgram) name the
+    protocol behind all of them. What begins with an IP header whose length fits is IP; a tag is followed by a protocol.
+    """
+    heads = gather(memory, start, 6).astype(np.int64)
+    behind, length = heads[:, 2] << 8 | heads[:, 3], heads[:, 4] << 8 | heads[:, 5]
+    four = kind == IPV4
+    sound = (heads[:, 0] >> 4 == np.where(four, 4, 6)) & (np.where(four, behind, length + 40) <= stop - start)
+    tagged: npt.NDArray[np.bool_] = (four | (kind == IPV6)) & ~sound & (np.isin(behind, TAGS) | (behind == kind))
+    return tagged
 
 
 def walk(words: npt.NDArray[np.uint32], first: int, count: int) -> Numbers:

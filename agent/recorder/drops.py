@@ -12,7 +12,9 @@ log = structlog.get_logger()
 class Drops:
     """`total` since the start; `alarm` is set while packets are dropped in every window of ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
+        """`where`: what is said beside the count."""
+        self._where = where
         self.total = 0
         self.alarm = False
         self._said = 0
@@ -25,7 +27,7 @@ class Drops:
         """Take note of the count as it stands."""
         self.total = total
         if total > self._said and now_s >= self._say_at:
-            log.warning("media.dropped", packets=total - self._said, total=total)
+            log.warning("media.dropped", where=self._where, packets=total - self._said, total=total)
             self._said, self._say_at = total, now_s + SAY_S
         if now_s < self._window_ends:
             return
@@ -34,7 +36,12 @@ class Drops:
         self._before = total
         alarm = self._in_a_row >= SUSTAINED_WINDOWS
         if alarm and not self.alarm:
-            log.error("alarm.media_dropped", total=total, mend="more CPU for the recorder, or a larger media.ring_mib")
+            log.error(
+                "alarm.media_dropped",
+                where=self._where,
+                total=total,
+                mend="more CPU for the recorder, or a larger media.ring_mib",
+            )
         elif self.alarm and not alarm:
-            log.info("alarm.media_dropped.over", total=total)
+            log.info("alarm.media_dropped.over", where=self._where, total=total)
         self.alarm = alarm

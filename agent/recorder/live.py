@@ -15,10 +15,14 @@ from agent.model.wire import dump
 
 
 class CallSink:
-    """Writes one call's records. Until the call key is durable (ms after the start) they wait in RAM, in order."""
+    """Writes one call's records. Until the call key is durable (ms after the start) they wait in RAM, in order.
 
-    def __init__(self, writer: LogWriter) -> None:
+    `skip`: so many of its first records are in the log already, and are not written again; None: all of them are.
+    """
+
+    def __init__(self, writer: LogWriter, skip: int | None = 0) -> None:
         self._writer = writer
+        self._skip = skip
         self._key: CallKey | None = None
         self._waiting: list[Callable[[CallKey], None]] = []
 
@@ -60,7 +64,17 @@ class CallSink:
         """A record that is sealed already."""
         self._write(lambda key: self._writer.append_opaque(kind, key, payload))
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether it will write, and has no key yet."""
+        return self._key is None and self._skip is not None
+
     def _write(self, write: Callable[[CallKey], None]) -> None:
+        if self._skip is None:
+            return
+        if self._skip:
+            self._skip -= 1
+            return
         if self._key is None:
             self._waiting.append(write)
         else:

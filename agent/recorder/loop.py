@@ -10,45 +10,40 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from agent.capture.format import RecordKind
-from agent.capture.gate import CallGate, GateAlert
 from agent.capture.keys import CallKey
 from agent.capture.writer import CaptureFailed, LogWriter
 from agent.config import Settings
-from agent.media.endpoint import key
-from agent.media.engine import Engine, EngineFull
 from agent.media.srtp import SecureSource
-from agent.model.call import CLOCK_RATE, Call
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision, Purpose
 from agent.model.srtp import SrtpKey
-from agent.model.wire import dump
+from agent.recorder.calls import Calls
 from agent.recorder.drops import Drops
-from agent.recorder.live import CallSink, LiveCall
+from agent.recorder.ingest import Ingest
+from agent.recorder.live import LiveCall
 from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
+from agent.recorder.span import SpanEar
 from agent.recorder.wrong_keys import WrongKeys
 
 CARE_S = 0.0625
-CARES_A_RELEASE = 12
-"""Each call's media is handed on every three quarters of a second, calls in turn, a few at a time so that packets need
-not wait for it. With the sync of the capture log a quarter of a second later, what a power cut takes is the holdback
-and at most one second (I4)."""
+"""Each call's media is handed on every twelfth time, calls in turn: every three quarters of a second, a few at a time
+so that packets need not wait for it. With the sync of the capture log a quarter of a second later, what a power cut
+takes is the holdback and at most one second (I4)."""
 
 LAGS = 1024
 """Blocks whose delay is remembered: the age of the oldest packet once the block was taken in, and could be paused."""
 
+SPAN_INTERVAL_S = 0.02
+"""How often a mirror port is read."""
+
 log = structlog.get_logger()
-
-
-class UnknownCall(LookupError):
-    """No live call has this id or belongs to this agent."""
 
 
 class MediaLoop:
@@ -67,29 +62,34 @@ class MediaLoop:
         writer: LogWriter,
         box: ResumeBox,
         dialog_of: Callable[[str], bytes],
+        span_ear: Callable[[Calls], SpanEar] | None = None,
     ) -> None:
-        self._settings = settings
-        self._purposes = purposes
         self._source = source
         self._ports = ports
         self._writer = writer
         self._box = box
         self._dialog_of = dialog_of
-        self._engine = Engine(
-            max_streams=settings.siprec.max_calls * 2 + 64,
-            reorder_ms=settings.capture.reorder_ms,
-            flush_interval_s=settings.capture.flush_interval_s,
+        streams = settings.siprec.max_calls * 2 + 64
+        if settings.span.interface:
+            streams += settings.span.max_calls * 2
+        self.calls = Calls(
+            settings,
+            purposes,
+            writer,
+            streams,
+            ports=ports,
+            remember=self._remember,
+            opened=source.counts,
         )
-        self._calls: dict[str, LiveCall] = {}
-        self._turns: tuple[dict[str, LiveCall], ...] = tuple({} for _ in range(CARES_A_RELEASE))
-        """The same calls, by when it is their turn."""
+        self.span = span_ear(self.calls) if span_ear else None
+        self._interval_s = min(source.interval_s, SPAN_INTERVAL_S) if self.span else source.interval_s
+        self._overhears = False
+        self._ingest: Ingest | None = None
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
-        self._cares = self._number = 0
-        self._listened: set[int] = set()
         self._lags_ms: deque[float] = deque(maxlen=LAGS)
-        self._drops = Drops()
-        self._wrong_keys = WrongKeys(self._owner_of)
+        self._drops = Drops("media")
+        self._wrong_keys = WrongKeys(self.calls.owner_of)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
 
@@ -127,82 +127,25 @@ class MediaLoop:
 
     def call_started(self, event: CallStarted, decisions: tuple[Decision, ...], now_ns: int) -> None:
         """Open the gates of a new call and listen for its streams. `now_ns` is its media origin (monotonic)."""
-        live = self._new_live(event.call, now_ns, None)
-        live.sink.record(RecordKind.EVENT, dump(event))
-        live.sink.record(RecordKind.DECISIONS, dump(decisions))
-        live.gate.open(decisions, 0, event.call.started_ns)
-        self._listen(live, now_ns)
-        self._remember(live)
+        self.calls.started(event, decisions, now_ns)
 
-    def call_restored(self, resume: Resume, key: CallKey, now_ns: int) -> None:
+    def call_restored(self, resume: Resume, key: CallKey) -> None:
         """Go on with a call of before the restart, in the gate states it had."""
-        live = self._new_live(resume.call, resume.origin_ns, resume.gate)
-        live.sink.use_key(key)
-        self._listen(live, resume.origin_ns)
-        live.last_media_ns = now_ns
-        self._remember(live)
-
-    def use_key(self, key: CallKey) -> None:
-        """The key of a new call is durable."""
-        if live := self._calls.get(key.call_id):
-            live.sink.use_key(key)
+        self.calls.restored(resume.call, resume.origin_ns, resume.gate, key, time.monotonic_ns())
 
     def call_changed(self, event: CallChanged) -> None:
         """New parties or streams."""
-        live = self._calls.get(event.call_id)
-        if live is None:
-            return
         self._media()  # what came before the change is of the old codec
-        before = live.call
-        live.call = Call(
-            before.call_id,
-            before.reference,
-            before.tap,
-            before.gateway,
-            before.started_ns,
-            event.direction,
-            event.parties,
-            event.streams,
-            before.queue,
-            before.did,
-        )
-        live.sink.record(RecordKind.EVENT, dump(event))
-        self._listen(live, live.origin_ns)
-        self._remember(live)
+        self.calls.changed(event)
 
     def call_ended(self, event: CallEnded, now_ns: int) -> None:
         """Drain, close the gates, write the counts and the end."""
         self._media()
-        live = self._calls.pop(event.call_id, None)
-        if live is None:
-            return
-        del self._turn_of(live)[event.call_id]
-        counts = []
-        opened = self._source.counts()
-        for address, stream in live.streams.items():
-            failed = opened[address].failed if address in opened else 0
-            if failed:
-                log.warning("srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=failed)
-            for chunk in self._engine.finish(address):
-                live.gate.feed(chunk)
-            counts.append((stream.stream, replace(self._engine.remove(address), undecryptable=failed)))
-            self._listened.discard(stream.port)
-            self._ports.give_back(stream.port)
-        live.gate.end(live.now_samples(now_ns), event.at_ns)
-        live.sink.record(RecordKind.COUNTS, dump(tuple(counts)))
-        live.sink.record(RecordKind.END, dump(event))
-        log.info("call.ended", call=event.call_id, cause=event.cause)
+        self.calls.ended(event, now_ns)
 
     def command(self, command: GateCommand, now_ns: int) -> GateAnswer:
         """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
-        live = self._calls.get(command.call_id)
-        if live is None:
-            raise UnknownCall(f"no live call {command.call_id}")
-        answer = live.gate.command(command, live.now_samples(now_ns), time.time_ns())
-        if answer.changed:
-            self._remember(live)
-        log.info("gate", call=command.call_id, verb=command.verb, actor=command.actor, changed=list(answer.changed))
-        return answer
+        return self.calls.command(command, now_ns, time.time_ns())
 
     def secure(self, port: int, key: SrtpKey | None) -> None:
         """A port has another key: what came before is of the old one."""
@@ -211,72 +154,33 @@ class MediaLoop:
 
     def give_back(self, port: int) -> None:
         """A port the tap no longer needs; one that a live call still drains is closed when that call ends."""
-        if port not in self._listened:
+        if not self.calls.listens_to(port):
             self._ports.give_back(port)
 
-    def calls(self) -> list[LiveCall]:
-        """The live calls, oldest first."""
-        return list(self._calls.values())
+    def overhear(self) -> None:
+        """Listen to the mirror port from now on; what has come since it was opened is in its ring."""
+        self._overhears = True
+
+    def take_up(self, job: Ingest) -> None:
+        """Work on a capture file from now on, whenever live calls leave time. One at a time."""
+        self._ingest = job
 
     def media_state(self) -> dict[str, Any]:
         """How media comes in, and what could not be taken in. May be called from any thread."""
         lags = sorted(self._lags_ms.copy())
-        return {
+        state = {
             "media": self._source.name,
             "dropped_packets": self._drops.total,
-            "stray_packets": self._engine.stray,
+            "stray_packets": self.calls.engine.stray,
             "undecryptable_packets": self._source.failed,
             "lag_p99_ms": round(lags[len(lags) * 99 // 100], 1) if lags else 0.0,
         }
-
-    def _owner_of(self, address: int) -> tuple[str, int]:
-        """Call and stream of an address."""
-        found = ((c.call.call_id, c.streams[address].stream) for c in self._calls.values() if address in c.streams)
-        return next(found, ("", -1))
-
-    def _new_live(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
-        capture, pause = self._settings.capture, self._settings.pause
-        sink = CallSink(self._writer)
-        limits = {
-            "holdback_samples": int(capture.holdback_s * CLOCK_RATE),
-            "limit_samples": pause.limit_s * CLOCK_RATE,
-            "warn_samples": pause.warn_s * CLOCK_RATE,
-        }
-        if gate_snapshot is None:
-            gate = CallGate(call.call_id, self._purposes, sink, **limits)
-        else:
-            gate = CallGate.restore(gate_snapshot, self._purposes, sink, **limits)
-        self._number += 1
-        live = LiveCall(call, origin_ns, gate, sink, origin_ns, self._number)
-        self._calls[call.call_id] = self._turn_of(live)[call.call_id] = live
-        return live
-
-    def _listen(self, live: LiveCall, origin_ns: int) -> None:
-        for stream in live.call.streams:
-            address = key(stream.host, stream.port)
-            announced = key(stream.peer_host, stream.peer_port) if stream.peer_host else 0
-            if address in live.streams:
-                for chunk in self._engine.change(address, stream.every_format, announced):
-                    live.gate.feed(chunk)
-                continue
-            try:
-                self._engine.add(
-                    address,
-                    live.call.call_id,
-                    stream.stream,
-                    stream.every_format,
-                    origin_ns,
-                    announced=announced,
-                    since_ns=self._ports.since_ns(stream.port),
-                )
-            except (EngineFull, ValueError) as error:
-                log.error("stream.refused", call=live.call.call_id, stream=stream.stream, error=str(error))
-                continue
-            live.streams[address] = stream
-            self._listened.add(stream.port)
+        return state | ({"span": self.span.state()} if self.span else {})
 
     def _remember(self, live: LiveCall) -> None:
-        resume = Resume(live.call, live.origin_ns, self._dialog_of(live.call.call_id), live.gate.snapshot())
+        dialog_of = self.span.snapshot if self.span and live.call.tap == "span" else self._dialog_of
+        dialog = dialog_of(live.call.call_id)
+        resume = Resume(live.call, live.origin_ns, dialog, live.gate.snapshot())
         live.sink.opaque(RecordKind.RESUME, self._box.seal(resume))
 
     def _run(self) -> None:
@@ -286,16 +190,26 @@ class MediaLoop:
                 now = time.monotonic()
                 if now >= next_read:
                     self._media(presses=True)
-                    next_read = max(next_read + self._source.interval_s, now)
+                    next_read = max(next_read + self._interval_s, now)
                 if now >= next_care:
                     self._care(now_ns=time.monotonic_ns())
                     self._drops.look(self._source.count_drops(), now)
                     self._wrong_keys.look(self._source.counts(), now)
                     next_care = now + CARE_S
-                self._obey(min(next_read, next_care) - time.monotonic())
+                self._rest(min(next_read, next_care))
         except BaseException as error:  # the process must not live on with a recorder that does not record
             self.failure = error
             log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
+
+    def _rest(self, until: float) -> None:
+        """Until it is time again: obey, and in between work on a file, by stretches of a few milliseconds."""
+        while (job := self._ingest) is not None and time.monotonic() < until and not self._stopping:
+            if not job.step():
+                break
+            self._obey(0.0)
+        if self._ingest is not None and self._ingest.over:
+            self._ingest = None
+        self._obey(until - time.monotonic())
 
     def _obey(self, patience_s: float) -> None:
         try:
@@ -310,37 +224,26 @@ class MediaLoop:
         """Read all that has come and hand on what is ready; with `presses`, posted work need not wait for the end."""
         now_ns = time.monotonic_ns()
         while (block := self._source.read()) is not None:
-            self._engine.process(block)
-            self._lags_ms.append((time.monotonic_ns() - int(block.arrival_ns.min())) / 1e6)
-            if presses:
-                self._obey(0.0)
-        for pressed in self._engine.take_keys():
-            if live := self._calls.get(pressed.call_id):
-                live.gate.press(pressed)
-        for chunk in self._engine.flush(now_ns):
-            if live := self._calls.get(chunk.call_id):
-                live.last_media_ns = now_ns
-                live.gate.feed(chunk)
+            self.calls.process(block)
+            self._taken_in(int(block.arrival_ns.min()), presses)
+        while self.span is not None and self._overhears and (oldest_ns := self.span.read()):
+            self._taken_in(oldest_ns, presses)
+        self.calls.flush(now_ns)
+
+    def _taken_in(self, oldest_ns: int, presses: bool) -> None:
+        self._lags_ms.append((time.monotonic_ns() - oldest_ns) / 1e6)
+        if presses:
+            self._obey(0.0)
 
     def _care(self, now_ns: int, *, all_calls: bool = False) -> None:
-        """Hand on media and look after pauses, of the calls whose turn it is."""
-        self._cares += 1
-        with self._writer.together():
-            for live in (self._calls if all_calls else self._turns[self._cares % CARES_A_RELEASE]).values():
-                at = live.now_samples(now_ns)
-                live.gate.release(at)
-                for alert in live.gate.tick(at, time.time_ns()):
-                    self._alert(live, alert)
-
-    def _turn_of(self, live: LiveCall) -> dict[str, LiveCall]:
-        return self._turns[live.number % CARES_A_RELEASE]
-
-    def _alert(self, live: LiveCall, alert: GateAlert) -> None:
-        log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)
-        self._remember(live)
+        if self.span is not None and self._overhears:
+            self.span.care()
+        self.calls.care(now_ns, time.time_ns(), all_calls=all_calls)
 
     def _stop(self) -> None:
         self._media()
         self._care(time.monotonic_ns(), all_calls=True)
+        if self._ingest is not None:
+            self._ingest.stop()
         self._writer.close()
         self._stopping = True

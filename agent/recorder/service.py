@@ -5,8 +5,11 @@ anything of the call is; the tap and the media never wait for it.
 """
 
 import asyncio
+import os
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,21 +17,27 @@ import structlog
 from agent.capture.format import RecordKind
 from agent.capture.keys import CallKey
 from agent.capture.keys import create as create_key
-from agent.capture.reader import OpenCall, open_calls
+from agent.capture.reader import OpenCall, calls_in
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.local import open_source
 from agent.media.srtp import SecureSource
+from agent.model.call import Call
 from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
+from agent.model.purpose import Decision
 from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
 from agent.policy.decide import decide
+from agent.recorder.calls import Calls, UnknownCall
 from agent.recorder.control import ControlSocket
+from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
+from agent.recorder.ledger import Finished, runs
 from agent.recorder.live import LiveCall
-from agent.recorder.loop import MediaLoop, UnknownCall
+from agent.recorder.loop import MediaLoop
 from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
+from agent.recorder.span import SpanEar
 from agent.tap.siprec import Srs
 from agent.vault.secretfile import read_secret
 
@@ -48,7 +57,7 @@ class Recorder:
         self._percent_key = read_secret(settings.site.keys_dir / "percent.key")
         for folder in (settings.capture_dir, settings.callkeys_dir, settings.site.run_dir):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._left_open = open_calls(settings.capture_dir)
+        self._in_log = InLog(*calls_in(settings.capture_dir))
         media, ports = settings.media, settings.siprec.media_ports
         self._source = SecureSource(open_source(media.source, settings.siprec.media_host, ports, media.ring_mib))
         self._ports = MediaPorts(self._source, *ports, settings.capture_dir)
@@ -56,8 +65,16 @@ class Recorder:
         self._box = ResumeBox(settings.site.run_dir)
         self._srs = Srs(settings.siprec, settings.site, self, self, time)
         self._loop = MediaLoop(
-            settings, self._purposes, self._source, self._ports, self._writer, self._box, self._srs.snapshot
+            settings,
+            self._purposes,
+            self._source,
+            self._ports,
+            self._writer,
+            self._box,
+            self._srs.snapshot,
+            self._listen if settings.span.interface else None,
         )
+        self._ingest: Ingest | None = None
         self._control = ControlSocket(settings.recorder_socket, self._handle)
         self._keymaker = ThreadPoolExecutor(1, "keys")
         self._stop = asyncio.Event()
@@ -90,13 +107,69 @@ class Recorder:
         """From the tap, in order."""
         now_ns = time.monotonic_ns()
         if isinstance(event, CallStarted):
-            decisions = decide(event.call, self._purposes, self._percent_key)
+            decisions = self._decide(event.call)
             self._loop.post(lambda: self._loop.call_started(event, decisions, now_ns))
-            self._keymaker.submit(self._make_key, event.call_id, 0)
+            self._make_key(event.call_id, 0, self._loop.calls.use_key)
         elif isinstance(event, CallChanged):
             self._loop.post(lambda: self._loop.call_changed(event))
         else:
             self._loop.post(lambda: self._loop.call_ended(event, now_ns))
+
+    # ---- calls that nobody sends us
+
+    def _listen(self, calls: Calls) -> SpanEar:
+        """The mirror port. Its calls are decided on in the media thread."""
+        return SpanEar(self._settings, self._settings.span.interface or "", calls, self._admit)
+
+    def _admit(self, call: Call) -> tuple[Decision, ...]:
+        self._make_key(call.call_id, 0, self._loop.calls.use_key)
+        return self._decide(call)
+
+    def _decide(self, call: Call) -> tuple[Decision, ...]:
+        return decide(call, self._purposes, self._percent_key)
+
+    def _begin_ingest(self, path: Path, *, again: bool = False) -> Ingest:
+        """Raises ValueError in words, when the file cannot be read or another one is being read."""
+        if self._ingest is not None and not self._ingest.over:
+            raise ValueError("another capture file is being ingested; wait for it")
+        try:
+            job = Ingest(
+                path,
+                self._settings,
+                self._purposes,
+                self._writer,
+                self._decide,
+                self._make_key,
+                self._in_log,
+                lambda: self._loop.post(lambda: None),
+                again=again,
+            )
+        except OSError as error:
+            raise ValueError(
+                f"the recorder cannot read it ({error.strerror}); it runs as user {os.geteuid()}: "
+                "put the file where that user may read, such as below its state_dir"
+            ) from None
+        self._ingest = job
+        self._loop.post(lambda: self._loop.take_up(job))
+        return job
+
+    def _take_up_ingests(self) -> None:
+        """Go on with the capture file that was being read when the recorder died; where that is gone, say so."""
+        for ledger in runs(self._settings.capture_dir):
+            path, whole, finished = ledger.read()
+            if finished is not None:
+                continue
+            try:
+                if path is None or digest_of(path) != ledger.digest:
+                    raise ValueError("the file is no longer what it was")
+                self._begin_ingest(path)
+                log.warning("ingest.resumed", digest=ledger.digest[:16], whole_calls=len(whole))
+                continue
+            except (OSError, ValueError) as error:
+                log.error("ingest.not_resumed", digest=ledger.digest[:16], error=type(error).__name__)
+            for call_id in [c for c in self._in_log.left_open if is_of(c, ledger)]:
+                self._take_up(call_id, self._in_log.left_open[call_id])
+            ledger.finish(Finished(time.time_ns(), len(whole), whole=False))
 
     # ---- life
 
@@ -106,8 +179,12 @@ class Recorder:
         if not await self._identity():
             await asyncio.to_thread(self._loop.stop)
             return
-        for call_id, left in self._left_open.items():
-            self._take_up(call_id, left)
+        being_read = [ledger for ledger in runs(self._settings.capture_dir) if ledger.read()[2] is None]
+        for call_id, left in self._in_log.left_open.items():
+            if not any(is_of(call_id, ledger) for ledger in being_read):
+                self._take_up(call_id, left)
+        await asyncio.to_thread(self._take_up_ingests)
+        self._loop.post(self._loop.overhear)
         await self._srs.start()
         await self._control.start()
         log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound], media=self._source.name)
@@ -141,14 +218,19 @@ class Recorder:
             return False
         return True
 
-    def _make_key(self, call_id: str, epoch: int) -> None:
-        try:
-            key = self._new_key(call_id, epoch)
-        except Exception as error:  # without a key nothing of the call can be kept: the process must not go on silently
-            self._loop.failure = error
-            log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
-            return
-        self._loop.post(lambda: self._loop.use_key(key))
+    def _make_key(self, call_id: str, epoch: int, use: Callable[[CallKey], None]) -> None:
+        """Have a key made and, once it is durable, used in the media thread."""
+
+        def work() -> None:
+            try:
+                key = self._new_key(call_id, epoch)
+            except Exception as error:  # without a key nothing of the call can be kept: the process must not go on
+                self._loop.failure = error
+                log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
+                return
+            self._loop.post(lambda: use(key))
+
+        self._keymaker.submit(work)
 
     def _new_key(self, call_id: str, epoch: int) -> CallKey:
         recipient = self._settings.recipient_file.read_text(encoding="ascii").strip()
@@ -159,8 +241,7 @@ class Recorder:
         key = self._new_key(call_id, left.last_epoch + 1)
         resume = self._box.open(left.last_resume.sealed) if left.last_resume else None
         if resume is not None and self._reclaim(resume):
-            now_ns = time.monotonic_ns()
-            self._loop.ask(lambda: self._loop.call_restored(resume, key, now_ns)).result()
+            self._loop.ask(lambda: self._loop.call_restored(resume, key)).result()
             log.warning("call.resumed", call=call_id)
             return
         end = CallEnded(call_id, time.time_ns(), "interrupted")
@@ -170,6 +251,11 @@ class Recorder:
     def _reclaim(self, resume: Resume) -> bool:
         host = self._srs.media_host
         try:
+            if resume.call.tap == "span":
+                if (span := self._loop.span) is None:
+                    raise ValueError("there is no mirror port any more")
+                self._loop.ask(lambda: span.restore(resume.dialog)).result()
+                return True
             for stream in resume.call.streams:
                 self._ports.claim(host, stream.port)
             self._srs.restore(resume.dialog)
@@ -192,10 +278,20 @@ class Recorder:
                 "segment": self._writer.segment,
                 "tls_refused": self._srs.tls_refused,
             } | self._loop.media_state()
-        raise ValueError(f"unknown op {operation!r}; known: calls, gate, stats")
+        if operation == "ingest":
+            return await self._ingested(request)
+        raise ValueError(f"unknown op {operation!r}; known: calls, gate, stats, ingest")
+
+    async def _ingested(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Begin with a file (`path`, `again`), or say how far the one begun last is."""
+        if "path" in request:
+            path, again = Path(str(request["path"])), request.get("again") is True
+            job = await asyncio.to_thread(lambda: self._begin_ingest(path, again=again))
+            return {"ingest": job.progress()}
+        return {"ingest": self._ingest.progress() if self._ingest else None}
 
     async def _live(self) -> list[LiveCall]:
-        calls: list[LiveCall] = await asyncio.wrap_future(self._loop.ask(self._loop.calls))
+        calls: list[LiveCall] = await asyncio.wrap_future(self._loop.ask(self._loop.calls.all))
         return calls
 
     async def _gate(self, request: dict[str, Any]) -> GateAnswer:
@@ -205,7 +301,7 @@ class Recorder:
         verb, actor, reason = GateVerb(request["verb"]), str(request["actor"]), str(request.get("reason", ""))
 
         def obey() -> GateAnswer:
-            command = GateCommand(wanted(self._loop.calls(), request), verb, actor[:100], reason[:200], purpose)
+            command = GateCommand(wanted(self._loop.calls.all(), request), verb, actor[:100], reason[:200], purpose)
             return self._loop.command(command, time.monotonic_ns())
 
         answer: GateAnswer = await asyncio.wrap_future(self._loop.ask(obey))

@@ -9,7 +9,7 @@ from running_site import RunningSite
 from agent.commands.demo_site import free_ports
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
-            "model", "token", "hold", "release", "demo"]  # fmt: skip
+            "model", "token", "hold", "release", "ingest", "demo"]  # fmt: skip
 
 
 @pytest.fixture

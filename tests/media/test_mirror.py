@@ -94,7 +94,7 @@ def port() -> Iterator[tuple[socket.socket, PacketRing]]:
 
 
 def seen(ring: PacketRing, count: int) -> list[bytes]:
-    """The frames that came, from the IP header on."""
+    """The frames that came, from the IP header on; in all of them but fragments a payload is found."""
     found: list[bytes] = []
     deadline = time.monotonic() + 10
     while len(found) < count and time.monotonic() < deadline:
@@ -102,7 +102,8 @@ def seen(ring: PacketRing, count: int) -> list[bytes]:
         if frames is None:
             time.sleep(0.005)
             continue
-        assert len(parse(frames.memory, frames.start, frames.stop, frames.kind).frame) <= len(frames)
+        payloads = parse(frames.memory, frames.start, frames.stop, frames.kind)
+        assert len(payloads.frame) == len(frames) - payloads.fragments and payloads.malformed == 0
         for start, stop in zip(frames.start.tolist(), frames.stop.tolist(), strict=True):
             found.append(frames.memory[start:stop].tobytes())
     return found

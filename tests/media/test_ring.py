@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from agent.media import bpf
 from agent.media.endpoint import key
 from agent.media.local import LocalSource, RingSource, open_source
-from agent.media.ring import walk
+from agent.media.ring import still_tagged, walk
 from agent.media.udp import UdpSweep
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an AF_PACKET socket needs root")
@@ -197,3 +197,24 @@ def test_a_filter_is_assembled_as_the_kernel_wants_it() -> None:
     ]
     with pytest.raises(ValueError, match="too far"):
         bpf.assemble(["back", (6, 0, "", ""), (bpf.EQUAL, 1, "back", "")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins", "size", "tagged"),
+    [
+        (0x0800, b"\x45\0\x00\x2a", 42, False),
+        (0x0800, b"\x45\0\x08\x00", 2048, False),
+        (0x0800, b"\x45\0\x08\x00\x45\0", 60, True),
+        (0x0800, b"\0\x2a\x08\x00\x45\0", 60, True),
+        (0x0800, b"\x40\x2a\x81\x00\0\x07", 60, True),
+        (0x86DD, b"\x60\0\x86\xdd\x00\x14", 60, False),
+        (0x86DD, b"\x60\0\x86\xdd\x60\0", 60, True),
+        (0x8100, b"\0\x2a\x08\x00\x45\0", 60, False),
+        (0x0800, b"\x65\0\x01\x00\x45\0", 60, False),
+    ],
+)
+def test_a_second_tag_is_told_from_an_ip_header(kind: int, begins: bytes, size: int, tagged: bool) -> None:
+    memory = np.zeros(4000, np.uint8)
+    memory[100 : 100 + len(begins)] = np.frombuffer(begins, np.uint8)
+    at = np.array([100])
+    assert still_tagged(memory, at, at + size, np.array([kind])).tolist() == [tagged]

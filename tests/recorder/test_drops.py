@@ -6,7 +6,7 @@ from agent.recorder.drops import Drops
 
 
 def test_an_alarm_is_for_what_lasts_and_is_taken_back() -> None:
-    drops, total = Drops(), 0
+    drops, total = Drops("ring"), 0
     with capture_logs() as said:
         for second in range(5):
             drops.look(0, float(second))

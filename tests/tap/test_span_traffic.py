@@ -11,6 +11,8 @@ from agent.media.block import Frames
 from agent.media.endpoint import key
 from agent.media.frames import ETHERNET
 from agent.tap.span.message import Overheard
+from agent.tap.span.strays import Stray
+from agent.tap.span.tally import Tally
 from agent.tap.span.traffic import Traffic
 
 HOSTS = ("10.0.0.1", "192.168.7.255", "fd00::1", "2001:db8::ff:2")
@@ -56,7 +58,8 @@ def frames_of(packets: list[Packet]) -> Frames:
 @given(st.lists(one_packet, min_size=1, max_size=25))
 def test_messages_and_packets_come_in_order(packets: list[Packet]) -> None:
     traffic = Traffic((5060, 5070))
-    block, messages = traffic.tell_apart(frames_of(packets), OFFSET_NS)
+    part = traffic.tell_apart(frames_of(packets), OFFSET_NS)
+    block = part.block
     said, media = [], []
     for number, (transport, ends, source, destination, data, (sequence, flags), _) in enumerate(packets):
         ours = (HOSTS[ends[0]], source), (HOSTS[ends[1]], destination)
@@ -66,7 +69,7 @@ def test_messages_and_packets_come_in_order(packets: list[Packet]) -> None:
                 said.append((Overheard(number * 1000 + OFFSET_NS, transport, *ours, data, *of_tcp), len(media)))
         elif transport == "udp":
             media.append((key(*ours[1]), key(*ours[0]), data, number * 1000))
-    assert list(messages) == said
+    assert list(part.messages) == said
     assert (traffic.packets, traffic.messages, traffic.malformed) == (len(packets), len(said), 0)
     assert (0 if block is None else len(block)) == len(media)
     if block is not None:
@@ -80,3 +83,24 @@ def test_messages_and_packets_come_in_order(packets: list[Packet]) -> None:
             )
         middle = block.between(1, len(block) - 1)
         assert len(middle) == max(0, len(media) - 2)
+
+
+def test_the_most_frequent_strays_are_told_with_their_addresses() -> None:
+    def packet(port: int, host: tuple[int, int], ssrc: int, payload_type: int = 8) -> Packet:
+        data = struct.pack(">BBHII", 0x80, payload_type, 1, 2, ssrc) + b"sound"
+        return ("udp", host, 20000, port, data, (0, 0), (0x8100,))
+
+    noise: Packet = ("udp", (0, 1), 20000, 30000, b"no RTP", (0, 0), ())
+    wanted = [packet(30000, (0, 1), 7)] * 9 + [packet(30000, (2, 3), 8, 0)] * 20
+    packets = [*wanted, *[noise] * 30, *[packet(30002, (0, 1), 9)] * 4]
+    part = Traffic((5060,)).tell_apart(frames_of(packets), 0)
+    strays = Tally()
+    for _ in range(2):
+        strays.note(part.frames, part.found, part.rows[:50])
+    strays.note(part.frames, part.found, part.rows[-4:])
+    assert strays.take() == [
+        Stray((HOSTS[3], 30000), (HOSTS[2], 20000), 8, 0, 40),
+        Stray((HOSTS[1], 30000), (HOSTS[0], 20000), 7, 8, 18),
+        Stray((HOSTS[1], 30002), (HOSTS[0], 20000), 9, 8, 4),
+    ]
+    assert strays.take() == []

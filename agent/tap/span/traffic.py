@@ -5,12 +5,13 @@ A message may begin, change or end a call, so the packets before it belong to wh
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from agent.media.block import Frames, PacketBlock
 from agent.media.endpoint import PORT_BITS
-from agent.media.frames import TCP, UDP, Payloads, parse
+from agent.media.frames import TCP, UDP, Numbers, Payloads, parse
 from agent.tap.span.message import Overheard
 
 MOST_MESSAGE_BYTES = 65536
@@ -22,6 +23,18 @@ Message = tuple[Overheard, int]
 """What was overheard, and how many packets of the block came before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What some frames hold: packets for the engine (None: there are none), which of the rows `found` they are, and
+    the messages between them."""
+
+    frames: Frames
+    found: Payloads
+    block: PacketBlock | None
+    rows: Numbers
+    messages: Iterator[Message]
+
+
 class Traffic:
     """Tells SIP (by port) from other UDP. Counts what it has seen."""
 
@@ -29,20 +42,21 @@ class Traffic:
         self._sip_ports = np.array(sorted(sip_ports), np.int64)
         self.packets = self.messages = self.fragments = self.malformed = 0
 
-    def tell_apart(self, frames: Frames, offset_ns: int) -> tuple[PacketBlock | None, Iterator[Message]]:
-        """Packets for the engine, and the messages between them. `offset_ns`: UTC less the clock of the frames."""
+    def tell_apart(self, frames: Frames, offset_ns: int) -> Part:
+        """`offset_ns`: UTC less the clock of the frames."""
         found = parse(frames.memory, frames.start, frames.stop, frames.kind)
         self.packets += len(frames)
         self.fragments += found.fragments
         self.malformed += found.malformed
         sip = np.isin(found.destination & _PORT, self._sip_ports) | np.isin(found.source & _PORT, self._sip_ports)
+        media = found.protocol == UDP
         if not sip.any():
-            return found.datagrams(frames), iter(())
-        media = ~sip & (found.protocol == UDP)
-        before = np.cumsum(media)
-        rows = np.flatnonzero(sip)
+            return Part(frames, found, found.datagrams(frames), np.flatnonzero(media), iter(()))
+        media &= ~sip
+        before, said = np.cumsum(media), np.flatnonzero(sip)
         block = found.chosen(frames, media) if media.any() else None
-        return block, self._messages(frames, found, rows.tolist(), before[rows].tolist(), offset_ns)
+        messages = self._messages(frames, found, said.tolist(), before[said].tolist(), offset_ns)
+        return Part(frames, found, block, np.flatnonzero(media), messages)
 
     def _messages(
         self, frames: Frames, found: Payloads, rows: list[int], before: list[int], offset_ns: int

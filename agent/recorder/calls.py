@@ -1,0 +1,289 @@
+"""Calls of one clock: their engine, gates and records. Live calls run by the monotonic clock, those of a file by its.
+
+One thread owns them. `now_ns` is always of that one clock, which arrival times of packets are of as well.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from agent.capture.format import RecordKind
+from agent.capture.gate import CallGate, GateAlert
+from agent.capture.keys import CallKey
+from agent.capture.writer import LogWriter
+from agent.config import Settings
+from agent.media.block import PacketBlock
+from agent.media.endpoint import key
+from agent.media.engine import Engine, EngineFull
+from agent.media.srtp import Opened
+from agent.model.call import CLOCK_RATE, Call, MediaStream
+from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.gate import GateAnswer, GateCommand
+from agent.model.purpose import Decision, Purpose
+from agent.model.wire import dump
+from agent.recorder.live import CallSink, LiveCall
+from agent.recorder.ports import MediaPorts
+
+CARES_A_RELEASE = 12
+"""Each call's media is handed on every twelfth time of care, calls in turn."""
+FROM_FILE = "pcap"
+PASSIVE = ("span", FROM_FILE)
+"""Taps whose streams are others': the ports are not ours."""
+
+log = structlog.get_logger()
+
+
+class UnknownCall(LookupError):
+    """No live call has this id or belongs to this agent."""
+
+
+class Calls:
+    """`max_streams` at once. `ports` are those of our own that calls may have been lent; `remember` is told of every
+    call of which a restart would have to know more than before; `written` says how many records of a call are in the
+    log already (None: all); `opened` what became of secure RTP."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        purposes: tuple[Purpose, ...],
+        writer: LogWriter,
+        max_streams: int,
+        *,
+        ports: MediaPorts | None = None,
+        remember: Callable[[LiveCall], None] = lambda live: None,
+        written: Callable[[str], int | None] = lambda call_id: 0,
+        opened: Callable[[], Mapping[int, Opened]] = lambda: {},
+    ) -> None:
+        self._settings = settings
+        self._purposes = purposes
+        self._writer = writer
+        self._ports = ports
+        self._remember = remember
+        self._written = written
+        self._opened = opened
+        self.engine = Engine(
+            max_streams=max_streams,
+            reorder_ms=settings.capture.reorder_ms,
+            flush_interval_s=settings.capture.flush_interval_s,
+        )
+        self._calls: dict[str, LiveCall] = {}
+        self._turns: tuple[dict[str, LiveCall], ...] = tuple({} for _ in range(CARES_A_RELEASE))
+        """The same calls, by when it is their turn."""
+        self._ended: list[str] = []
+        self._keyless: dict[str, CallSink] = {}
+        self._listened: set[int] = set()
+        self._cares = self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def all(self) -> list[LiveCall]:
+        """Oldest first."""
+        return list(self._calls.values())
+
+    def listens_to(self, port: int) -> bool:
+        """Whether a call still takes in what comes to this port of ours."""
+        return port in self._listened
+
+    # ---- what the taps tell
+
+    def started(self, event: CallStarted, decisions: tuple[Decision, ...], origin_ns: int) -> LiveCall:
+        """Open the gates of a new call and listen for its streams. `origin_ns`: media position 0."""
+        live = self._new(event.call, origin_ns, None)
+        if live.sink.needs_key:
+            self._keyless[event.call_id] = live.sink
+        live.sink.record(RecordKind.EVENT, dump(event))
+        live.sink.record(RecordKind.DECISIONS, dump(decisions))
+        live.gate.open(decisions, 0, event.call.started_ns)
+        self._listen(live)
+        self._remember(live)
+        return live
+
+    def restored(self, call: Call, origin_ns: int, gate_snapshot: bytes, key: CallKey, now_ns: int) -> None:
+        """Go on with a call of before a restart, in the gate states it had."""
+        live = self._new(call, origin_ns, gate_snapshot)
+        live.last_media_ns = now_ns
+        live.sink.use_key(key)
+        self._listen(live)
+        self._remember(live)
+
+    def use_key(self, key: CallKey) -> None:
+        """The key of a new call is durable; the call may be over already."""
+        if sink := self._keyless.pop(key.call_id, None):
+            sink.use_key(key)
+
+    @property
+    def keyless(self) -> int:
+        """Calls whose records wait in RAM for their key."""
+        return len(self._keyless)
+
+    def changed(self, event: CallChanged) -> None:
+        """New parties or streams. What came before must have been processed: it is of the old codec."""
+        live = self._calls.get(event.call_id)
+        if live is None:
+            return
+        before = live.call
+        live.call = Call(
+            before.call_id,
+            before.reference,
+            before.tap,
+            before.gateway,
+            before.started_ns,
+            event.direction,
+            event.parties,
+            event.streams,
+            before.queue,
+            before.did,
+        )
+        live.sink.record(RecordKind.EVENT, dump(event))
+        self._listen(live)
+        self._remember(live)
+
+    def ended(self, event: CallEnded, now_ns: int) -> None:
+        """Close the gates, write the counts and the end. What came before must have been processed."""
+        self._press_keys()
+        live = self._calls.pop(event.call_id, None)
+        if live is None:
+            return
+        del self._turn_of(live)[event.call_id]
+        counts, opened = [], self._opened()
+        for address, stream in live.streams.items():
+            failed = opened[address].failed if address in opened else 0
+            if failed:
+                log.warning("srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=failed)
+            for chunk in self.engine.finish(address):
+                live.gate.feed(chunk)
+            counts.append((stream.stream, replace(self.engine.remove(address), undecryptable=failed)))
+            if (ports := self._ports_of(live)) is not None:
+                self._listened.discard(stream.port)
+                ports.give_back(stream.port)
+        live.gate.end(live.now_samples(now_ns), event.at_ns)
+        live.sink.record(RecordKind.COUNTS, dump(tuple(counts)))
+        live.sink.record(RecordKind.END, dump(event))
+        if live.call.tap == FROM_FILE:
+            self._ended.append(event.call_id)
+        log.info("call.ended", call=event.call_id, cause=event.cause)
+
+    def command(self, command: GateCommand, now_ns: int, at_ns: int) -> GateAnswer:
+        """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
+        live = self._calls.get(command.call_id)
+        if live is None:
+            raise UnknownCall(f"no live call {command.call_id}")
+        answer = live.gate.command(command, live.now_samples(now_ns), at_ns)
+        if answer.changed:
+            self._remember(live)
+        log.info("gate", call=command.call_id, verb=command.verb, actor=command.actor, changed=list(answer.changed))
+        return answer
+
+    def take_ended(self) -> list[str]:
+        """The calls of a file that have ended since this was asked last."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    # ---- media
+
+    def process(self, block: PacketBlock) -> None:
+        """Packets, in order of arrival."""
+        self.engine.process(block)
+
+    def flush(self, now_ns: int) -> None:
+        """Hand to the gates what is in order, and which keys were pressed."""
+        self._press_keys()
+        for chunk in self.engine.flush(now_ns):
+            if live := self._calls.get(chunk.call_id):
+                live.last_media_ns = now_ns
+                live.gate.feed(chunk)
+
+    def _press_keys(self) -> None:
+        for pressed in self.engine.take_keys():
+            if live := self._calls.get(pressed.call_id):
+                live.gate.press(pressed)
+
+    def care(self, now_ns: int, at_ns: int, *, all_calls: bool = False) -> None:
+        """Hand on media and look after pauses, of the calls whose turn it is. `at_ns` is UTC."""
+        self._cares += 1
+        with self._writer.together():
+            for live in (self._calls if all_calls else self._turns[self._cares % CARES_A_RELEASE]).values():
+                at = live.now_samples(now_ns)
+                live.gate.release(at)
+                for alert in live.gate.tick(at, at_ns):
+                    self._alert(live, alert)
+
+    def _alert(self, live: LiveCall, alert: GateAlert) -> None:
+        log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)
+        self._remember(live)
+
+    def _new(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
+        capture, pause = self._settings.capture, self._settings.pause
+        sink = CallSink(self._writer, self._written(call.call_id))
+        limits = {
+            "holdback_samples": int(capture.holdback_s * CLOCK_RATE),
+            "limit_samples": pause.limit_s * CLOCK_RATE,
+            "warn_samples": pause.warn_s * CLOCK_RATE,
+        }
+        if gate_snapshot is None:
+            gate = CallGate(call.call_id, self._purposes, sink, **limits)
+        else:
+            gate = CallGate.restore(gate_snapshot, self._purposes, sink, **limits)
+        self._number += 1
+        live = LiveCall(call, origin_ns, gate, sink, origin_ns, self._number)
+        self._calls[call.call_id] = self._turn_of(live)[call.call_id] = live
+        return live
+
+    def _turn_of(self, live: LiveCall) -> dict[str, LiveCall]:
+        return self._turns[live.number % CARES_A_RELEASE]
+
+    def _listen(self, live: LiveCall) -> None:
+        ports = self._ports_of(live)
+        for address, stream in heard_streams(live.call).items():
+            announced = key(stream.peer_host, stream.peer_port) if stream.peer_host else 0
+            before = live.streams.get(address)
+            if before is None:
+                self._add(live, stream, address, announced, ports.since_ns(stream.port) if ports else 0)
+                continue
+            live.streams[address] = stream
+            chunks = self.engine.rename(address, stream.stream) if before.stream != stream.stream else []
+            for chunk in chunks + self.engine.change(address, stream.every_format, announced):
+                live.gate.feed(chunk)
+
+    def _add(self, live: LiveCall, stream: MediaStream, address: int, announced: int, since_ns: int) -> None:
+        try:
+            self.engine.add(
+                address,
+                live.call.call_id,
+                stream.stream,
+                stream.every_format,
+                live.origin_ns,
+                announced=announced,
+                since_ns=since_ns,
+            )
+        except (EngineFull, ValueError) as error:
+            log.error("stream.refused", call=live.call.call_id, stream=stream.stream, error=str(error))
+            return
+        live.streams[address] = stream
+        if self._ports_of(live) is not None:
+            self._listened.add(stream.port)
+
+    def owner_of(self, address: int) -> tuple[str, int]:
+        """Call and stream of an address."""
+        found = ((c.call.call_id, c.streams[address].stream) for c in self._calls.values() if address in c.streams)
+        return next(found, ("", -1))
+
+    def last_heard_ns(self, tap: str) -> dict[str, int]:
+        """When media of each call of a tap was handed on last, by its id."""
+        return {call_id: live.last_media_ns for call_id, live in self._calls.items() if live.call.tap == tap}
+
+    def _ports_of(self, live: LiveCall) -> MediaPorts | None:
+        return None if live.call.tap in PASSIVE else self._ports
+
+
+def heard_streams(call: Call) -> dict[int, MediaStream]:
+    """The streams by the address their packets are sent to. Where that is the same for several, it is the active one's,
+    the last of those."""
+    found: dict[int, MediaStream] = {}
+    for stream in call.streams:
+        address = key(stream.host, stream.port)
+        if address not in found or stream.active or not found[address].active:
+            found[address] = stream
+    return found

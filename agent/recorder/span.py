@@ -1,0 +1,73 @@
+"""The mirror port: its ring, and the calls overheard on it. All but `state` belongs to the media thread."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from agent.config import Settings
+from agent.media.mirror import open_mirror
+from agent.model.call import Call
+from agent.model.purpose import Decision
+from agent.recorder.calls import Calls
+from agent.recorder.drops import Drops
+from agent.recorder.overhearing import Overhearing
+from agent.tap.span.traffic import Traffic
+from agent.tap.span.watcher import Watcher
+
+
+class SpanEar:
+    """Listens from now on. Raises NoMirrorPort."""
+
+    def __init__(
+        self, settings: Settings, interface: str, calls: Calls, admit: Callable[[Call], tuple[Decision, ...]]
+    ) -> None:
+        span = settings.span
+        self._ring = open_mirror(interface, span.sip_ports, span.media_ports, settings.media.ring_mib)
+        self._interface = interface
+        self._watcher = Watcher(span, settings.site, new_id)
+        self._ear = Overhearing("span", Traffic(span.sip_ports), self._watcher, calls, admit)
+        self._drops = Drops(interface)
+
+    def read(self) -> int:
+        """Take in what has come; returns when the oldest of it arrived (monotonic ns), 0 when there was nothing."""
+        frames = self._ring.read_frames()
+        if frames is None:
+            return 0
+        self._ear.take_in(frames, time.time_ns() - time.monotonic_ns())
+        return int(frames.arrival_ns.min())
+
+    def care(self) -> None:
+        """Look for calls that are over without having said so, and for packets the kernel had no room for."""
+        self._ear.expire(time.time_ns(), time.time_ns() - time.monotonic_ns())
+        self._drops.look(self._ring.count_drops(), time.monotonic())
+
+    def snapshot(self, call_id: str) -> bytes:
+        """What `restore` needs to go on with a call."""
+        return self._watcher.snapshot(call_id)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take up a call of before a restart. Raises ValueError."""
+        self._watcher.restore(snapshot)
+
+    def state(self) -> dict[str, Any]:
+        """What was seen since the start. May be called from any thread."""
+        traffic = self._ear.traffic
+        return {
+            "interface": self._interface,
+            "packets": traffic.packets,
+            "sip_messages": traffic.messages,
+            "calls": self._ear.calls_seen,
+            "fragments": traffic.fragments,
+            "malformed": traffic.malformed,
+            "dropped_packets": self._drops.total,
+        }
+
+    def close(self) -> None:
+        """Let go of the interface."""
+        self._ring.close()
+
+
+def new_id(at_ns: int, _seed: str) -> str:
+    """An id that nobody can guess; it begins with the time."""
+    return f"{at_ns // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}{secrets.token_hex(10)}"

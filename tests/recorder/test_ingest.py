@@ -1,0 +1,200 @@
+"""A capture file through the recorder alone: every byte of it, once, whatever dies on the way."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import phones
+import pytest
+from running_site import RunningSite, wait_for
+
+from agent.capture.format import RecordKind
+from agent.capture.keys import open_keys
+from agent.capture.reader import Cursor, open_record, scan
+from agent.desk.recorder_client import RecorderClient
+from agent.media.pcaplinks import SLICE_NS
+from agent.recorder.ledger import runs
+from agent.vault.age import new_identity
+
+CALLS, SECONDS = 40, 20
+Said = dict[str, list[tuple[Any, ...]]]
+"""By call: its records, each with kind, stream, position and content."""
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty calls of twenty seconds; the last one goes beyond the end."""
+    frames = [f for n in range(CALLS) for f in phones.written_call(n, 1_700_000_000 + n * 0.5, SECONDS)]
+    ends = 1_700_000_000 + CALLS * 0.5 + SECONDS - 1
+    path = tmp_path_factory.mktemp("capture") / "calls.pcap"
+    phones.write_capture(path, [f for f in frames if f[0] < ends])
+    return path
+
+
+class Alone:
+    """A recorder without the other processes, whose call keys the test can open."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.site = RunningSite(folder)
+        text = self.site.config.read_text()
+        self.site.config.write_text(
+            text.replace('trigger = "on_demand"', 'trigger = "all"', 1).replace("keep_from", "#")
+        )
+        self.settings = self.site.settings
+        (self.settings.site.keys_dir / "percent.key").write_bytes(bytes(32))  # every site decides alike
+        self.identity = new_identity()
+        self.settings.recipient_file.parent.mkdir(parents=True)
+        self.settings.recipient_file.write_text(self.identity.recipient)
+        self.site.log.touch()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0
+
+    def start(self) -> None:
+        before = len(self.site.events("recorder.ready"))
+        with self.site.log.open("ab") as log:
+            command = [sys.executable, "-m", "agent.recorder", "--config", str(self.site.config)]
+            self.process = subprocess.Popen(command, stderr=log)
+        wait_for("the recorder", lambda: len(self.site.events("recorder.ready")) > before)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        answer = asyncio.run(RecorderClient(self.settings.recorder_socket).ask(op="ingest", **request))
+        found: dict[str, Any] = answer["ingest"]
+        return found
+
+    def until(self, *states: str) -> dict[str, Any]:
+        return wait_for("the end", lambda: found if (found := self.ask())["state"] in states else None, 90)
+
+    def said(self) -> Said:
+        """Everything in the log, decrypted."""
+        found: Said = {}
+        keys: dict[str, dict[int, bytes]] = {}
+        for _, record in scan(self.settings.capture_dir, Cursor(0, 0)):
+            head = record.header
+            if head.call_id not in keys:
+                keys[head.call_id] = open_keys(self.settings.callkeys_dir, head.call_id, [self.identity.secret])
+            content = open_record(record, keys[head.call_id][head.epoch])
+            found.setdefault(head.call_id, []).append((head.kind, head.stream, head.position_samples, content))
+        return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, capture: Path) -> Said:
+    """What the log says after a run that nothing disturbed."""
+    alone = Alone(tmp_path_factory.mktemp("undisturbed") / "site")
+    with alone.running():
+        alone.ask(path=str(capture))
+        state = alone.until("done", "failed")
+    assert state["calls"] == CALLS and state["stray_packets"] == 0 and state["bytes_done"] == capture.stat().st_size
+    return alone.said()
+
+
+def test_every_byte_of_every_call_is_in_the_log(undisturbed: Said) -> None:
+    assert len(undisturbed) == CALLS
+    voices = {phones.voice(SECONDS, seed): seed for seed in range(2 * CALLS)}
+    whole = 0
+    for records in undisturbed.values():
+        assert [kind for kind, *_ in records].count(RecordKind.END) == 1
+        for stream in (0, 1):
+            coded = b"".join(content for kind, of, _, content in records if kind is RecordKind.MEDIA and of == stream)
+            whole += coded in voices
+    assert whole >= 2 * CALLS - 6, "all but those that go beyond the end"
+
+
+@pytest.mark.slow
+def test_killed_on_the_way_nothing_is_lost_and_nothing_is_twice(
+    tmp_path: Path, capture: Path, undisturbed: Said
+) -> None:
+    alone = Alone(tmp_path / "site")
+    alone.start()
+    alone.ask(path=str(capture))
+    size = capture.stat().st_size
+    for part in (0.2, 0.5, 0.8):
+        wait_for("some progress", lambda goal=size * part: alone.ask()["bytes_done"] > goal)
+        alone.kill()
+        alone.start()
+        assert alone.site.events("ingest.resumed")
+    assert alone.until("done", "failed")["calls"] == CALLS
+    assert "was ingested at" in again(alone, capture)
+    alone.stop()
+    assert alone.said() == undisturbed
+
+
+def again(alone: Alone, capture: Path) -> str:
+    """What is said to the file a second time."""
+    alone.ask(path=str(capture))
+    error: str = alone.until("failed")["error"]
+    return error
+
+
+@pytest.mark.slow
+def test_killed_and_the_file_gone_the_calls_are_closed_as_interrupted(tmp_path: Path, capture: Path) -> None:
+    alone = Alone(tmp_path / "site")
+    copy = tmp_path / "copy.pcap"
+    copy.write_bytes(capture.read_bytes())
+    alone.start()
+    alone.ask(path=str(copy))
+    wait_for("some progress", lambda: alone.ask()["bytes_done"] > copy.stat().st_size / 2)
+    alone.kill()
+    copy.unlink()
+    with alone.running():
+        assert alone.ask() is None and alone.site.events("ingest.not_resumed")
+        copy.write_bytes(capture.read_bytes())
+        assert "was ingested in part" in again(alone, copy)
+    for records in alone.said().values():
+        assert [kind for kind, *_ in records].count(RecordKind.END) == 1
+    (ledger,) = runs(alone.settings.capture_dir)
+    assert ledger.read()[1] == set(), "no trace of the calls stays behind"
+
+
+def test_packets_belong_to_the_call_that_was_there_when_they_came(tmp_path: Path) -> None:
+    """Two calls at the same addresses, one right after the other and all within what is read at once."""
+    first = phones.written_call(0, 100, 0.06, place=0)
+    over = max(at for at, _ in first)
+    second = [(over + 0.001 + (at - 200) * 0.05, frame) for at, frame in phones.written_call(1, 200, 0.06, place=0)]
+    first = [(over - (over - at) * 0.05, frame) for at, frame in first]
+    assert max(second)[0] - min(first)[0] < SLICE_NS / 1e9
+    path = tmp_path / "two.pcap"
+    phones.write_capture(path, first + second)
+    alone = Alone(tmp_path / "site")
+    with alone.running():
+        alone.ask(path=str(path))
+        assert alone.until("done", "failed")["calls"] == 2
+    said = alone.said()
+    assert len(said) == 2, "though both were over before their keys were made"
+    for number, call_id in enumerate(sorted(said)):
+        media = [content for kind, _, _, content in said[call_id] if kind is RecordKind.MEDIA]
+        assert sorted(media) == sorted(phones.voice(0.06, 2 * number + side) for side in (0, 1))
+
+
+def test_one_file_at_a_time(tmp_path: Path, capture: Path) -> None:
+    alone = Alone(tmp_path / "site")
+    with alone.running():
+        alone.ask(path=str(capture))
+        with pytest.raises(ValueError, match="another capture file"):
+            alone.ask(path=str(capture))
+        with pytest.raises(ValueError, match="cannot read it"):
+            alone.until("done")
+            alone.ask(path=str(tmp_path / "absent"))
