@@ -101,7 +101,7 @@ class Siprec(_Section):
     fork_headers: Patterns = ("x-refci", "Cisco-Guid", "Session-ID")
     """Parameters of From or headers that are the same in the two plain calls of one conversation; the first counts."""
     fork_window_s: float = Field(10.0, ge=0, le=60)
-    """A second call of the conversation that comes later is a call of its own."""
+    """A second call of the conversation that comes later is a call of its own, except where `x-refci` is the same."""
 
     @property
     def media_host(self) -> str:

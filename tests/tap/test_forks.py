@@ -51,7 +51,7 @@ def test_two_sides_are_one_call_whichever_comes_first(tap, make_gateway, code, f
         assert code(leg(legs[side], side)) == 200
     started, joined = tap.expect("started", "changed")
     assert {p.number: p.role for p in started.call.parties} == {"2001": Role.AGENT, "+33612345678": Role.CUSTOMER}
-    assert started.call.direction is not Direction.UNKNOWN and joined.parties == started.call.parties
+    assert started.call.direction is joined.direction is Direction.UNKNOWN and joined.parties == started.call.parties
     assert {s.participant_id: s.channel for s in joined.streams} == {"near": 0, "far": 1}
     assert all(s.active for s in joined.streams) and tap.srs.live == 1
     assert code(legs[first].ask(legs[first].write("BYE", 2))) == 200
@@ -106,11 +106,42 @@ def test_what_is_no_second_side_is_a_call_of_its_own(make_tap, make_gateway) -> 
     leg(gateways[2], "far")
     leg(gateways[3], "far")  # a third and fourth of one key
     assert tap.srs.live == 3
-    leg(gateways[4], "near", refci="5")
+    offer = OFFER.format(codec=8, flow="sendonly")
+    gateways[4].invite(body=offer, Cisco_Guid="5")
     tap.clock.ahead_s = 11
-    answer = leg(gateways[5], "far", refci="5")
+    answer = gateways[5].invite(body=offer, Cisco_Guid="5")
     assert answer.startswith("SIP/2.0 503"), "too late to join, and max_calls counts calls"
     assert tap.srs.live == 4
+
+
+def test_the_same_reference_of_one_phone_joins_however_late(tap, make_gateway) -> None:
+    leg(make_gateway(tap), "near")
+    tap.clock.ahead_s = 600
+    leg(make_gateway(tap), "far")
+    tap.expect("started", "changed")
+
+
+def test_gateways_that_use_the_same_key_are_never_mixed(tap, make_gateway) -> None:
+    for host, side in (("127.0.0.1", "near"), ("127.0.0.2", "far"), ("127.0.0.2", "near"), ("127.0.0.1", "far")):
+        leg(make_gateway(tap, host=host), side)
+    one, two, *joined = tap.expect("started", "started", "changed", "changed")
+    assert [one.call.gateway, two.call.gateway] == ["127.0.0.1", "127.0.0.2"]
+    assert [e.call_id for e in joined] == [two.call_id, one.call_id] and one.call_id != two.call_id
+
+
+def test_nobody_says_who_called_and_a_call_between_agents_is_internal(tap, make_gateway) -> None:
+    leg(make_gateway(tap), "near", far="2002")
+    (started,) = tap.expect("started")
+    assert started.call.direction is Direction.INTERNAL
+
+
+def test_a_key_that_is_used_again_after_the_end_is_another_call(tap, make_gateway, code) -> None:
+    for side in ("near", "far"):
+        gateway = make_gateway(tap)
+        leg(gateway, side)
+        assert code(gateway.ask(gateway.write("BYE", 2))) == 200
+    first, _, second, _ = tap.expect("started", "ended", "started", "ended")
+    assert first.call_id != second.call_id and tap.media == {}
 
 
 def test_a_second_side_joins_when_max_calls_is_reached(make_tap, make_gateway, code) -> None:

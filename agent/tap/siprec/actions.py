@@ -79,7 +79,7 @@ class Actions:
             raise SipError(481, "no such dialog")
         found = contents(request)
         fork = self._fork_of(request, found, peer)
-        first = self._calls.first_leg(fork) if fork is not None else None
+        first = self._calls.first_leg(peer.host, fork) if fork is not None else None
         if first is None and len(self._calls) >= self._max_calls:
             raise SipError(503, "siprec.max_calls is reached")
         timer = agree(request)
@@ -118,7 +118,7 @@ class Actions:
         else:
             taken = self._own_offer(metadata, lent, call.streams, one=fork is not None)
         if first is None:
-            parties, direction = self._calls.people((), metadata, numbers, fork)
+            parties, direction = self._calls.people((), metadata, numbers, fork, told=False)
             sole = parties[0].participant_id if len(parties) == 1 and metadata is None else None
             streams = taken.streams
             if fork is not None:

@@ -38,8 +38,8 @@ class Calls:
         self._listener = listener
         self._clock = clock
         self._sessions: dict[str, list[Session]] = {}
-        self._forks: dict[str, Session] = {}
-        """The first leg of each conversation that another may still join, by the key of its fork."""
+        self._forks: dict[tuple[str, str], Session] = {}
+        """The first leg of each conversation that another may still join, by gateway and the key of its fork."""
         self._by_tag: dict[str, Session] = {}
         self._snapshots: dict[str, bytes] = {}
         self.media_host = ""
@@ -112,15 +112,16 @@ class Calls:
         call_id = f"{now_ns // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}{secrets.token_hex(10)}"
         return Call(call_id, reference, "siprec", gateway, now_ns, queue=numbers.queue, did=numbers.did)
 
-    def first_leg(self, fork: Fork) -> Session | None:
-        """The live leg that a new one of this fork joins: of the other side, alone, and not begun long ago."""
-        first = self._forks.get(fork.key)
+    def first_leg(self, gateway: str, fork: Fork) -> Session | None:
+        """The live leg that a new one of this fork joins: from the same gateway, of the other side, alone, and not
+        begun long ago unless its key is only used once."""
+        first = self._forks.get((gateway, fork.key))
         if first is None or self._sessions.get(first.call_id) != [first] or first.fork is None:
             return None
         if fork.side is not None and fork.side is first.fork.side:
             return None
         age_ns = self._clock.time_ns() - first.call.started_ns
-        return first if abs(age_ns) <= self._fork_window_ns else None
+        return first if fork.lasting or abs(age_ns) <= self._fork_window_ns else None
 
     def others(self, session: Session) -> frozenset[int]:
         """The streams of the call that are not this session's business."""
@@ -130,14 +131,15 @@ class Calls:
         return frozenset(s.stream for s in session.call.streams) - session.own
 
     def people(
-        self, before: Sequence[Party], metadata: Metadata | None, numbers: Numbers, fork: Fork | None = None
+        self, before: Sequence[Party], metadata: Metadata | None, numbers: Numbers, fork: Fork | None, *, told: bool
     ) -> tuple[tuple[Party, ...], Direction]:
-        """Parties and direction as metadata, or else the headers, have them."""
+        """Parties and direction as metadata, or else the headers, have them; `told`: the parties know of the fork."""
         now_ns = self._clock.time_ns()
         if metadata is not None and metadata.participants:
             parties = from_metadata(before, metadata, self._agents, now_ns)
-        elif fork is not None and fork.side is not None:
-            parties = from_fork(before, fork, self._agents, now_ns)
+        elif fork is not None:
+            parties = tuple(before) if told else from_fork(before, fork, self._agents, now_ns)
+            return parties, direction_of(parties, None)
         else:
             parties = tuple(before) or from_headers(numbers, self._agents, now_ns)
         return parties, direction_of(parties, numbers.caller)
@@ -151,7 +153,7 @@ class Calls:
     def join(self, session: Session, first: Session) -> None:
         """A second leg was accepted and its port is bound: its stream is one more of the call."""
         self._add(session)
-        self._forks.pop(first.fork.key if first.fork else "", None)
+        self._no_more_legs(first)
         session.started = first.started
         before, session.call = session.call, first.call
         self.change(session, None, before.streams)
@@ -160,7 +162,7 @@ class Calls:
         legs = self._sessions.setdefault(session.call_id, [])
         legs.append(session)
         if session.fork is not None and len(legs) == 1:
-            self._forks[session.fork.key] = session
+            self._forks[session.call.gateway, session.fork.key] = session
         self._by_tag[session.dialog.local_tag] = session
         self.dialogs.add(session.dialog)
 
@@ -181,9 +183,9 @@ class Calls:
         before = session.call
         if metadata is not None:
             session.metadata = merge(session.metadata, metadata)
-        fork = session.fork if session.fork != session.told else None
-        session.told = session.fork
-        parties, direction = self.people(before.parties, session.metadata, session.numbers, fork)
+        fork, told = session.fork, session.fork == session.told
+        session.told = fork
+        parties, direction = self.people(before.parties, session.metadata, session.numbers, fork, told=told)
         sole = parties[0].participant_id if len(parties) == 1 and session.metadata is None else None
         streams = before.streams if streams is None else streams
         legs = self._sessions.get(session.call_id, [session])
@@ -214,8 +216,7 @@ class Calls:
         if session not in legs:
             return False
         legs.remove(session)
-        if session.fork is not None and self._forks.get(session.fork.key) is session:
-            del self._forks[session.fork.key]
+        self._no_more_legs(session)
         self._by_tag.pop(session.dialog.local_tag, None)
         self.dialogs.remove(session.dialog)
         if legs:
@@ -227,6 +228,11 @@ class Calls:
         self.give_back(session.ports)
         self._snapshots.pop(session.call_id, None)
         return True
+
+    def _no_more_legs(self, session: Session) -> None:
+        key = (session.call.gateway, session.fork.key if session.fork else "")
+        if self._forks.get(key) is session:
+            del self._forks[key]
 
     def _leg_ended(self, session: Session, legs: list[Session]) -> None:
         """The other leg goes on: what this one described is silent from now on."""

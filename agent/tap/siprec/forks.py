@@ -17,6 +17,7 @@ from agent.sip.message import header
 from agent.sip.uri import clean, number_of
 
 MAX_KEY_CHARS = 128
+LASTING = "x-refci:"
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PARAMETER = re.compile(r';\s*([A-Za-z0-9_.!%*+`~-]{1,64})(?:\s*=\s*(?:"([^"]{0,512})"|([^;>\s",]{0,512})))?')
 _NO_UUID = "0" * 32
@@ -40,6 +41,11 @@ class Fork:
     side: Side | None
     near: str = ""
     far: str = ""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the key names one conversation of one phone however long it lasts, as `x-refci` does."""
+        return self.key.startswith(LASTING)
 
 
 def parameters(value: str) -> dict[str, str]:

@@ -111,11 +111,17 @@ def from_metadata(before: Sequence[Party], metadata: Metadata, agents: Sequence[
     return tuple(everyone[:MAX_PARTIES])
 
 
-def direction_of(parties: Sequence[Party], caller: str) -> Direction:
-    """Which way the call went: the caller is the party with the number of the From header, else the first one."""
+def direction_of(parties: Sequence[Party], caller: str | None) -> Direction:
+    """Which way the call went: the caller is the party with the number of the From header, else the first one.
+
+    With None nobody says who called, as in a phone fork, whose From is the phone's own number whoever called it.
+    """
     known = [p for p in parties if p.role is not Role.OTHER]
     if not known:
         return Direction.UNKNOWN
+    if caller is None:
+        internal = len(known) > 1 and all(p.role is Role.AGENT for p in known)
+        return Direction.INTERNAL if internal else Direction.UNKNOWN
     first = next((p for p in known if p.number == caller), known[0])
     others = [p.role for p in known if p is not first]
     if first.role is Role.CUSTOMER and Role.AGENT in others:
