@@ -78,7 +78,10 @@ class MediaFormat:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One participant (RFC 7865 §6.5). `number` is the user part of the AoR, as the gateway gave it."""
+    """One participant (RFC 7865 §6.5). `number` is the user part of the AoR, as the gateway gave it.
+
+    `channel` is the one its voice has or, once it has left, had; None in the events of a tap, where streams say it.
+    """
 
     participant_id: str
     number: str
@@ -86,6 +89,7 @@ class Party:
     role: Role = Role.OTHER
     joined_ns: int = 0
     left_ns: int | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
         try:
             if head.kind is RecordKind.EVENT:
                 event = load(EVENT, payload)
-                call = event.call if isinstance(event, CallStarted) else changed(call, event)
+                call = seated(event.call) if isinstance(event, CallStarted) else changed(call, event)
                 streams |= {s.stream: s for s in (call.streams if call else ())}
             elif head.kind is RecordKind.DECISIONS:
                 decisions = load(DECISIONS, payload)
@@ -180,9 +180,18 @@ def changed(call: Call | None, event: CallChanged) -> Call | None:
     if call is None:
         return None
     parties: dict[str, Party] = {p.participant_id: p for p in call.parties}
-    parties |= {p.participant_id: p for p in event.parties}
+    for party in event.parties:
+        old = parties.get(party.participant_id, party)
+        parties[party.participant_id] = replace(party, channel=old.channel)
     direction = event.direction if event.direction.value != "unknown" else call.direction
-    return replace(call, parties=tuple(parties.values()), streams=event.streams, direction=direction)
+    return seated(replace(call, parties=tuple(parties.values()), streams=event.streams, direction=direction))
+
+
+def seated(call: Call) -> Call:
+    """The call with the channel of each party; one that no stream is of any more keeps the channel it had."""
+    channels = {s.participant_id: s.channel for s in reversed(call.streams) if s.participant_id is not None}
+    parties = (replace(p, channel=channels.get(p.participant_id, p.channel)) for p in call.parties)
+    return replace(call, parties=tuple(parties))
 
 
 def _stretch(record: Record, payload: bytes) -> Stretch | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from agent.model.artifact import Artifact, Delivery
-from agent.model.call import CLOCK_RATE, Role
+from agent.model.call import CLOCK_RATE, Party
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.text import Transcript
 from agent.policy.permit import central_deadline_ns, local_deadline_ns, permitted, recorded_spans
@@ -240,15 +240,23 @@ def jobs(tape: Tape, purposes: Sequence[Purpose]) -> list[Job]:
 
 
 def voices_of(tape: Tape, *, pseudonymise: bool) -> list[Voice]:
-    """The parties in order of channel, without numbers and names where `pseudonymise` demands it."""
-    channel_of = {s.participant_id: s.channel for s in reversed(tape.call.streams) if s.participant_id is not None}
-    known = [(channel_of.get(p.participant_id), p.role.value, p.number, p.name) for p in tape.call.parties]
-    named = {channel for channel, *_ in known}
-    known += [(c, Role.OTHER.value, "", "") for c in range(len(tape.lines)) if c not in named]
-    known.sort(key=lambda k: (k[0] is None, k[0] or 0))
+    """The parties by channel and in order of coming, without numbers and names where `pseudonymise` demands it."""
+    known = list(tape.call.parties)
+    named = {p.channel for p in known}
+    start_ns = tape.call.started_ns
+    known += [Party("", "", joined_ns=start_ns, channel=c) for c in range(len(tape.lines)) if c not in named]
+    known.sort(key=lambda p: (p.channel is None, p.channel or 0, p.joined_ns))
     voices = [
-        Voice(f"p{n}", role, channel, number or None, name or None)
-        for n, (channel, role, number, name) in enumerate(known, 1)
+        Voice(
+            f"p{n}",
+            p.role.value,
+            p.channel,
+            p.number or None,
+            p.name or None,
+            max(0, p.joined_ns - start_ns) / 1e9,
+            None if p.left_ns is None else max(0, p.left_ns - start_ns) / 1e9,
+        )
+        for n, p in enumerate(known, 1)
     ]
     return [v.anonymous() for v in voices] if pseudonymise else voices
 

@@ -35,8 +35,7 @@ class Names:
         )
 
     def party_rows(self, call: Call) -> tuple[PartyRow, ...]:
-        """The catalog's rows of its parties, each with the channel its streams have."""
-        channels = {s.participant_id: s.channel for s in reversed(call.streams) if s.participant_id is not None}
+        """The catalog's rows of its parties."""
         return tuple(
             PartyRow(
                 call_id=call.call_id,
@@ -45,7 +44,7 @@ class Names:
                 number_hash=number_hash(self._key, p.number),
                 joined_ns=p.joined_ns,
                 left_ns=p.left_ns,
-                channel=channels.get(p.participant_id),
+                channel=p.channel,
             )
             for p in call.parties
         )

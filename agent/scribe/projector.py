@@ -18,7 +18,7 @@ from agent.model.call import CLOCK_RATE, Call, MediaStream
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateMark
 from agent.model.wire import load
-from agent.scribe.channels import COUNTS, DECISIONS, EVENT, changed, unreadable
+from agent.scribe.channels import COUNTS, DECISIONS, EVENT, changed, seated, unreadable
 from agent.scribe.keyring import Keyring
 from agent.scribe.logindex import LogIndex
 from agent.scribe.names import Fields, Names
@@ -127,7 +127,7 @@ class Projector:
             event = load(EVENT, open_record(record, key))
         except ValueError:
             return  # said when it was projected
-        call = event.call if isinstance(event, CallStarted) else changed(self._calls.get(head.call_id), event)
+        call = seated(event.call) if isinstance(event, CallStarted) else changed(self._calls.get(head.call_id), event)
         if call is not None:
             self._calls[head.call_id] = call
 
@@ -165,7 +165,7 @@ class Projector:
 
     def _event(self, at: Cursor, event: CallStarted | CallChanged, batch: _Batch) -> None:
         if isinstance(event, CallStarted):
-            call: Call | None = event.call
+            call: Call | None = seated(event.call)
             batch.rows.append(lambda: self._catalog.start_call(self._names.call_row(event.call)))
             self._say(at, "call.started", event.call_id, self._names.started(event.call))
         else:

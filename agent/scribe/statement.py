@@ -11,7 +11,7 @@ from agent.model.media import StreamCounts
 from agent.model.purpose import Purpose
 from agent.scribe.channels import Tape
 from agent.scribe.hearing import Spans, outside
-from agent.scribe.text import Voice
+from agent.scribe.text import Voice, speaker
 
 FORMAT = "greffier-manifest-1"
 KEYS = "0123456789*#ABCD"
@@ -134,14 +134,14 @@ def _who(marks: Sequence[GateMark], start: int, end: int) -> dict[str, str]:
 
 def _missing(tape: Tape, spans: Spans, voices: Sequence[Voice]) -> list[dict[str, object]]:
     """What this purpose should have and nobody captured: hold, no media, lost power."""
-    refs = {v.channel: v.ref for v in voices}
     gaps: list[dict[str, object]] = []
     for channel, captured in enumerate(tape.captured):
         for start, end in outside(captured, tape.samples):
             for a, b in spans:
                 low, high = max(a, start), min(b, end)
                 if high - low >= MISSING_MIN_SAMPLES and len(gaps) < MOST_LISTED:
-                    entry = {"channel": channel, "party": refs.get(channel)}
+                    voice = speaker(voices, channel, low / CLOCK_RATE)
+                    entry = {"channel": channel, "party": voice.ref if voice else None}
                     gaps.append({**entry, "from_s": low / CLOCK_RATE, "to_s": high / CLOCK_RATE})
     if tape.ended is None or tape.ended.cause == "interrupted":
         gaps.append(

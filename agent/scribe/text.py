@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from agent.model.text import Transcript
 
@@ -11,17 +11,22 @@ FORMAT = "greffier-transcript-1"
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A party as artifacts name it: `ref` is p1, p2… in order of channel; number and name only where permitted."""
+    """A party as artifacts name it: `ref` is p1, p2… in order of channel; number and name only where permitted.
+
+    It took part from `joined_s` to `left_s`, seconds from the start of the call; None: to the end.
+    """
 
     ref: str
     role: str
     channel: int | None
     number: str | None = None
     name: str | None = None
+    joined_s: float = 0.0
+    left_s: float | None = None
 
     def anonymous(self) -> "Voice":
         """The same voice without number and name."""
-        return Voice(self.ref, self.role, self.channel)
+        return replace(self, number=None, name=None)
 
     def described(self) -> dict[str, object]:
         """As a JSON object, without fields that are absent."""
@@ -42,7 +47,6 @@ class Heading:
 
 def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -> bytes:
     """The transcript as UTF-8 JSON: parties by reference, segments in order of time, words timed."""
-    refs = {v.channel: v.ref for v in voices}
     document = {
         "format": FORMAT,
         "call": heading.call_id,
@@ -61,7 +65,7 @@ def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -
         "absent": [list(span) for span in heading.absent],
         "segments": [
             {
-                "party": refs.get(s.channel),
+                "party": voice.ref if (voice := speaker(voices, s.channel, s.start_s)) else None,
                 "channel": s.channel,
                 "start": s.start_s,
                 "end": s.end_s,
@@ -79,7 +83,6 @@ def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -
 
 def to_webvtt(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -> bytes:
     """The transcript as WebVTT, one cue a segment, the speaker's role and reference as voice."""
-    names = {v.channel: f"{v.role} {v.ref}" for v in voices}
     model = f"{transcript.engine}, {transcript.model}"
     warning = " - for tests and demonstrations only" if transcript.test_only else ""
     notes = [f"call {heading.call_id}, {heading.purpose}", f"written by {model}{warning}"]
@@ -87,9 +90,16 @@ def to_webvtt(heading: Heading, voices: Sequence[Voice], transcript: Transcript)
     blocks = ["WEBVTT"] + ["NOTE " + _plain(note) for note in notes]
     for number, s in enumerate(transcript.segments, 1):
         end = max(s.end_s, s.start_s + 0.001)
-        voice = _plain(names.get(s.channel, "other"))
-        blocks.append(f"{number}\n{_clock(s.start_s)} --> {_clock(end)}\n<v {voice}>{_plain(s.text)}")
+        voice = speaker(voices, s.channel, s.start_s)
+        name = f"{voice.role} {voice.ref}" if voice else "other"
+        blocks.append(f"{number}\n{_clock(s.start_s)} --> {_clock(end)}\n<v {_plain(name)}>{_plain(s.text)}")
     return ("\n\n".join(blocks) + "\n").encode()
+
+
+def speaker(voices: Sequence[Voice], channel: int, at_s: float) -> Voice | None:
+    """Whose voice a channel carries at a moment: after a transfer, that of the party who came."""
+    mine = sorted((v for v in voices if v.channel == channel), key=lambda v: v.joined_s)
+    return next((v for v in reversed(mine) if v.joined_s <= at_s), mine[0] if mine else None)
 
 
 def _plain(text: str) -> str:

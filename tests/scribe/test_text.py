@@ -35,8 +35,22 @@ def test_json_names_the_party_and_its_words() -> None:
         "channel": 0,
         "number": "+33612345678",
         "name": "Ann Example",
+        "joined_s": 0.0,
     }
     assert document["absent"] == [[10.0, 12.5]] and document["engine"]["model_sha256"] == "00" * 32
+
+
+def test_after_a_transfer_words_are_those_of_the_party_who_came() -> None:
+    voices = (Voice("p1", "agent", 0, left_s=5.0), Voice("p2", "agent", 0, joined_s=5.0))
+    said = transcript(Segment(0, 1.0, 2.0, "oui"), Segment(0, 5.0, 6.0, "non"), Segment(1, 5.0, 6.0, "qui"))
+    document = json.loads(to_json(HEADING, voices, said))
+    assert [s["party"] for s in document["segments"]] == ["p1", "p2", None]
+    assert document["parties"] == [
+        {"ref": "p1", "role": "agent", "channel": 0, "joined_s": 0.0, "left_s": 5.0},
+        {"ref": "p2", "role": "agent", "channel": 0, "joined_s": 5.0},
+    ]
+    vtt = to_webvtt(HEADING, voices, said).decode()
+    assert "<v agent p1>oui" in vtt and "<v agent p2>non" in vtt and "<v other>qui" in vtt
 
 
 def test_anonymous_voices_have_neither_number_nor_name() -> None:

@@ -171,6 +171,15 @@ def test_both_dialogs_go_on_after_a_restart(tap, make_gateway, code) -> None:
     assert tap.media == {}
 
 
+def test_the_second_side_joins_after_a_restart(tap, make_gateway) -> None:
+    leg(make_gateway(tap), "near")
+    (started,) = tap.expect("started")
+    tap.restart([tap.srs.snapshot(started.call_id)])
+    leg(make_gateway(tap), "far")
+    _, joined = tap.expect("started", "changed")
+    assert joined.call_id == started.call_id and [s.channel for s in joined.streams] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
