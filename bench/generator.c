@@ -1,8 +1,9 @@
 // Sends RTP of many streams at their real pace, as whole Ethernet frames: past the sender's own IP stack, so that a core
 // is enough for 5,000 calls. Streams are spread over the 20 ms of a packet; each has SSRC, sequence and time of its own,
 // and its payloads are stretches of one block of noise that tell stream and place (bench/generator.py: payload_of).
-// generator INTERFACE MAC FROM TO NOISE STEP PACKETS: reads "source-port destination-port" for each stream from standard
-// input, sends PACKETS of each from host FROM to host TO, and prints what was done as JSON.
+// generator INTERFACE MAC FROM TO NOISE STEP PACKETS [BOTH]: reads "source-port destination-port" for each stream from standard
+// input, sends PACKETS of each from host FROM to host TO, and prints what was done as JSON. With BOTH every second stream
+// goes the other way.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,14 +49,14 @@ static uint16_t checksum(const void *header) {
     return ~(sum + (sum >> 16));
 }
 
-static void set_up(int n, char **words, int from, int to) {
+static void set_up(int n, char **words, int from, int to, int back) {
     struct head *h = heads + n;
     sscanf(words[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", h->ethernet.h_dest, h->ethernet.h_dest + 1,
            h->ethernet.h_dest + 2, h->ethernet.h_dest + 3, h->ethernet.h_dest + 4, h->ethernet.h_dest + 5);
     h->ethernet.h_proto = htons(ETH_P_IP);
     int bytes = sizeof *h - sizeof h->ethernet + FRAME;
     h->ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = 17, .frag_off = htons(0x4000)};
-    h->ip.tot_len = htons(bytes), h->ip.saddr = inet_addr(words[3]), h->ip.daddr = inet_addr(words[4]);
+    h->ip.tot_len = htons(bytes), h->ip.saddr = inet_addr(words[back ? 4 : 3]), h->ip.daddr = inet_addr(words[back ? 3 : 4]);
     h->ip.check = checksum(&h->ip);
     h->udp.source = htons(from), h->udp.dest = htons(to), h->udp.len = htons(bytes - 20);
     h->kind = 0x80, h->type = 8, h->ssrc = htonl(0x10000000 + n * 7919u);
@@ -75,12 +76,15 @@ static long send_all(int fd, int first, int last) {
 }
 
 int main(int count, char **words) {
-    if (count != 8) return 2;
+    if (count != 8 && count != 9) return 2;
     long step = atol(words[6]), packets = atol(words[7]), failed = 0, late = 0;
     FILE *file = fopen(words[5], "rb");
     if (!file || fread(noise, 1, sizeof noise, file) != sizeof noise) return perror("noise"), 1;
     int streams = 0, one = 1;
-    for (int from, to; streams < MOST && scanf("%d %d", &from, &to) == 2;) set_up(streams++, words, from, to);
+    for (int from, to; streams < MOST && scanf("%d %d", &from, &to) == 2;) {
+        set_up(streams, words, from, to, count == 9 && streams % 2);
+        streams++;
+    }
     int fd = socket(AF_PACKET, SOCK_RAW, 0), buffer = 8 << 20;
     struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(words[1])};
     if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) ||

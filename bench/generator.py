@@ -57,6 +57,7 @@ class Generator:
         program, block = compiled("generator.c", folder), folder / "noise"
         block.write_bytes(noise().tobytes())
         words = [link.interface, link.mac, link.source, link.host, str(block), str(STEP), str(packets)]
+        words += ["both"] if link.both_ways else []
         command = [*pinned(generator=True), str(program), *words]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin is not None

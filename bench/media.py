@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from agent.commands.common import ask_recorder
+from bench import mirror
 from bench.cpu import cpu_s, rss_kib
 from bench.generator import FRAME, Streams, measure, payload_of
 from bench.net import NOBODY, Link, cable
@@ -34,16 +35,17 @@ MAKE_READY_S = 1.0
 YARDSTICKS: tuple[type[Yardstick], ...] = (Floor, Tcpdump, Dumpcap, Naive, Rtpengine, RtpengineRelay)
 
 
-def recorder(folder: Path, link: Link, calls: int, seconds: float) -> dict[str, Any]:
-    """The recorder under test, its calls placed by SIPREC over the link."""
-    site = BenchSite(folder, calls, link)
+def recorder(folder: Path, link: Link, calls: int, seconds: float, tap: str) -> dict[str, Any]:
+    """The recorder under test, its calls placed by SIPREC over the link, or overheard on it."""
+    site = BenchSite(folder, calls, link, mirrored=tap == "span")
     with site.running("recorder") as (pid,):
-        result, streams = asyncio.run(_record(site, pid, calls, seconds))
+        result, streams = asyncio.run((_overhear if tap == "span" else _record)(site, pid, calls, seconds))
     found = _found(site, [port for _, port in streams], result["packets"] // len(streams))
     idle = asyncio.run(measure(folder, replace(link, mac=NOBODY), streams, 0.5, 2.5, lambda: 0.0))
     softirq = result.pop("kernel_us_per_packet") - idle["kernel_us_per_packet"]
     return {
         "calls": calls,
+        "tap": tap,
         **result,
         "lost": result["packets"] - found,
         "softirq_us_per_packet": round(softirq, 3),
@@ -56,20 +58,37 @@ async def _record(site: BenchSite, pid: int, calls: int, seconds: float) -> tupl
     placed = await site.place(calls)
     placing_s = time.monotonic() - began
     streams = streams_of(placed)
+    sent = await _send(site, site.link, pid, streams, calls, seconds, idle)
+    await site.hang_up(placed)
+    return sent | {"calls_placed_per_s": round(calls / placing_s)}, streams
+
+
+async def _overhear(site: BenchSite, pid: int, calls: int, seconds: float) -> tuple[dict[str, Any], Streams]:
+    idle, streams = rss_kib(pid), mirror.streams_of(calls)
+    link = replace(site.link, mac=NOBODY, source=mirror.CALLER, host=mirror.CALLED, both_ways=True)
+    mirror.set_up(link, calls)
+    sent = await _send(site, link, pid, streams, calls, seconds, idle)
+    mirror.hang_up(link, calls)
     await asyncio.sleep(MAKE_READY_S)
-    sent = await measure(site.folder, site.link, streams, WARM_UP_S, seconds, lambda: cpu_s(pid))
+    return sent, streams
+
+
+async def _send(
+    site: BenchSite, link: Link, pid: int, streams: Streams, calls: int, seconds: float, idle_kib: int
+) -> dict[str, Any]:
+    await asyncio.sleep(MAKE_READY_S)
+    sent = await measure(site.folder, link, streams, WARM_UP_S, seconds, lambda: cpu_s(pid))
     state = await asyncio.to_thread(lambda: ask_recorder(site.settings, op="stats"))
     memory = rss_kib(pid)
     await asyncio.sleep(site.settings.capture.holdback_s + 1.0)
-    await site.hang_up(placed)
+    seen = state.get("span", {})
     return sent | {
         "p99_gate_ms": state["lag_p99_ms"],
         "rss_mb": round(memory / 1024),
-        "rss_per_call_kib": round((memory - idle) / calls, 1),
-        "dropped_by_kernel": state["dropped_packets"],
-        "media": state["media"],
-        "calls_placed_per_s": round(calls / placing_s),
-    }, streams
+        "rss_per_call_kib": round((memory - idle_kib) / calls, 1),
+        "dropped_by_kernel": state["dropped_packets"] + seen.get("dropped_packets", 0),
+        "media": "mirror port" if seen else state["media"],
+    }
 
 
 def _found(site: BenchSite, ports: list[int], packets: int) -> int:
@@ -106,20 +125,20 @@ def yardstick(kind: type[Yardstick], folder: Path, link: Link, calls: int, secon
     return {"calls": calls, "lost": sent["packets"] - received, "does": kind.does} | {n: sent[n] for n in shown}
 
 
-def run(calls: int, seconds: float, yardsticks: bool) -> dict[str, Any]:
+def run(calls: int, seconds: float, yardsticks: bool, tap: str = "siprec") -> dict[str, Any]:
     """Everything, in namespaces and a folder of its own. A yardstick that takes fewer calls is held against a recorder
     with as few."""
     folder_of = tempfile.TemporaryDirectory(prefix="greffier-bench-", dir="/var/tmp")
     with folder_of as name, cable() as link:
         folder = Path(name)
-        result = recorder(folder / "site", link, calls, seconds)
+        result = recorder(folder / "site", link, calls, seconds, tap)
         if not yardsticks:
             return result
         shorter = min(seconds, YARDSTICK_S)
         ours = {calls: result["us_per_packet"]}
         measured = {kind.name: yardstick(kind, folder, link, calls, shorter) for kind in YARDSTICKS}
         for fewer in sorted({one["calls"] for one in measured.values() if "calls" in one} - {calls}):
-            ours[fewer] = recorder(folder / str(fewer), link, fewer, shorter)["us_per_packet"]
+            ours[fewer] = recorder(folder / str(fewer), link, fewer, shorter, tap)["us_per_packet"]
         for one in measured.values():
             if "us_per_packet" in one:
                 one["ratio"] = round(one["us_per_packet"] / ours[one["calls"]], 2)
@@ -135,9 +154,7 @@ def main() -> None:
     parser.add_argument("--no-yardsticks", action="store_true", help="the recorder only")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     asked = parser.parse_args()
-    if asked.tap == "span":
-        parser.error("--tap span: there is no passive tap to measure yet")
-    result = run(asked.calls, asked.seconds, not asked.no_yardsticks)
+    result = run(asked.calls, asked.seconds, not asked.no_yardsticks, asked.tap)
     print(json.dumps(result, indent=None if asked.json else 2))
 
 

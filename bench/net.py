@@ -25,13 +25,14 @@ NOBODY = "02:00:00:00:00:fe"
 @dataclass(frozen=True)
 class Link:
     """The way from the generator to the box: interface, hardware address and hosts. `prefix` starts a program at the
-    box; `interface` has this name at either end."""
+    box; `interface` has this name at either end. `both_ways`: every second stream goes from `host` to `source`."""
 
     interface: str
     mac: str
     source: str
     host: str
     prefix: tuple[str, ...] = ()
+    both_ways: bool = False
 
 
 LOOPBACK = Link("lo", "00:00:00:00:00:00", "127.0.0.1", "127.0.0.1")

@@ -33,9 +33,12 @@ FIRST_PORT = 12000
 
 
 class BenchSite:
-    """Configuration, keys and processes under one folder, at the far end of `link`; evidence of every call."""
+    """Configuration, keys and processes under one folder, at the far end of `link`; evidence of every call.
 
-    def __init__(self, folder: Path, calls: int, link: Link = LOOPBACK) -> None:
+    `mirrored`: that end is a mirror port.
+    """
+
+    def __init__(self, folder: Path, calls: int, link: Link = LOOPBACK, *, mirrored: bool = False) -> None:
         log_events("bench")
         self.folder = folder
         self.link = link
@@ -48,6 +51,8 @@ class BenchSite:
         text = config.read_text(encoding="utf-8").replace('trigger = "on_demand"', 'trigger = "all"       ')
         text = re.sub(r"^keep_from = .*$", "", text, flags=re.MULTILINE)
         text = text.replace("[siprec]", f"[siprec]\nmax_calls = {max(calls, 100)}", 1)
+        if mirrored:
+            text += f'\n[span]\ninterface = "{link.interface}"\nmax_calls = {max(calls, 100)}\n'
         config.write_text(text, encoding="utf-8")
         self.config = config
         self.settings: Settings = load(config)

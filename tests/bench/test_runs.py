@@ -101,3 +101,10 @@ def test_pause() -> None:
     result = run("pause", "--calls", "8")
     assert result["presses"] == 8 * 5 * 2
     assert result["leaked_samples"] == 0 and result["written_samples"] > 0
+
+
+@pytest.mark.slow
+def test_media_of_a_mirror_port() -> None:
+    result = run("media", "--calls", "10", "--seconds", "1.5", "--no-yardsticks", "--tap", "span")
+    assert result["packets"] == 10 * 2 * int((5 + 1.5) * 50)
+    assert (result["lost"], result["dropped_by_kernel"], result["media"]) == (0, 0, "mirror port")
