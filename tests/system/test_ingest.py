@@ -54,6 +54,7 @@ def test_a_file_gives_the_same_calls_every_time_and_only_once(make_site, edit, t
         assert "calls.pcap: 1 calls in" in said and "0 packets of no call" in said
         (call,) = wait_for("the call", lambda found=seen: found.site.catalog().calls() or None)
         seen.wait_audio(call.call_id, "evidence")
+        call = seen.site.catalog().find_call(call.call_id)
         assert (call.tap, call.cause) == ("pcap", "bye")
         calls.append(call)
         audio.append(seen.audio(call.call_id, "evidence"))

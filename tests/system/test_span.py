@@ -46,6 +46,7 @@ def test_s05_a_mirror_port_is_enough(make_site, edit, tags: int) -> None:
         wire.talk(5, "from-the-mirror")
         (call,) = wait_for("the call to be recorded", lambda: seen.site.catalog().calls() or None)
         seen.wait_audio(call.call_id, "evidence")
+        call = seen.site.catalog().find_call(call.call_id)
         assert (call.tap, call.cause) == ("span", "bye")
         starts = both_voices(seen.audio(call.call_id, "evidence"), phones.voice(5, 1), phones.voice(5, 2))
         assert abs(starts[0] - starts[1]) < CLOCK_RATE // 2
