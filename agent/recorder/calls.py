@@ -75,9 +75,6 @@ class Calls:
         self._listened: set[int] = set()
         self._cares = self._number = 0
 
-    def __len__(self) -> int:
-        return len(self._calls)
-
     def all(self) -> list[LiveCall]:
         """Oldest first."""
         return list(self._calls.values())

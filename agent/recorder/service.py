@@ -32,7 +32,7 @@ from agent.policy.decide import decide
 from agent.recorder.calls import Calls, UnknownCall
 from agent.recorder.control import ControlSocket
 from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
-from agent.recorder.ledger import Finished, runs
+from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop
 from agent.recorder.ports import MediaPorts
@@ -75,6 +75,7 @@ class Recorder:
             self._listen if settings.span.interface else None,
         )
         self._ingest: Ingest | None = None
+        self._ingest_lock = asyncio.Lock()
         self._control = ControlSocket(settings.recorder_socket, self._handle)
         self._keymaker = ThreadPoolExecutor(1, "keys")
         self._stop = asyncio.Event()
@@ -132,6 +133,8 @@ class Recorder:
         """Raises ValueError in words, when the file cannot be read or another one is being read."""
         if self._ingest is not None and not self._ingest.over:
             raise ValueError("another capture file is being ingested; wait for it")
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         try:
             job = Ingest(
                 path,
@@ -153,23 +156,26 @@ class Recorder:
         self._loop.post(lambda: self._loop.take_up(job))
         return job
 
-    def _take_up_ingests(self) -> None:
-        """Go on with the capture file that was being read when the recorder died; where that is gone, say so."""
-        for ledger in runs(self._settings.capture_dir):
-            path, whole, finished = ledger.read()
-            if finished is not None:
-                continue
-            try:
-                if path is None or digest_of(path) != ledger.digest:
-                    raise ValueError("the file is no longer what it was")
-                self._begin_ingest(path)
-                log.warning("ingest.resumed", digest=ledger.digest[:16], whole_calls=len(whole))
-                continue
-            except (OSError, ValueError) as error:
-                log.error("ingest.not_resumed", digest=ledger.digest[:16], error=type(error).__name__)
-            for call_id in [c for c in self._in_log.left_open if is_of(c, ledger)]:
-                self._take_up(call_id, self._in_log.left_open[call_id])
-            ledger.finish(Finished(time.time_ns(), len(whole), whole=False))
+    async def _take_up_ingests(self, being_read: list[Ledger]) -> None:
+        """Go on with the capture file that was being read when the recorder died, beside live calls."""
+        async with self._ingest_lock:
+            for ledger in being_read:
+                await asyncio.to_thread(self._take_up_ingest, ledger)
+
+    def _take_up_ingest(self, ledger: Ledger) -> None:
+        """Where the file is gone, its open calls are closed as interrupted, and that is said."""
+        path, whole, _ = ledger.read()
+        try:
+            if path is None or digest_of(path) != ledger.digest:
+                raise ValueError("the file is no longer what it was")
+            self._begin_ingest(path)
+            log.warning("ingest.resumed", digest=ledger.digest[:16], whole_calls=len(whole))
+            return
+        except (OSError, ValueError) as error:
+            log.error("ingest.not_resumed", digest=ledger.digest[:16], error=type(error).__name__)
+        for call_id in [c for c in self._in_log.left_open if is_of(c, ledger)]:
+            self._take_up(call_id, self._in_log.left_open[call_id])
+        ledger.finish(Finished(time.time_ns(), len(whole), whole=False))
 
     # ---- life
 
@@ -183,16 +189,17 @@ class Recorder:
         for call_id, left in self._in_log.left_open.items():
             if not any(is_of(call_id, ledger) for ledger in being_read):
                 self._take_up(call_id, left)
-        await asyncio.to_thread(self._take_up_ingests)
         self._loop.post(self._loop.overhear)
         await self._srs.start()
         await self._control.start()
         log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound], media=self._source.name)
+        taking_up = asyncio.create_task(self._take_up_ingests(being_read))
         while not self._stop.is_set() and self._loop.failure is None:
             try:
                 await asyncio.wait_for(self._stop.wait(), 0.5)
             except TimeoutError:
                 continue
+        await taking_up
         await self._control.stop()
         await self._srs.stop()
         self._keymaker.shutdown()
@@ -286,7 +293,8 @@ class Recorder:
         """Begin with a file (`path`, `again`), or say how far the one begun last is."""
         if "path" in request:
             path, again = Path(str(request["path"])), request.get("again") is True
-            job = await asyncio.to_thread(lambda: self._begin_ingest(path, again=again))
+            async with self._ingest_lock:
+                job = await asyncio.to_thread(lambda: self._begin_ingest(path, again=again))
             return {"ingest": job.progress()}
         return {"ingest": self._ingest.progress() if self._ingest else None}
 

@@ -57,15 +57,12 @@ class SpanEar:
             "interface": self._interface,
             "packets": traffic.packets,
             "sip_messages": traffic.messages,
+            "unreadable_messages": self._watcher.garbage,
             "calls": self._ear.calls_seen,
             "fragments": traffic.fragments,
             "malformed": traffic.malformed,
             "dropped_packets": self._drops.total,
         }
-
-    def close(self) -> None:
-        """Let go of the interface."""
-        self._ring.close()
 
 
 def new_id(at_ns: int, _seed: str) -> str:

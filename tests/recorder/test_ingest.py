@@ -131,11 +131,11 @@ def test_killed_on_the_way_nothing_is_lost_and_nothing_is_twice(
     alone.start()
     alone.ask(path=str(capture))
     size = capture.stat().st_size
-    for part in (0.2, 0.5, 0.8):
+    for times, part in enumerate((0.2, 0.5, 0.8)):
         wait_for("some progress", lambda goal=size * part: alone.ask()["bytes_done"] > goal)
         alone.kill()
         alone.start()
-        assert alone.site.events("ingest.resumed")
+        wait_for("it to go on", lambda times=times: len(alone.site.events("ingest.resumed")) > times)
     assert alone.until("done", "failed")["calls"] == CALLS
     assert "was ingested at" in again(alone, capture)
     alone.stop()
@@ -160,7 +160,8 @@ def test_killed_and_the_file_gone_the_calls_are_closed_as_interrupted(tmp_path: 
     alone.kill()
     copy.unlink()
     with alone.running():
-        assert alone.ask() is None and alone.site.events("ingest.not_resumed")
+        wait_for("it to be said", lambda: alone.site.events("ingest.not_resumed"))
+        assert alone.ask() is None
         copy.write_bytes(capture.read_bytes())
         assert "was ingested in part" in again(alone, copy)
     for records in alone.said().values():
@@ -195,6 +196,8 @@ def test_one_file_at_a_time(tmp_path: Path, capture: Path) -> None:
         alone.ask(path=str(capture))
         with pytest.raises(ValueError, match="another capture file"):
             alone.ask(path=str(capture))
+        alone.until("done")
+        with pytest.raises(ValueError, match="it is no file"):
+            alone.ask(path=str(tmp_path))
         with pytest.raises(ValueError, match="cannot read it"):
-            alone.until("done")
             alone.ask(path=str(tmp_path / "absent"))
