@@ -63,7 +63,7 @@ class RunningSite:
             healthy = httpx.get(f"{self.url}/v1/health").status_code == 200
         except httpx.HTTPError:
             return False
-        return healthy and self.settings.catalog_path.exists()
+        return healthy and self.settings.catalog_path.exists() and self.settings.recorder_socket.exists()
 
     def stop(self) -> None:
         """Stop it as Ctrl-C does."""

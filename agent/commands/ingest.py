@@ -105,15 +105,14 @@ def _watched(settings: Settings, state: dict[str, Any]) -> dict[str, Any]:
             try:
                 found = asked(settings, op="ingest")["ingest"]
             except RecorderAway:
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > PATIENCE_S:
-                    raise
-                bar.update(task, description="the recorder is away; waiting for it")
+                found = None
+            if found is not None and found["path"] == path:
+                state, away_since = found, None
                 continue
-            away_since = None
-            if found is None or found["path"] != path:
-                raise ValueError("the recorder was restarted and does not go on with it; see its log, and try again")
-            state = found
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > PATIENCE_S:
+                raise ValueError("the recorder went away and does not go on with it; see its log, and try again")
+            bar.update(task, description="the recorder is away; waiting for it")
     return state
 
 

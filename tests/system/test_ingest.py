@@ -1,9 +1,11 @@
 """A capture file becomes recordings: the same as of the live call, the same every time, and once only."""
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import phones
 import pytest
 from running_site import wait_for
 
+from agent.desk.recorder_client import RecorderClient
 from agent.media.g711 import decode
 from agent.model.call import CLOCK_RATE, Codec
 
@@ -76,6 +79,26 @@ def test_a_file_gives_the_same_calls_every_time_and_only_once(make_site, edit, t
     again = {c.call_id for c in seen.site.catalog().calls()}
     assert len(again) == 2 and calls[0].call_id in again
     assert "1 calls in" in told(seen.site.greffier("ingest", copy)), "other content is another file"
+
+
+def test_the_command_waits_for_a_recorder_that_was_killed(make_site, edit, told, tmp_path: Path) -> None:
+    seen = make_site(lambda text: everything(text, edit))
+    path = tmp_path / "many.pcap"
+    phones.write_capture(path, [f for n in range(50) for f in phones.written_call(n, 1_700_000_000 + n * 0.5, 20)])
+    said: list[str] = []
+    command = threading.Thread(target=lambda: said.append(told(seen.site.greffier("ingest", path))))
+    command.start()
+
+    def halfway() -> bool:
+        state = asyncio.run(RecorderClient(seen.site.settings.recorder_socket).ask(op="ingest"))["ingest"]
+        return state is not None and state["bytes_done"] > path.stat().st_size / 3 and state["state"] == "recording"
+
+    wait_for("some progress", halfway)
+    seen.site.kill("recorder")
+    command.join(90)
+    assert said and "many.pcap: 50 calls in" in said[0]
+    wait_for("all calls", lambda: len([c for c in seen.site.catalog().calls(100) if c.cause == "bye"]) == 50)
+    assert len(seen.site.catalog().calls(100)) == 50 and len(seen.site.events("ingest.resumed")) == 1
 
 
 def test_what_cannot_be_ingested_is_said(make_site, edit, told, tmp_path: Path, capture: Path) -> None:
