@@ -7,7 +7,7 @@ of one dialog at a time are recorded: both voices are in it, and in no other wou
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.model.call import Call, MediaFormat, MediaStream, Party
+from agent.model.call import Call, MediaFormat, MediaStream, Party, Role
 from agent.sip.formats import expected, preferred
 from agent.sip.sdp import PLAIN_RTP, Description, Flow, OfferedMedia
 from agent.tap.siprec.people import direction_of, role_of
@@ -69,6 +69,10 @@ def _voice(side: Side, sends: OfferedMedia | None, hears: OfferedMedia) -> Voice
     return Voice(side, hears.peer_host, hears.port, *peer, formats, active)
 
 
+def _has_agent(leg: Leg, agents: Sequence[str]) -> bool:
+    return Role.AGENT in (role_of(leg.numbers.caller, agents), role_of(leg.called, agents))
+
+
 @dataclass(slots=True)
 class Conversation:
     """The call, from its first answer on, and its legs in order. `call` is None before."""
@@ -91,15 +95,16 @@ class Conversation:
         """Whether a party was asked a moment ago to call somebody else: that will be the same call."""
         return any(leg.referral and at_ns - leg.referral.at_ns < REFERRAL_NS for leg in self.legs)
 
-    @property
-    def recorded(self) -> Leg | None:
-        """The leg whose media is recorded: the first that is open."""
-        return next((leg for leg in self.legs if leg.is_open and voices(leg)), None)
+    def recorded(self, agents: Sequence[str]) -> Leg | None:
+        """The leg whose media is recorded: of those with media, the first that was answered, best one where an agent's
+        own number is to be seen, so that each voice is known for whose it is."""
+        heard = [leg for leg in self.legs if leg.is_open and voices(leg)]
+        return min(heard, key=lambda leg: (leg.stage is not Stage.ANSWERED, not _has_agent(leg, agents)), default=None)
 
     def reckon(self, agents: Sequence[str], at_ns: int, call: Call) -> Call:
         """The call as it stands at `at_ns`: parties and streams of `call` brought up to date."""
         parties = self._parties(call.parties, agents, at_ns)
-        streams = self._streams(call.streams, parties)
+        streams = self._streams(call.streams, parties, self.recorded(agents))
         caller = next((leg.numbers.caller for leg in self.legs), "")
         return replace(call, parties=parties, streams=streams, direction=direction_of(parties, caller))
 
@@ -123,9 +128,10 @@ class Conversation:
             for p in list(everyone.values())[:MOST_PARTIES]
         )
 
-    def _streams(self, before: Sequence[MediaStream], parties: Sequence[Party]) -> tuple[MediaStream, ...]:
+    def _streams(
+        self, before: Sequence[MediaStream], parties: Sequence[Party], leg: Leg | None
+    ) -> tuple[MediaStream, ...]:
         streams = [replace(stream, active=False) for stream in before]
-        leg = self.recorded
         if leg is None:
             return tuple(streams)
         for voice in voices(leg):

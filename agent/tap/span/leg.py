@@ -1,7 +1,8 @@
 """One dialog as overheard: who called whom, what each side said about its media, and whether it still lasts.
 
 RFC 3261 §12 and §13, RFC 3264 (offer and answer), RFC 3262 and RFC 3311 (either may come in other messages as well),
-RFC 3960 (early media). Either side's messages may be missing: what is known is used.
+RFC 3960 (early media). Either side's messages may be missing: what is known is used. A proxy's copy of a message has
+another branch (RFC 3261 §16.6): of each transaction only the hop is followed on which it was heard first.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from agent.tap.siprec.people import Numbers
 
 MOST_BRANCHES = 16
 MOST_PENDING = 8
+MOST_EXCHANGES = 16
+MOST_COPIES = 32
 
 
 class Side(IntEnum):
@@ -44,6 +47,16 @@ class Referral:
 
 
 @dataclass(slots=True)
+class Exchange:
+    """One transaction: its branch where it was heard first, and those of the proxies' copies."""
+
+    branch: str
+    asked: bool = False
+    answered: bool = False
+    copies: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Leg:
     """`early` are the answers of an INVITE that was forked, by To tag; `caller_said`, `called_said` what each side said
     last, in the dialog that counts; `offered` what was said before an offer that may be refused yet, by side and CSeq.
@@ -64,6 +77,52 @@ class Leg:
     offered: dict[str, Description | None] = field(default_factory=dict)
     answered_any: bool = False
     referral: Referral | None = None
+    cancelled_ns: int = 0
+    """When the caller gave up: the answer may have been on its way (RFC 3261 §9.1)."""
+    exchanges: dict[str, Exchange] = field(default_factory=dict)
+    highest: dict[str, int] = field(default_factory=dict)
+
+    def is_news(self, side: Side, method: str, cseq: int, branch: str, *, status: int = 0) -> bool:
+        """Take note of a request of `side`, or of a response to one; False when it is a copy, or was overtaken."""
+        named = f"{side}:{cseq}:{method}"
+        exchange = self.exchanges.get(named)
+        if exchange is None:
+            if not status and method not in ("ACK", "CANCEL"):
+                if cseq < self.highest.get(str(side), 0):
+                    return False
+                self.highest[str(side)] = cseq
+            while len(self.exchanges) >= MOST_EXCHANGES:
+                del self.exchanges[next(iter(self.exchanges))]
+            exchange = self.exchanges[named] = Exchange(branch)
+        if exchange.branch != branch:
+            if len(exchange.copies) < MOST_COPIES:
+                exchange.copies.append(branch)
+            return False
+        if exchange.answered or (not status and exchange.asked):
+            return False
+        exchange.asked |= not status
+        exchange.answered = status >= 200
+        return True
+
+    def cancelled(self, cseq: int, branch: str, at_ns: int) -> None:
+        """The caller gives up, unless it is a proxy that gives up one of its branches."""
+        exchange = self.exchanges.get(f"{Side.CALLER}:{cseq}:INVITE")
+        if self.stage is Stage.CALLING and (exchange is None or exchange.branch == branch):
+            self.cancelled_ns = at_ns
+
+    def acknowledged(self, side: Side, cseq: int, branch: str, to_tag: str) -> None:
+        """An ACK with a branch of its own speaks of a 2xx (RFC 3261 §13.2.2.4): it was not for us to hear."""
+        exchange = self.exchanges.get(f"{side}:{cseq}:INVITE")
+        if exchange is None or exchange.answered or branch in (exchange.branch, "", *exchange.copies):
+            return
+        exchange.answered = True
+        if self.stage is Stage.CALLING and side is Side.CALLER and to_tag:
+            self.stage, self.to_tag = Stage.ANSWERED, to_tag
+            self.early.clear()
+
+    def is_other_branch(self, called_tag: str) -> bool:
+        """Whether a tag of the called side is that of a fork that is not the call."""
+        return bool(called_tag and self.to_tag) and called_tag != self.to_tag
 
     def said(self, side: Side) -> Description | None:
         """What a side said of its media last."""

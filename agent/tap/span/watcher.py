@@ -16,16 +16,15 @@ from agent.config import Site, Span
 from agent.model.call import Call
 from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
 from agent.model.wire import dump, load
-from agent.sip import multipart, sdp
 from agent.sip.errors import SipError
-from agent.sip.message import Message, call_id, cseq, header, parse, tag
-from agent.sip.sdp import Description
-from agent.sip.uri import clean, name_of, number_of
+from agent.sip.message import Message, branch, call_id, cseq, header, parse, tag
+from agent.sip.uri import name_of, number_of
 from agent.tap.siprec.peers import AllowList
-from agent.tap.siprec.people import Numbers, numbers
+from agent.tap.siprec.people import numbers
 from agent.tap.span.conversation import MOST_LEGS, Conversation
 from agent.tap.span.leg import Leg, Referral, Side, Stage
 from agent.tap.span.message import Overheard
+from agent.tap.span.reading import common_value, cseq_method, described, numbers_of
 from agent.tap.span.reassembly import Reassembly
 from agent.tap.span.strays import Heard, Stray, place
 
@@ -38,6 +37,10 @@ LONGEST_SILENCE_NS = 12 * 3600 * NS
 FORGOTTEN_NS = 64 * NS
 """Dialogs that are over are remembered so long: what comes of them then is a copy (RFC 3261 §17.1.1.2)."""
 MOST_OVER = 20_000
+CANCELLING_NS = 32 * NS
+"""So long after a CANCEL an answer may still be on its way (RFC 3261 §9.1)."""
+_GONE = frozenset({408, 481})
+"""Refusals within a dialog that say there is none (RFC 3261 §12.2.1.2)."""
 _LATER = frozenset({401, 407, 422, 494, *range(300, 400)})
 """Refusals after which the caller tries again under the same Call-ID."""
 
@@ -62,6 +65,7 @@ class Watcher:
         self._heard_ns: dict[int, int] = {}
         self._home: dict[int, Conversation] = {}
         self._conversations: dict[int, Conversation] = {}
+        self._referring: dict[int, Conversation] = {}
         self._by_header: dict[str, Conversation] = {}
         self._by_address: dict[tuple[str, int], Conversation] = {}
         self._over: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -95,7 +99,7 @@ class Watcher:
 
     def _message(self, message: Message, overheard: Overheard) -> list[CallEvent]:
         request = isinstance(message, SipRequest)
-        method = message.method if isinstance(message, SipRequest) else _cseq_method(message)
+        method = message.method if isinstance(message, SipRequest) else cseq_method(message)
         at_ns = overheard.at_ns
         leg, side = self._find(message, request)
         if leg is None:
@@ -107,6 +111,10 @@ class Watcher:
             side = Side.CALLER if request else Side.CALLED
         side = side or Side.CALLER
         self._heard_ns[id(leg)] = at_ns
+        status = 0 if isinstance(message, SipRequest) else message.status_code
+        asked = side if request else side.other
+        if not leg.is_news(asked, method, cseq(message), branch(message)[0], status=status):
+            return []
         if isinstance(message, SipRequest):
             cause = self._request(leg, side, message, method, at_ns)
         else:
@@ -130,19 +138,19 @@ class Watcher:
         if (call_id(message), tag(message, "to")) in self._over:
             return False
         if isinstance(message, SipResponse):
-            return method == "INVITE" and 100 < message.status_code < 300 and _description(message) is not None
-        return method == "INVITE" or (method == "UPDATE" and _description(message) is not None)
+            return method == "INVITE" and 100 < message.status_code < 300 and described(message) is not None
+        return method == "INVITE" or (method == "UPDATE" and described(message) is not None)
 
     def _new_leg(self, message: Message, overheard: Overheard, request: bool) -> Leg | None:
-        if len(self._heard_ns) >= self._settings.max_calls * 4:
-            return None
-        found = numbers(message) if isinstance(message, SipRequest) else _numbers_of(message)
+        found = numbers(message) if isinstance(message, SipRequest) else numbers_of(message)
         asserted = number_of(header(message, "p-asserted-identity")) if request else ""
         if asserted:
             found = replace(found, caller=asserted)
         called = number_of(header(message, "to"))
         patterns = self._settings.extensions
         if patterns and not any(fnmatchcase(n, p) for n in (found.caller, called) for p in patterns if n):
+            return None
+        if len(self._heard_ns) >= self._settings.max_calls * 4 and not self._make_room(overheard.at_ns):
             return None
         server = overheard.destination if request else overheard.source
         named = name_of(header(message, "to"))
@@ -153,12 +161,20 @@ class Watcher:
         self._join(leg, message, overheard.at_ns)
         return leg
 
+    def _make_room(self, at_ns: int) -> bool:
+        """Forget the oldest dialog that nobody has answered: a flood of them must keep no call out."""
+        oldest = next((home for home in self._conversations.values() if home.call is None), None)
+        if oldest is not None:
+            self._end(oldest, at_ns, "expired")
+        return oldest is not None
+
     def _join(self, leg: Leg, message: Message, at_ns: int) -> None:
         """Find the conversation that a new leg is part of: a transfer, the other side of a PBX, or none but its own."""
-        values = ((name, _value(header(message, name))) for name in self._settings.merge_headers)
+        values = ((name, common_value(header(message, name))) for name in self._settings.merge_headers)
         named = [f"{name.lower()}:{value}" for name, value in values if value]
         home = self._referred(leg, at_ns) or self._replaced(message)
         home = home or next((self._by_header[n] for n in named if n in self._by_header), None)
+        home = home or next((self._home[id(other)] for other in self._legs[leg.call_id] if other is not leg), None)
         if home is None or len(home.legs) >= MOST_LEGS or (home.is_over and not home.waits(at_ns)):
             home = Conversation([leg])
             self._conversations[id(home)] = home
@@ -171,11 +187,13 @@ class Watcher:
 
     def _referred(self, leg: Leg, at_ns: int) -> Conversation | None:
         """The conversation in which the caller was asked to call just this number (RFC 3515 §2.4.1)."""
-        for home in self._conversations.values():
-            for other in home.legs:
-                r = other.referral
-                if r and home.waits(at_ns) and r.target == leg.called and r.referee == leg.numbers.caller:
-                    return home
+        for home in list(self._referring.values()):
+            if not home.waits(at_ns):
+                del self._referring[id(home)]
+                continue
+            asked = [other.referral for other in home.legs if other.referral]
+            if any(r.target == leg.called and r.referee == leg.numbers.caller for r in asked):
+                return home
         return None
 
     def _replaced(self, message: Message) -> Conversation | None:
@@ -186,33 +204,38 @@ class Watcher:
 
     def _request(self, leg: Leg, side: Side, request: SipRequest, method: str, at_ns: int) -> str:
         """Take note of a request; the cause if it ends the leg."""
+        if leg.is_other_branch(tag(request, "to" if side is Side.CALLER else "from")):
+            return ""
         if method == "BYE":
             return "bye"
         if method == "CANCEL":
-            return "cancelled" if leg.stage is Stage.CALLING else ""
+            leg.cancelled(cseq(request), branch(request)[0], at_ns)
+        if method == "ACK":
+            leg.acknowledged(side, cseq(request), branch(request)[0], tag(request, "to"))
         if method == "REFER":
             target = number_of(header(request, "refer-to"))
             referee = leg.called if side is Side.CALLER else leg.numbers.caller
             leg.referral = Referral(target, referee, at_ns) if target else None
-        description = _description(request) if method in ("INVITE", "ACK", "PRACK", "UPDATE") else None
+            home = self._home[id(leg)]
+            self._referring[id(home)] = home
+        description = described(request) if method in ("INVITE", "ACK", "PRACK", "UPDATE") else None
         if description is not None:
             leg.offer(side, cseq(request), description)
-        if method == "ACK" and leg.stage is Stage.CALLING and tag(request, "to"):
-            leg.answered_any = True  # whatever was answered was not for us to hear
         return ""
 
     def _response(self, leg: Leg, side: Side, response: SipResponse, method: str) -> str:
         """Take note of a response; the cause if it ends the leg."""
         status = response.status_code
-        if status >= 300:
-            if method in ("INVITE", "UPDATE"):
-                leg.refused(side.other, cseq(response))
-            if method != "INVITE" or leg.stage is not Stage.CALLING or status in _LATER:
-                return ""
-            return "cancelled" if status == 487 else "refused"
-        if method not in ("INVITE", "PRACK", "UPDATE") or status == 100:
+        gone = status in _GONE and leg.stage is Stage.ANSWERED
+        if leg.is_other_branch(tag(response, "from" if side is Side.CALLER else "to")) or status == 100:
             return ""
-        description = _description(response)
+        if method == "BYE":
+            return "bye" if gone or 200 <= status < 300 else ""
+        if method not in ("INVITE", "PRACK", "UPDATE"):
+            return ""
+        if status >= 300:
+            return self._refusal(leg, side, cseq(response), method, status)
+        description = described(response)
         if method == "INVITE" and side is Side.CALLED and leg.stage is Stage.CALLING:
             asserted = number_of(header(response, "p-asserted-identity"))
             leg.called = asserted or leg.called
@@ -223,6 +246,15 @@ class Watcher:
         elif description is not None:
             leg.offer(side, cseq(response), description)
         return ""
+
+    def _refusal(self, leg: Leg, side: Side, number: int, method: str, status: int) -> str:
+        """Take note of a final answer that is none; the cause if it ends the leg."""
+        leg.refused(side.other, number)
+        if leg.stage is Stage.ANSWERED:
+            return "expired" if status in _GONE and method != "PRACK" else ""
+        if method != "INVITE" or (status in _LATER and not leg.cancelled_ns):
+            return ""
+        return "cancelled" if status == 487 else "refused"
 
     # ---- conversations
 
@@ -241,14 +273,15 @@ class Watcher:
         return events
 
     def _reckon(self, home: Conversation, at_ns: int) -> list[CallEvent]:
-        leg = home.recorded
+        leg = home.recorded(self._agents)
         before = home.call
         if before is None:
             if leg is None or self.live >= self._settings.max_calls:
                 return []
             seed = f"{leg.call_id}|{leg.from_tag}"
             before = Call(self._new_id(at_ns, seed), leg.call_id, "span", leg.gateway, at_ns)
-            before = replace(before, queue=leg.numbers.queue, did=leg.numbers.did)
+            queue = next((one.numbers.queue for one in home.legs if one.numbers.queue), None)
+            before = replace(before, queue=queue, did=_dialled(home, leg))
         call = home.reckon(self._agents, at_ns, before)
         events = self._claim(home, call, at_ns)
         if home.call is None:
@@ -286,6 +319,7 @@ class Watcher:
 
     def _drop(self, home: Conversation) -> None:
         self._conversations.pop(id(home), None)
+        self._referring.pop(id(home), None)
         for name in home.headers:
             self._by_header.pop(name, None)
         for stream in home.call.streams if home.call else ():
@@ -298,6 +332,14 @@ class Watcher:
         """End what has ended unheard. `last_media_ns`: by call id, when its last packet came (UTC ns)."""
         events: list[CallEvent] = []
         for home in list(self._conversations.values()):
+            for leg in home.legs:
+                if leg.stage is Stage.CALLING and leg.cancelled_ns and now_ns - leg.cancelled_ns > CANCELLING_NS:
+                    leg.stage = Stage.OVER
+                    events += self._settle(home, now_ns, "cancelled")
+                elif self._heard_ns.get(id(leg)) == 0:
+                    self._heard_ns[id(leg)] = now_ns  # taken up after a restart
+            if id(home) not in self._conversations:
+                continue
             heard_ns = max((self._heard_ns.get(id(leg), 0) for leg in home.legs), default=0)
             if home.is_over:
                 quiet_ns, most_ns = 0 if home.waits(now_ns) else RINGING_NS, 0
@@ -346,32 +388,14 @@ class Watcher:
             if leg.stage is not Stage.OVER:
                 self._legs.setdefault(leg.call_id, []).append(leg)
                 self._home[id(leg)] = home
-                self._heard_ns[id(leg)] = leg.at_ns
+                self._heard_ns[id(leg)] = 0
+        for name in home.headers:
+            self._by_header.setdefault(name, home)
         for stream in home.call.streams:
             self._by_address[stream.host, stream.port] = home
 
 
-def _description(message: Message) -> Description | None:
-    """The session description a message carries, if it can be read."""
-    if not message.body:
-        return None
-    try:
-        found = multipart.bodies(header(message, "content-type"), message.body)
-        return None if found.sdp is None else sdp.read(found.sdp)
-    except SipError:
-        return None
-
-
-def _cseq_method(message: Message) -> str:
-    return header(message, "cseq").split()[-1].upper() if header(message, "cseq").split() else ""
-
-
-def _numbers_of(response: SipResponse) -> Numbers:
-    """Who called, from the answer to an INVITE that was not heard."""
-    return Numbers(number_of(header(response, "from")), name_of(header(response, "from")))
-
-
-def _value(written: str) -> str:
-    """What identifies a call in a header: without parameters; nothing where it is all zeros (RFC 7989 §5)."""
-    value = clean(written.partition(";")[0], 128)
-    return value if value.strip("0-") else ""
+def _dialled(home: Conversation, leg: Leg) -> str | None:
+    """The number that was called first, where it is not the party that answered."""
+    first = home.legs[0]
+    return leg.numbers.did or first.numbers.did or (first.called if first.called != leg.called else None)

@@ -1,0 +1,47 @@
+"""What the watcher takes of a message: its session description, and who and which call its headers name. Pure."""
+
+from dataclasses import replace
+
+from aiosipua.message import SipResponse
+
+from agent.sip import multipart, sdp
+from agent.sip.errors import SipError
+from agent.sip.message import Message, header
+from agent.sip.sdp import Description, OfferedMedia
+from agent.sip.uri import clean, name_of, number_of
+from agent.tap.siprec.people import Numbers
+
+MOST_LINES = 4
+MOST_FORMATS = 16
+
+
+def described(message: Message) -> Description | None:
+    """The session description a message carries, if it can be read."""
+    if not message.body:
+        return None
+    try:
+        found = multipart.bodies(header(message, "content-type"), message.body)
+        whole = None if found.sdp is None else sdp.read(found.sdp)
+    except SipError:
+        return None
+    return None if whole is None else Description(tuple(_kept(media) for media in whole.media[:MOST_LINES]))
+
+
+def _kept(media: OfferedMedia) -> OfferedMedia:
+    """What is needed of an m-line, no more: there may be many."""
+    return replace(media, formats=(), codecs=media.codecs[:MOST_FORMATS], label="", mid="", crypto=())
+
+
+def cseq_method(message: Message) -> str:
+    return header(message, "cseq").split()[-1].upper() if header(message, "cseq").split() else ""
+
+
+def numbers_of(response: SipResponse) -> Numbers:
+    """Who called, from the answer to an INVITE that was not heard."""
+    return Numbers(number_of(header(response, "from")), name_of(header(response, "from")))
+
+
+def common_value(written: str) -> str:
+    """What identifies a call in a header: without parameters; nothing where it is all zeros (RFC 7989 §5)."""
+    value = clean(written.partition(";")[0], 128)
+    return value if value.strip("0-") else ""
