@@ -5,11 +5,13 @@ RFC 3960 (early media). Either side's messages may be missing: what is known is 
 another branch (RFC 3261 §16.6): of each transaction only the hop is followed on which it was heard first.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from agent.model.call import Role
 from agent.sip.sdp import Description
-from agent.tap.siprec.people import Numbers
+from agent.tap.siprec.people import Numbers, role_of
 
 MOST_BRANCHES = 16
 MOST_PENDING = 8
@@ -79,6 +81,8 @@ class Leg:
     referral: Referral | None = None
     cancelled_ns: int = 0
     """When the caller gave up: the answer may have been on its way (RFC 3261 §9.1)."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """By side and number that the network asserts: by what number that side is known."""
     exchanges: dict[str, Exchange] = field(default_factory=dict)
     highest: dict[str, int] = field(default_factory=dict)
 
@@ -119,6 +123,29 @@ class Leg:
         if self.stage is Stage.CALLING and side is Side.CALLER and to_tag:
             self.stage, self.to_tag = Stage.ANSWERED, to_tag
             self.early.clear()
+
+    def number(self, side: Side) -> str:
+        """By what number a side is known."""
+        return self.numbers.caller if side is Side.CALLER else self.called
+
+    def identify(self, side: Side, number: str, name: str = "") -> None:
+        """The network says who is on a side now (RFC 3325): somebody else after a transfer."""
+        number = self.aliases.get(f"{side}:{number}", number)
+        if not number or number == self.number(side):
+            return
+        if side is Side.CALLER:
+            self.numbers = replace(self.numbers, caller=number, caller_name=name)
+        else:
+            self.called, self.called_name = number, name
+
+    def introduce(self, side: Side, asserted: str, name: str, agents: Sequence[str]) -> None:
+        """Who is on a side at first. Of what the phone says and what the network says that is believed which is an
+        extension of the site; else the network, which may know better than a phone that withholds its number."""
+        said = self.number(side)
+        if asserted and said and role_of(said, agents) is Role.AGENT:
+            self.aliases[f"{side}:{asserted}"] = said  # the number of the house, it may be, that stands for everybody
+        else:
+            self.identify(side, asserted, name)
 
     def is_other_branch(self, called_tag: str) -> bool:
         """Whether a tag of the called side is that of a fork that is not the call."""

@@ -33,12 +33,19 @@ def _kept(media: OfferedMedia) -> OfferedMedia:
 
 
 def cseq_method(message: Message) -> str:
+    """The method of the request that a response answers."""
     return header(message, "cseq").split()[-1].upper() if header(message, "cseq").split() else ""
 
 
 def numbers_of(response: SipResponse) -> Numbers:
     """Who called, from the answer to an INVITE that was not heard."""
     return Numbers(number_of(header(response, "from")), name_of(header(response, "from")))
+
+
+def asserted(message: Message) -> tuple[str, str]:
+    """Number and name of who sends the message, as the network asserts (RFC 3325, or the older Remote-Party-ID)."""
+    value = header(message, "p-asserted-identity") or header(message, "remote-party-id")
+    return number_of(value[: value.index(">") + 1] if ">" in value else value), name_of(value)
 
 
 def common_value(written: str) -> str:

@@ -24,7 +24,7 @@ from agent.tap.siprec.people import numbers
 from agent.tap.span.conversation import MOST_LEGS, Conversation
 from agent.tap.span.leg import Leg, Referral, Side, Stage
 from agent.tap.span.message import Overheard
-from agent.tap.span.reading import common_value, cseq_method, described, numbers_of
+from agent.tap.span.reading import asserted, common_value, cseq_method, described, numbers_of
 from agent.tap.span.reassembly import Reassembly
 from agent.tap.span.strays import Heard, Stray, place
 
@@ -143,18 +143,17 @@ class Watcher:
 
     def _new_leg(self, message: Message, overheard: Overheard, request: bool) -> Leg | None:
         found = numbers(message) if isinstance(message, SipRequest) else numbers_of(message)
-        asserted = number_of(header(message, "p-asserted-identity")) if request else ""
-        if asserted:
-            found = replace(found, caller=asserted)
         called = number_of(header(message, "to"))
-        patterns = self._settings.extensions
-        if patterns and not any(fnmatchcase(n, p) for n in (found.caller, called) for p in patterns if n):
-            return None
         if len(self._heard_ns) >= self._settings.max_calls * 4 and not self._make_room(overheard.at_ns):
             return None
         server = overheard.destination if request else overheard.source
         named = name_of(header(message, "to"))
         leg = Leg(call_id(message), tag(message, "from"), found, called, named, server[0], overheard.at_ns)
+        if request:
+            leg.introduce(Side.CALLER, *asserted(message), self._agents)
+        patterns = self._settings.extensions
+        if patterns and not any(fnmatchcase(n, p) for n in (leg.numbers.caller, called) for p in patterns if n):
+            return None
         if isinstance(message, SipRequest) and tag(message, "to"):
             leg.stage, leg.to_tag = Stage.ANSWERED, tag(message, "to")  # it was under way before we listened
         self._legs.setdefault(leg.call_id, []).append(leg)
@@ -208,6 +207,8 @@ class Watcher:
             return ""
         if method == "BYE":
             return "bye"
+        if method in ("INVITE", "UPDATE") and leg.stage is Stage.ANSWERED:
+            leg.identify(side, *asserted(request))
         if method == "CANCEL":
             leg.cancelled(cseq(request), branch(request)[0], at_ns)
         if method == "ACK":
@@ -237,8 +238,9 @@ class Watcher:
             return self._refusal(leg, side, cseq(response), method, status)
         description = described(response)
         if method == "INVITE" and side is Side.CALLED and leg.stage is Stage.CALLING:
-            asserted = number_of(header(response, "p-asserted-identity"))
-            leg.called = asserted or leg.called
+            leg.introduce(side, *asserted(response), self._agents)
+        elif leg.stage is Stage.ANSWERED and status < 300:
+            leg.identify(side, *asserted(response))
         if status < 200:
             leg.ringing(tag(response, "to"), description)
         elif method == "INVITE":
