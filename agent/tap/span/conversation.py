@@ -12,12 +12,14 @@ from agent.sip.formats import expected, preferred
 from agent.sip.sdp import PLAIN_RTP, Description, Flow, OfferedMedia
 from agent.tap.siprec.people import direction_of, role_of
 from agent.tap.span.leg import Leg, Side, Stage
+from agent.tap.span.strays import Claim
 
 REFERRAL_NS = 20_000_000_000
 """So long after a REFER a new dialog is taken for what it asked for."""
 MOST_LEGS = 16
 MOST_STREAMS = 64
 MOST_PARTIES = 32
+MOST_MOVED = 16
 _SENDS, _HEARS = (Flow.SENDRECV, Flow.SENDONLY), (Flow.SENDRECV, Flow.RECVONLY)
 
 
@@ -73,6 +75,16 @@ def _has_agent(leg: Leg, agents: Sequence[str]) -> bool:
     return Role.AGENT in (role_of(leg.numbers.caller, agents), role_of(leg.called, agents))
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where the packets of a voice come to, and from where."""
+
+    host: str
+    port: int
+    peer_host: str
+    peer_port: int
+
+
 @dataclass(slots=True)
 class Conversation:
     """The call, from its first answer on, and its legs in order. `call` is None before."""
@@ -83,6 +95,9 @@ class Conversation:
     """The id of each party, by its number: what names a party in the catalog must not be its number."""
     channels: dict[str, int] = field(default_factory=dict)
     """Of each party, by its id."""
+    moved: dict[str, Moved] = field(default_factory=dict)
+    """Where voices were found that do not go where they were said to; by that address, or by the address of who speaks
+    where nothing was said."""
     headers: list[str] = field(default_factory=list)
     """Values by which other dialogs are known to belong to it."""
 
@@ -134,7 +149,7 @@ class Conversation:
         streams = [replace(stream, active=False) for stream in before]
         if leg is None:
             return tuple(streams)
-        for voice in voices(leg):
+        for voice in self._found(voices(leg)):
             number = leg.numbers.caller if voice.side is Side.CALLER else leg.called
             named = self._id(number, voice.side)
             channel = self.channels.setdefault(named, len(self.channels))
@@ -159,6 +174,30 @@ class Conversation:
             )
             streams[at:] = [stream] if at == len(streams) else [stream, *streams[at + 1 :]]
         return tuple(streams)
+
+    def move(self, claim: Claim) -> None:
+        """What comes to an address that nobody named is a voice of this call from now on."""
+        stray, stream = claim.stray, claim.stream
+        if len(self.moved) < MOST_MOVED:
+            named = f"from {stream.host} {stream.port}" if claim.answers else f"{stream.host} {stream.port}"
+            self.moved[named] = Moved(*stray.destination, *stray.source)
+
+    def _found(self, said: list[Voice]) -> list[Voice]:
+        """The voices where they have been found to go."""
+        found = [self._where(voice) for voice in said]
+        if len(said) == 1 and (other := self.moved.get(f"from {said[0].host} {said[0].port}")):
+            ends = (other.host, other.port, other.peer_host, other.peer_port)
+            found.append(Voice(said[0].side.other, *ends, said[0].formats, active=True))
+        return found
+
+    def _where(self, voice: Voice) -> Voice:
+        for _ in range(MOST_MOVED):
+            if (there := self.moved.get(f"{voice.host} {voice.port}")) is None:
+                break
+            voice = replace(
+                voice, host=there.host, port=there.port, peer_host=there.peer_host, peer_port=there.peer_port
+            )
+        return voice
 
     def _id(self, number: str, side: Side) -> str:
         """The same for a party in every leg of the call: by its number, or, without one, by its side."""

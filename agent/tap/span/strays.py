@@ -2,12 +2,12 @@
 
 A stray is given to a stream only when exactly one live stream can claim it: its announced sender sends it, and what the
 stream itself was to hear has not come, or has stopped under the same SSRC. Two claims are none: a voice in the wrong
-call is worse than one that is missing.
+call is worse than one that is missing. Where only one side's description was heard, the other voice is looked for too.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.model.call import Call, MediaStream
 
@@ -36,42 +36,49 @@ class Heard:
     last_ns: int
 
 
-def place(
-    strays: Sequence[Stray], calls: Sequence[Call], heard: Mapping[Address, Heard], now_ns: int
-) -> list[tuple[str, tuple[MediaStream, ...]]]:
-    """For each call that strays belong to, its id and its streams as they are then: the one that moved is inactive, and
-    another in its place listens where the packets go."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A stray that is `stream` of a call; or, where `answers`, the voice of who hears that stream."""
+
+    call_id: str
+    stream: MediaStream
+    stray: Stray
+    answers: bool = False
+
+
+def claims(strays: Sequence[Stray], calls: Sequence[Call], heard: Mapping[Address, Heard], now_ns: int) -> list[Claim]:
+    """Which strays belong to which calls. `heard` goes by the addresses of streams."""
     taken = {(s.host, s.port) for call in calls for s in call.streams}
-    claims: dict[int, list[tuple[Call, MediaStream]]] = defaultdict(list)
     loud = [s for s in strays if s.packets >= LEAST_PACKETS and s.destination not in taken]
+    found: list[Claim] = []
     for call in calls:
-        for stream in call.streams:
+        active = [s for s in call.streams if s.active]
+        for stream in active:
             had = heard.get((stream.host, stream.port), Heard(0, 0))
-            if not stream.active or (had.last_ns and now_ns - had.last_ns < STOPPED_NS):
-                continue
-            for number, stray in enumerate(loud):
-                if _is_of(stray, stream, had):
-                    claims[number].append((call, stream))
-    moved: dict[str, tuple[MediaStream, ...]] = {}
-    for number, claimed in claims.items():
-        if len(claimed) != 1 or sum(1 for c in claims.values() if claimed[0] in c) != 1:
-            continue
-        call, stream = claimed[0]
-        moved[call.call_id] = _moved(moved.get(call.call_id, call.streams), stream, loud[number])
-    return list(moved.items())
+            quiet = not had.last_ns or now_ns - had.last_ns >= STOPPED_NS
+            for stray in loud:
+                if quiet and _is_of(stray, stream, had):
+                    found.append(Claim(call.call_id, stream, stray))
+                elif len(active) == 1 and _answers(stray, stream):
+                    found.append(Claim(call.call_id, stream, stray, answers=True))
+    strays_claimed = Counter(claim.stray for claim in found)
+    streams_claiming = Counter((claim.call_id, claim.stream.stream) for claim in found)
+    return [
+        claim
+        for claim in found
+        if strays_claimed[claim.stray] == 1 and streams_claiming[claim.call_id, claim.stream.stream] == 1
+    ]
 
 
 def _is_of(stray: Stray, stream: MediaStream, had: Heard) -> bool:
+    if not any(f.payload_type == stray.payload_type for f in stream.every_format):
+        return False
     if had.last_ns and stray.ssrc == had.ssrc:
         return True
-    announced = bool(stream.peer_host) and stray.source == (stream.peer_host, stream.peer_port)
-    return announced and any(f.payload_type == stray.payload_type for f in stream.every_format)
+    return bool(stream.peer_host) and stray.source == (stream.peer_host, stream.peer_port)
 
 
-def _moved(streams: tuple[MediaStream, ...], stream: MediaStream, stray: Stray) -> tuple[MediaStream, ...]:
-    host, port = stray.destination
-    still = [replace(s, active=False) if s.stream == stream.stream else s for s in streams]
-    there = replace(
-        stream, stream=len(still), host=host, port=port, peer_host=stray.source[0], peer_port=stray.source[1]
-    )
-    return (*still, there)
+def _answers(stray: Stray, stream: MediaStream) -> bool:
+    """Symmetric RTP (RFC 4961): who hears a stream sends from where it is heard."""
+    peer = (stream.peer_host, stream.peer_port)
+    return stray.source == (stream.host, stream.port) and (not stream.peer_host or stray.destination == peer)

@@ -26,7 +26,7 @@ from agent.tap.span.leg import Leg, Referral, Side, Stage
 from agent.tap.span.message import Overheard
 from agent.tap.span.reading import asserted, common_value, cseq_method, described, numbers_of
 from agent.tap.span.reassembly import Reassembly
-from agent.tap.span.strays import Heard, Stray, place
+from agent.tap.span.strays import Heard, Stray, claims
 
 NS = 1_000_000_000
 RINGING_NS = 300 * NS
@@ -363,12 +363,10 @@ class Watcher:
         `heard`: what each stream of live calls has, by the address its packets go to. See `agent.tap.span.strays`."""
         calls = {home.call.call_id: home for home in self._conversations.values() if home.call is not None}
         events: list[CallEvent] = []
-        for identity, streams in place(strays, [home.call for home in calls.values() if home.call], heard, now_ns):
-            home = calls[identity]
-            if home.call is not None:
-                home.call = replace(home.call, streams=streams)
-                events += self._claim(home, home.call, now_ns)
-                events.append(CallChanged(identity, now_ns, home.call.parties, streams, home.call.direction))
+        for claim in claims(strays, [home.call for home in calls.values() if home.call], heard, now_ns):
+            home = calls[claim.call_id]
+            home.move(claim)
+            events += self._reckon(home, now_ns)
         return events
 
     # ---- restart

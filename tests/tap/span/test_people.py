@@ -75,9 +75,8 @@ def test_an_attended_transfer_goes_on_as_the_call_that_was_transferred() -> None
             consult.request("ACK", to="b"),
         ],
     )
-    named = (
-        f"Refer-To: <sip:202@{OTHER}?Replaces={consult.call_id.replace('@', '%40')}%3Bto-tag%3Db%3Bfrom-tag%3Da>\r\n"
-    )
+    replaces = f"{consult.call_id};to-tag=b;from-tag=a"
+    named = f"Refer-To: <sip:202@{OTHER}?Replaces={quote(replaces)}>\r\n"
     customer.at_s = consult.at_s
     refer = customer.request("REFER", to="b", cseq=6, back=True, more=named)
     final = Talk("+33612345678", "202", TRUNK, OTHER, at_s=customer.at_s)

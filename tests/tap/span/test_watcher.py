@@ -260,6 +260,13 @@ def test_packets_that_nat_moved_are_found_and_never_given_to_two() -> None:
     assert isinstance(changed, CallChanged)
     assert active(changed) == {"201": (PBX, 6000), "+33612345678": ("203.0.113.7", 31000)}
     assert {s.channel for s in changed.streams if s.participant_id == changed.parties[1].participant_id} == {1}
+    refreshed = [
+        talk.request("UPDATE", to="b", cseq=3),
+        talk.response(200, cseq=3, method="UPDATE"),
+        talk.request("INVITE", described(PHONE, 4000), to="b", cseq=4),
+        talk.response(200, described(PBX, 6000, "8 101"), cseq=4),
+    ]
+    assert hear(watcher, refreshed) == [], "what says the same again moves nothing back"
     twice = [stray, Stray(("203.0.113.8", 31000), (PBX, 6000), 78, 8, 50)]
     other = listening()
     hear(other, Talk().answered())
@@ -268,6 +275,23 @@ def test_packets_that_nat_moved_are_found_and_never_given_to_two() -> None:
     assert other.adopt([Stray(("203.0.113.7", 31000), (OTHER, 6000), 77, 8, 50)], {}, now) == [], "a stranger"
     heard = {(PHONE, 4000): Heard(9, now - 3 * S)}
     assert other.adopt([Stray(("10.0.0.55", 4), (OTHER, 1), 9, 8, 50)], heard, now), "the same SSRC goes on elsewhere"
+
+
+def test_the_other_voice_is_found_where_only_one_description_was_heard() -> None:
+    """Symmetric RTP: who hears at PBX:6000 sends from there, to where the other side's description, not heard, says."""
+    talk, watcher = Talk(), listening()
+    (started,) = hear(watcher, talk.answered()[1:])
+    assert active(started.call) == {"201": (PBX, 6000)}
+    now = talk.at_s * S + 5 * S
+    (changed,) = watcher.adopt([Stray((PHONE, 4000), (PBX, 6000), 77, 8, 50)], {(PBX, 6000): Heard(5, now)}, now)
+    assert active(changed) == {"201": (PBX, 6000), "+33612345678": (PHONE, 4000)}
+    again = listening()
+    again.restore(watcher.snapshot(started.call.call_id))
+    assert hear(again, [talk.request("UPDATE", to="b", cseq=3)]) == []
+    two = [Stray((PHONE, 4000), (PBX, 6000), 77, 8, 50), Stray((OTHER, 4000), (PBX, 6000), 78, 8, 50)]
+    other = listening()
+    hear(other, Talk().answered()[1:])
+    assert other.adopt(two, {}, now) == [], "two might be it"
 
 
 @settings(max_examples=60, deadline=None)
