@@ -172,6 +172,8 @@ class Watcher:
         values = ((name, common_value(header(message, name))) for name in self._settings.merge_headers)
         named = [f"{name.lower()}:{value}" for name, value in values if value]
         home = self._referred(leg, at_ns) or self._replaced(message)
+        for other in home.legs if home else ():
+            other.referral = None  # this is what was asked for
         home = home or next((self._by_header[n] for n in named if n in self._by_header), None)
         home = home or next((self._home[id(other)] for other in self._legs[leg.call_id] if other is not leg), None)
         if home is None or len(home.legs) >= MOST_LEGS or (home.is_over and not home.waits(at_ns)):
