@@ -36,8 +36,8 @@ class CallChanged:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The session is over. `cause` is one of: bye, cancelled, no-ack, no-media, expired, interrupted, capture-ended
-    (the file it was read from goes no further)."""
+    """The session is over. `cause` is one of: bye, cancelled, refused, no-ack, no-media, expired, interrupted,
+    capture-ended (the file it was read from goes no further)."""
 
     call_id: str
     at_ns: int

@@ -116,6 +116,11 @@ class Conversation:
         heard = [leg for leg in self.legs if leg.is_open and voices(leg)]
         return min(heard, key=lambda leg: (leg.stage is not Stage.ANSWERED, not _has_agent(leg, agents)), default=None)
 
+    def dialled(self, leg: Leg) -> str | None:
+        """The number that was called first, where it is not the party that answered on `leg`."""
+        first = self.legs[0]
+        return leg.numbers.did or first.numbers.did or (first.called if first.called != leg.called else None)
+
     def reckon(self, agents: Sequence[str], at_ns: int, call: Call) -> Call:
         """The call as it stands at `at_ns`: parties and streams of `call` brought up to date."""
         parties = self._parties(call.parties, agents, at_ns)

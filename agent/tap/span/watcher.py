@@ -171,15 +171,15 @@ class Watcher:
         """Find the conversation that a new leg is part of: a transfer, the other side of a PBX, or none but its own."""
         values = ((name, common_value(header(message, name))) for name in self._settings.merge_headers)
         named = [f"{name.lower()}:{value}" for name, value in values if value]
-        home = self._referred(leg, at_ns) or self._replaced(message)
-        for other in home.legs if home else ():
-            other.referral = None  # this is what was asked for
+        asked = home = self._referred(leg, at_ns) or self._replaced(message)
         home = home or next((self._by_header[n] for n in named if n in self._by_header), None)
         home = home or next((self._home[id(other)] for other in self._legs[leg.call_id] if other is not leg), None)
         if home is None or len(home.legs) >= MOST_LEGS or (home.is_over and not home.waits(at_ns)):
             home = Conversation([leg])
             self._conversations[id(home)] = home
         else:
+            for other in home.legs if home is asked else ():
+                other.referral = None  # this is what was waited for
             home.legs.append(leg)
         self._home[id(leg)] = home
         for name in named:
@@ -285,7 +285,7 @@ class Watcher:
             seed = f"{leg.call_id}|{leg.from_tag}"
             before = Call(self._new_id(at_ns, seed), leg.call_id, "span", leg.gateway, at_ns)
             queue = next((one.numbers.queue for one in home.legs if one.numbers.queue), None)
-            before = replace(before, queue=queue, did=_dialled(home, leg))
+            before = replace(before, queue=queue, did=home.dialled(leg))
         call = home.reckon(self._agents, at_ns, before)
         events = self._claim(home, call, at_ns)
         if home.call is None:
@@ -395,9 +395,3 @@ class Watcher:
             self._by_header.setdefault(name, home)
         for stream in home.call.streams:
             self._by_address[stream.host, stream.port] = home
-
-
-def _dialled(home: Conversation, leg: Leg) -> str | None:
-    """The number that was called first, where it is not the party that answered."""
-    first = home.legs[0]
-    return leg.numbers.did or first.numbers.did or (first.called if first.called != leg.called else None)
