@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from agent.media import dtmf
 from agent.media.quality import rate_stream
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE, MediaStream
@@ -102,13 +103,22 @@ def body(
 
 
 def _keys(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:
-    """Keys pressed within what the purpose may hear, where it may keep them (RFC 4733 §3.2 for their names)."""
+    """Keys pressed within what the purpose may hear, where it may keep them: those that phones told of (RFC 4733 §3.2),
+    and those that are heard as tones."""
+    if not purpose.keys:
+        return []
     channels = {s.stream: s.channel for s in tape.call.streams}
-    return [
+    told: list[dict[str, object]] = [
         {"key": KEYS[k.event], "at_s": k.position_samples / CLOCK_RATE, "channel": channels.get(k.stream)}
         for k in tape.keys
-        if purpose.keys and 0 <= k.event < len(KEYS) and any(a <= k.position_samples < b for a, b in spans)
+        if 0 <= k.event < len(KEYS) and any(a <= k.position_samples < b for a, b in spans)
     ]
+    heard: list[dict[str, object]] = [
+        {"key": tone.key, "at_s": tone.start / tape.rate, "channel": channel, "heard": True}
+        for channel, pcm in enumerate(tape.heard(spans).channels)
+        for tone in dtmf.find(pcm, tape.rate)
+    ]
+    return told + heard
 
 
 def _rated(stream: MediaStream, counts: StreamCounts) -> dict[str, object]:
