@@ -36,20 +36,24 @@ class Ledger:
         """The run begins; durable when this returns."""
         self._path.parent.mkdir(mode=0o750, exist_ok=True)
         with self._path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps({"path": str(path), "begun_ns": at_ns}) + "\n")
+            file.write(json.dumps({"path": str(path), "begun_ns": at_ns}))
+            file.flush()
             os.fsync(file.fileno())
         sync_folder(self._path.parent)
 
     def ended(self, call_ids: list[str]) -> None:
-        """These calls are whole and durable in the log."""
+        """These calls are whole and durable in the log; durable here when this returns."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(call_id) + "\n" for call_id in call_ids)
+            file.writelines("\n" + json.dumps(call_id) for call_id in call_ids)  # a torn line before is ended
+            file.flush()
+            os.fsync(file.fileno())
 
     def finish(self, finished: Finished) -> None:
         """The run is over; durable when this returns."""
         fresh = self._path.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
             file.write(json.dumps({"finished": asdict(finished)}) + "\n")
+            file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
         sync_folder(self._path.parent)
