@@ -170,8 +170,11 @@ class CallGate:
         self._hand_over(self._frontier)
         self._forget_paused()
 
-    def command(self, cmd: GateCommand, now_samples: int, at_ns: int) -> GateAnswer:
+    def command(self, cmd: GateCommand, now_samples: int, at_ns: int, heard_samples: int = 0) -> GateAnswer:
         """Obey a press; when this returns the gate stands as answered.
+
+        `heard_samples` is the position after all that has come: a sender may hurry ahead of the clock, and what was
+        said before the end of a pause stays away wherever it lies.
 
         A pause holds from `now_samples` less the holdback, but never from before what was released or opened. Raises
         ValueError when the command names a purpose that is not configured.
@@ -182,14 +185,21 @@ class CallGate:
         targets = [gate for gate in self._gates.values() if cmd.purpose in (None, gate.name)]
         pause = cmd.verb is GateVerb.PAUSE
         since = max(self._now - self._holdback_samples, self._frontier) if pause else self._now
+        if cmd.verb is GateVerb.RESUME:
+            since = max(since, heard_samples)
         changed = [gate for gate in targets if self._turn(gate, cmd.verb.value, since, at_ns, cmd.actor, cmd.reason)]
         if pause:
             self._forget_paused()
             since = max((gate.closed_at for gate in targets if gate.state in _PAUSED), default=since)
         return GateAnswer(self.call_id, self.states, tuple(gate.name for gate in changed), since)
 
-    def tick(self, now_samples: int, at_ns: int) -> list[GateAlert]:
-        """Warn of pauses that last, each once, and resume those at the limit."""
+    @property
+    def is_paused(self) -> bool:
+        """Whether any purpose is."""
+        return any(gate.state in _PAUSED for gate in self._gates.values())
+
+    def tick(self, now_samples: int, at_ns: int, heard_samples: int = 0) -> list[GateAlert]:
+        """Warn of pauses that last, each once, and resume those at the limit. `heard_samples`: see `command`."""
         self._advance(now_samples)
         alerts: list[GateAlert] = []
         if self._limit_samples <= 0:
@@ -199,7 +209,7 @@ class CallGate:
                 continue
             lasted = self._now - gate.paused_at
             if lasted >= self._limit_samples:
-                self._turn(gate, "limit", self._now, at_ns, POLICY, "the pause reached its limit")
+                self._turn(gate, "limit", max(self._now, heard_samples), at_ns, POLICY, "the pause reached its limit")
                 alerts.append(GateAlert("limit", gate.name, gate.paused_by, self.call_id, lasted))
             elif lasted >= self._warn_samples and not gate.warned:
                 gate.warned = True

@@ -12,6 +12,9 @@ from agent.capture.writable import Span, merge
 from agent.model.call import Codec
 from agent.model.media import Frames, StreamChunk
 
+MOST_BYTES = 1 << 20
+"""Of a stretch put together from others: far below what a record may hold."""
+
 
 class Holdback:
     """All streams of one call. Positions are samples from the call's media origin."""
@@ -69,13 +72,15 @@ class Holdback:
 
 
 def joined(chunks: list[StreamChunk]) -> Iterator[StreamChunk]:
-    """Stretches of one stream, in order; those of one codec that touch as one."""
+    """Stretches of one stream, in order; those of one codec that touch as one, up to MOST_BYTES."""
     run: list[StreamChunk] = []
+    held = 0
     for chunk in chunks:
-        if run and not _goes_on(run[-1], chunk):
+        if run and not (_goes_on(run[-1], chunk) and held + len(chunk.payload) <= MOST_BYTES):
             yield _one(run)
-            run = []
+            run, held = [], 0
         run.append(chunk)
+        held += len(chunk.payload)
     if run:
         yield _one(run)
 
@@ -112,8 +117,11 @@ def split_at(chunk: StreamChunk, at: int) -> tuple[StreamChunk | None, StreamChu
         return chunk, None
     if chunk.frames is not None:
         begin = chunk.frames.begin + chunk.position_samples
-        across = (begin < at) & (begin + chunk.frames.duration > at)
-        at = int(begin[across].min(initial=at))
+        end = begin + chunk.frames.duration
+        while (
+            across := (begin < at) & (end > at)
+        ).any():  # packets may overlap: the split before one may lie in another
+            at = int(begin[across].min())
     if at <= chunk.position_samples:
         return None, chunk
     return cut(chunk, chunk.position_samples, at), cut(chunk, at, chunk.end_samples)

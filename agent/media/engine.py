@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from agent.media.arena import MOST_BYTES, Arena
 from agent.media.block import PacketBlock
-from agent.media.codecs import durations
+from agent.media.codecs import amr_packing, durations
 from agent.media.columns import KEYS, NOISE, SIZE_BITS, WINDOW, Columns, Numbers
 from agent.media.endpoint import KeyTable
 from agent.media.g711 import SILENCE
@@ -29,8 +29,6 @@ _SILENCE = SILENCE | {Codec.G722: 0xFF}
 MOST_FORMATS = 32
 """Payload types of one stream that are listened to."""
 MOST_MEASURES = 200
-_BY_FMTP = frozenset({Codec.AMR, Codec.AMR_WB, Codec.ILBC})
-"""Codecs whose packets are read as their parameters say."""
 IDLE_MS = 250
 STAGGER = 8
 
@@ -103,13 +101,20 @@ class Engine:
         if tuple(formats) == self._formats[row]:
             return []
         self._hand_on_all(row)
+        rate = int(self._columns.rate[row])
         self._announce(row, tuple(formats))
+        if self._columns.rate[row] != rate:
+            self._placer.timing.lagging[row] = True  # another clock: the next packet is where its arrival says
         return self._take_ready()
 
     def heard(self, address: int) -> tuple[int, int]:
         """The SSRC and the arrival of the last packet of a stream; 0 and 0 before the first. Raises LookupError."""
         row = self._row_of.get(address)
         return int(self._columns.ssrc[row]), int(self._columns.last_ns[row])
+
+    def heard_until(self, address: int) -> int:
+        """The position after the last sample that has come, in the future if its sender hurries. Raises LookupError."""
+        return int(self._columns.end[self._row_of.get(address)])
 
     def knows(self, destination: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these addresses have a stream."""
@@ -199,7 +204,9 @@ class Engine:
         c.noise += np.bincount(row[chosen & (kind == NOISE)], minlength=c.rows)
         told = np.flatnonzero(chosen & (kind == KEYS) & (h.size >= EVENT_BYTES))
         if len(told):
-            for one, event, position in self._keys.note(block, h.start[told], row[told], h.timestamp[told]):
+            for one, event, position in self._keys.note(
+                block, h.start[told], row[told], h.timestamp[told], block.arrival_ns[told]
+            ):
                 self._pressed.append(KeyPress(*self._names[one], event, position))
 
     def take_keys(self) -> list[KeyPress]:
@@ -320,7 +327,11 @@ class Engine:
         """The number of what tells how long packets of a format last; 0 for codecs of a byte a sample."""
         if one.codec.byte_a_sample:
             return 0
-        named = (one.codec, one.clock_rate, one.channels, one.fmtp if one.codec in _BY_FMTP else "")
+        named: tuple[object, ...] = (one.codec,)
+        if one.codec in (Codec.AMR, Codec.AMR_WB):
+            named += (amr_packing(one),)
+        elif one.codec is Codec.L16:
+            named += (one.clock_rate, one.channels)
         if named not in self._measures and len(self._measured) < MOST_MEASURES:
             self._measured.append(one)
             self._measures[named] = len(self._measured)

@@ -141,6 +141,8 @@ class Placer:
         before[1:] = np.where(new[1:], before[1:], end[:-1])
         transit = (a.arrival_ns - c.origin_ns[row]) // NS_PER_SAMPLE - position
         ok = c.locked[row] & ~a.mute & (a.ssrc == c.ssrc[row]) & ((ext ^ a.sequence) & 0xFFFF == 0)
+        if self.timing.lagging.any():
+            ok &= ~self.timing.lagging[row]
         framed = c.framed[row]
         ok &= (
             (position >= before - OVERLAP_SAMPLES * framed) & (transit >= -AHEAD_SAMPLES) & (transit <= BEHIND_SAMPLES)
@@ -217,7 +219,7 @@ class Placer:
         plausible = (position <= now + AHEAD_SAMPLES) & (position >= now - BEHIND_SAMPLES)
         plausible &= (step <= 0) | (position >= c.end[row] - self._reorder_samples)
         going_on = c.locked[row] & (a.ssrc == c.ssrc[row]) & (step <= LEAP) & (step > LEAP - WINDOW)
-        going_on &= a.mute | plausible
+        going_on &= (a.mute | plausible) & ~self.timing.lagging[row]
         fits = (position + a.size - c.start[row] <= c.room) & (a.kind == c.current[row])
         if (framed := c.framed[row]).any():
             fits &= ~framed | self._arena.fits(row, np.where(a.mute, 0, a.length))
@@ -299,6 +301,7 @@ class Placer:
         c.start[row] = c.end[row] = max(int(c.end[row]), position - self._reorder_samples)
         c.low[row], c.begun[row], c.covered[row] = position, False, 0
         c.buffer[row], c.fill[row] = c.silence[row], 0
+        c.where[row] = 0  # what stood there has been handed on
 
     def _place_regular(self, a: Arrivals, ext: Numbers, position: Numbers, flat: npt.NDArray[np.uint8]) -> None:
         """Packets grouped by row, each of which continues its stream."""
@@ -339,6 +342,7 @@ class Placer:
         c.covered[rows] += np.add.reduceat(np.where(placed, a.size, 0), starts)
         oldest = np.minimum.reduceat(np.where(fresh, ext, high[0] + (1 << 40)), starts)
         c.first[rows] = np.minimum(c.first[rows], oldest)
+        oldest = np.minimum.reduceat(np.where(fresh & ~late, ext, high[0] + (1 << 40)), starts)
         opening = ~c.begun[rows]
         lowered = np.where(opening, np.minimum(c.base[rows], oldest), c.base[rows])
         c.base[rows] = lowered

@@ -28,7 +28,8 @@ MOST_ROLLOVERS = 16
 """Rollover counts tried for a sender that was under way before we knew it. One stands for 22 minutes of a call at 20 ms
 a packet; signalling does not carry the count (RFC 4568 §6.4)."""
 MOST_SEARCHES = 64
-"""Packets of a key that such a search is made for: a wrong key must not cost a search each time."""
+"""Packets of a key in SEARCH_NS that such a search is made for: a wrong key must not cost a search each time."""
+SEARCH_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class _Stream:
         self._session = Session(policy_of(key, None, REPLAY_WINDOW))
         self._before: Session | None = None
         self._before_until_ns = 0
-        self._searches = 0
+        self._searches = self._searched_ns = 0
 
     def change(self, key: SrtpKey, now_ns: int) -> None:
         """From now on under another key; the same one changes nothing."""
@@ -74,7 +75,7 @@ class _Stream:
         if problem.startswith("replay check"):
             self.counts.replayed += 1
             return None
-        plain = self._under_the_old_key(packet, arrival_ns) or self._further_on(packet)
+        plain = self._under_the_old_key(packet, arrival_ns) or self._further_on(packet, arrival_ns)
         if plain is None:
             self.counts.failed += 1
         else:
@@ -91,10 +92,14 @@ class _Stream:
             return self._before.unprotect(packet)
         return None
 
-    def _further_on(self, packet: bytes) -> bytes | None:
+    def _further_on(self, packet: bytes, arrival_ns: int) -> bytes | None:
         """A sender whose sequence numbers have wrapped before we heard it: after our restart, or a change of keys."""
         ssrc = int.from_bytes(packet[8:12])
-        if len(packet) <= FIXED_BYTES or self._searches >= MOST_SEARCHES or is_known(self._session, ssrc):
+        if len(packet) <= FIXED_BYTES or is_known(self._session, ssrc):
+            return None
+        if arrival_ns - self._searched_ns > SEARCH_NS:
+            self._searches, self._searched_ns = 0, arrival_ns
+        if self._searches >= MOST_SEARCHES:
             return None
         self._searches += 1
         self._session.add_stream(policy_of(self.key, ssrc, REPLAY_WINDOW))

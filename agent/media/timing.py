@@ -15,6 +15,9 @@ LEAST_NS = 30_000_000_000
 """Over less time than this, a drift cannot be told from jitter."""
 NOT_KNOWN = np.int64(-1 << 62)
 """A transit time, or a minimum of them, that there is none of."""
+LAG_SAMPLES, LAG_NS = CLOCK_RATE, 250_000_000
+"""A stream of which every packet of so long a time is later than that has lost its place."""
+_NONE_YET = np.int64(1 << 62)
 MOST_IN_A_ROW = 64
 """Packets of one stream in one block that count for its jitter: more are a burst after a stall."""
 
@@ -30,6 +33,11 @@ class Timing:
         self._first_ns = np.zeros(rows, np.int64)  # when that ended
         self._last = np.full(rows, NOT_KNOWN)  # the least in the last window that is over
         self._last_ns = np.zeros(rows, np.int64)
+        self._least = np.full(rows, _NONE_YET)  # the least transit in the last moments,
+        self._least_ns = np.zeros(rows, np.int64)  # until then
+        self.lagging = np.zeros(rows, np.bool_)
+        """Rows whose packets all come long after their place: the sender's clock stood still (a hold), and the next
+        packet is where its arrival says. A burst after a stall is none: its last packets come in time."""
         self.jitter = np.zeros(rows)
         self.jitter_max = np.zeros(rows)
 
@@ -55,7 +63,19 @@ class Timing:
         self.jitter[rows] = jitter
         self.jitter_max[rows] = np.maximum(self.jitter_max[rows], jitter)
         self._transit[rows] = transit[last]
-        self._drift(rows, np.minimum.reduceat(transit, starts), arrival_ns[last])
+        low = np.minimum.reduceat(transit, starts)
+        self._lag(rows, low, arrival_ns[last])
+        self._drift(rows, low, arrival_ns[last])
+
+    def _lag(self, rows: Numbers, low: Numbers, now_ns: Numbers) -> None:
+        over = now_ns >= self._least_ns[rows]
+        least = self._least[rows]
+        if over.any():
+            late = over & (least > LAG_SAMPLES) & (least < _NONE_YET)
+            self.lagging[rows[late]] = True
+            self._least_ns[rows[over]] = now_ns[over] + LAG_NS
+            least = np.where(over, _NONE_YET, least)
+        self._least[rows] = np.minimum(least, low)
 
     def _drift(self, rows: Numbers, low: Numbers, now_ns: Numbers) -> None:
         ends, lowest = self._window_ns[rows], self._lowest[rows]
@@ -76,7 +96,8 @@ class Timing:
     def forget(self, row: int) -> None:
         """The stream begins anew: its transit is another from now on."""
         self._transit[row] = self._lowest[row] = self._first[row] = self._last[row] = NOT_KNOWN
-        self._window_ns[row] = 0
+        self._window_ns[row] = self._least_ns[row] = 0
+        self._least[row], self.lagging[row] = _NONE_YET, False
 
     def drift_ppm(self, row: int) -> float:
         """How much faster the sender's clock runs than ours, in millionths; 0 while that is not known."""

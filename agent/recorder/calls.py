@@ -167,7 +167,7 @@ class Calls:
         live = self._calls.get(command.call_id)
         if live is None:
             raise UnknownCall(f"no live call {command.call_id}")
-        answer = live.gate.command(command, live.now_samples(now_ns), at_ns)
+        answer = live.gate.command(command, live.now_samples(now_ns), at_ns, self._heard_until(live))
         if answer.changed:
             self._remember(live)
         log.info("gate", call=command.call_id, verb=command.verb, actor=command.actor, changed=list(answer.changed))
@@ -204,7 +204,8 @@ class Calls:
             for live in (self._calls if all_calls else self._turns[self._cares % CARES_A_RELEASE]).values():
                 at = live.now_samples(now_ns)
                 live.gate.release(at)
-                for alert in live.gate.tick(at, at_ns):
+                heard = self._heard_until(live) if live.gate.is_paused else 0
+                for alert in live.gate.tick(at, at_ns, heard):
                     self._alert(live, alert)
 
     def _alert(self, live: LiveCall, alert: GateAlert) -> None:
@@ -227,6 +228,9 @@ class Calls:
         live = LiveCall(call, origin_ns, gate, sink, origin_ns, self._number)
         self._calls[call.call_id] = self._turn_of(live)[call.call_id] = live
         return live
+
+    def _heard_until(self, live: LiveCall) -> int:
+        return max((self.engine.heard_until(address) for address in live.streams), default=0)
 
     def _turn_of(self, live: LiveCall) -> dict[str, LiveCall]:
         return self._turns[live.number % CARES_A_RELEASE]

@@ -251,8 +251,8 @@ def _clocks(
     found = {}
     for stream, counted in counts:
         mine = [s for s in stretches if s.stream == stream.stream]
-        if not mine or abs(counted.drift_ppm) > MOST_DRIFT_PPM:
-            continue
+        if not mine or counted.jumps or abs(counted.drift_ppm) > MOST_DRIFT_PPM:
+            continue  # a stream that began anew was set right by that
         anchor, end = min(s.position for s in mine), max(s.end for s in mine)
         if abs(counted.drift_ppm) / 1e6 * (end - anchor) > DRIFT_SAMPLES:
             found[stream.stream] = Clock(anchor, counted.drift_ppm)

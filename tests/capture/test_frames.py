@@ -118,3 +118,17 @@ def test_a_format_of_no_clock_is_refused() -> None:
     data[1:5] = bytes(4)
     with pytest.raises(Malformed):
         unpack(Codec.OPUS, bytes(data))
+
+
+def test_overlapping_packets_are_split_without_losing_one() -> None:
+    overlapping = [(80 * n, 160, bytes([n])) for n in range(50)]
+    chunk = packets(Codec.OTHER, 0, overlapping, 80 * 49 + 160)
+    for at in range(0, 4200, 37):
+        parts = [part for part in split_at(chunk, at) if part is not None]
+        assert sorted(p for part in parts for p in listed(part)) == listed(chunk)
+
+
+def test_what_is_put_together_never_grows_beyond_a_record() -> None:
+    chunks = [packets(Codec.L16, n * 160, [(0, 160, bytes(200_000))], 160) for n in range(20)]
+    parts = list(joined(chunks))
+    assert max(len(part.payload) for part in parts) <= 1 << 20 and sum(len(p.payload) for p in parts) == 4_000_000
