@@ -177,10 +177,10 @@ def written_call(number: int, begins_s: float, seconds: float, place: int | None
     return frames
 
 
-def write_capture(path: Path, frames: list[tuple[float, bytes]]) -> None:
-    """A pcap file of these, in order of time."""
+def write_capture(path: Path, frames: list[tuple[float, bytes]], *, as_given: bool = False) -> None:
+    """A pcap file of these, in order of time or as they are given."""
     parts = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)]
-    for at, data in sorted(frames, key=lambda one: one[0]):
+    for at, data in frames if as_given else sorted(frames, key=lambda one: one[0]):
         ns = round(at * 1e9)
         parts.append(struct.pack("<4I", ns // 10**9, ns % 10**9, len(data), len(data)) + data)
     path.write_bytes(b"".join(parts))

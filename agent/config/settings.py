@@ -130,7 +130,7 @@ class Span(_Section):
     """The passive tap: what is overheard on a mirror port (off without `interface`) or in a capture file."""
 
     interface: str | None = None
-    sip_ports: tuple[int, ...] = (5060,)
+    sip_ports: tuple[int, ...] = Field(default=(5060,), max_length=16)
     media_ports: tuple[int, int] = (1024, 65535)
     networks: Patterns = _PRIVATE
     """Whose SIP is believed."""

@@ -134,10 +134,11 @@ class Engine:
         self._hand_on_all(self._row_of.get(address))
         return self._take_ready()
 
-    def remove(self, address: int) -> StreamCounts:
-        """End the stream and return what was counted; what was not handed on is let go. Raises LookupError."""
+    def remove(self, address: int, *, for_good: bool = True) -> StreamCounts:
+        """End the stream and return what was counted; what was not handed on is let go. Unless it is `for_good`, its
+        sender may go on in a stream that is added later. Raises LookupError."""
         row = self._row_of.get(address)
-        self._sources.end(row, address)
+        self._sources.end(row, address, remember=for_good)
         counts = self._counts(row)
         self._columns.active[row] = False
         self._row_of.remove(address)

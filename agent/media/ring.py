@@ -120,6 +120,7 @@ class PacketRing:
             kind[one_tag_off[more]] = TAGS[0]
         clock_ns = time.time_ns() - time.monotonic_ns()
         arrival = words[:, 1].astype(np.int64) * NS + words[:, 2] - clock_ns
+        arrival = np.minimum(arrival, time.monotonic_ns())  # the system's clock may have been set back since
         return Frames(self._memory, start, stop, kind, arrival)
 
     def count_drops(self) -> int:

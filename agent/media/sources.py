@@ -57,11 +57,11 @@ class Sources:
         c.barred[row] = bool(at_ns) and now_ns - at_ns < STALE_S * 1_000_000_000
         c.dead_ssrc[row], c.dead_ts[row], c.dead_ns[row] = ssrc, timestamp, at_ns
 
-    def end(self, row: int, address: int) -> None:
-        """The stream is over. Whoever waited was nobody; who sent is remembered."""
+    def end(self, row: int, address: int, *, remember: bool) -> None:
+        """The stream is over. Whoever waited was nobody; who sent is remembered, if wanted."""
         c = self._columns
         self._dismiss(row)
-        if c.locked[row]:
+        if c.locked[row] and remember:
             while len(self._dead) >= MOST_DEAD:
                 del self._dead[next(iter(self._dead))]
             self._dead[address] = (int(c.ssrc[row]), int(c.ref_ts[row]), int(c.last_ns[row]))

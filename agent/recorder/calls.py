@@ -20,11 +20,25 @@ from agent.media.srtp import Opened
 from agent.model.call import CLOCK_RATE, Call, MediaStream
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand
+from agent.model.media import StreamCounts
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump
 from agent.recorder.live import CallSink, LiveCall
 from agent.recorder.ports import MediaPorts
 
+_SUMMED = (
+    "received",
+    "lost",
+    "late",
+    "duplicates",
+    "reordered",
+    "foreign",
+    "stale",
+    "undecryptable",
+    "keys",
+    "noise",
+    "ssrcs",
+)
 CARES_A_RELEASE = 12
 """Each call's media is handed on every twelfth time of care, calls in turn."""
 FROM_FILE = "pcap"
@@ -156,7 +170,7 @@ class Calls:
                 self._listened.discard(stream.port)
                 ports.give_back(stream.port)
         live.gate.end(live.now_samples(now_ns), event.at_ns)
-        live.sink.record(RecordKind.COUNTS, dump(tuple(counts)))
+        live.sink.record(RecordKind.COUNTS, dump(added_up([*live.counted, *counts])))
         live.sink.record(RecordKind.END, dump(event))
         if live.call.tap == FROM_FILE:
             self._ended.append(event.call_id)
@@ -237,7 +251,12 @@ class Calls:
 
     def _listen(self, live: LiveCall) -> None:
         ports = self._ports_of(live)
-        for address, stream in heard_streams(live.call).items():
+        wanted = heard_streams(live.call)
+        if ports is None:  # addresses of others: what is not in use now may be another call's next
+            wanted = {address: stream for address, stream in wanted.items() if stream.active}
+            for address in [address for address in live.streams if address not in wanted]:
+                self._leave(live, address)
+        for address, stream in wanted.items():
             announced = key(stream.peer_host, stream.peer_port) if stream.peer_host else 0
             before = live.streams.get(address)
             if before is None:
@@ -247,6 +266,12 @@ class Calls:
             chunks = self.engine.rename(address, stream.stream) if before.stream != stream.stream else []
             for chunk in chunks + self.engine.change(address, stream.every_format, announced):
                 live.gate.feed(chunk)
+
+    def _leave(self, live: LiveCall, address: int) -> None:
+        for chunk in self.engine.finish(address):
+            live.gate.feed(chunk)
+        stream = live.streams.pop(address)
+        live.counted.append((stream.stream, self.engine.remove(address, for_good=False)))
 
     def _add(self, live: LiveCall, stream: MediaStream, address: int, announced: int, since_ns: int) -> None:
         try:
@@ -277,6 +302,19 @@ class Calls:
 
     def _ports_of(self, live: LiveCall) -> MediaPorts | None:
         return None if live.call.tap in PASSIVE else self._ports
+
+
+def added_up(counts: list[tuple[int, StreamCounts]]) -> tuple[tuple[int, StreamCounts], ...]:
+    """The counts of each stream, of all the times it was listened to; what was measured is that of the last."""
+    whole: dict[int, StreamCounts] = {}
+    for stream, part in counts:
+        before = whole.get(stream, StreamCounts())
+        sums = {name: getattr(before, name) + getattr(part, name) for name in _SUMMED}
+        highest = max(before.jitter_max_ms, part.jitter_max_ms)
+        formats = tuple(dict.fromkeys(before.formats + part.formats))
+        again = part.jumps + (stream in whole)
+        whole[stream] = replace(part, **sums | {"jumps": before.jumps + again}, jitter_max_ms=highest, formats=formats)
+    return tuple(whole.items())
 
 
 def heard_streams(call: Call) -> dict[int, MediaStream]:

@@ -11,18 +11,22 @@ import queue
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from agent.capture.keys import CallKey
 from agent.capture.reader import OpenCall
-from agent.capture.writer import LogWriter
+from agent.capture.writer import CaptureFailed, LogWriter
 from agent.config import Settings
 from agent.media.block import Frames
 from agent.media.pcapfile import CaptureFile
@@ -40,6 +44,7 @@ CARE_NS = 750_000_000
 READ_AHEAD = 4
 """Blocks that were read and wait."""
 POLL_S = 0.5
+MOST_BACK_NS, MOST_AHEAD_NS = 2_000_000_000, 86_400_000_000_000
 
 log = structlog.get_logger()
 
@@ -118,6 +123,7 @@ class Ingest:
         self._whole: set[str] = set()
         self._calls = Calls(settings, purposes, writer, settings.span.max_calls * 2 + 64, written=self._written)
         self._ear: Overhearing | None = None
+        self._clock = FileClock()
         self._care_at_ns = 0
         self._ended: list[str] = []
         self._settling: list[tuple[int, list[str]]] = []
@@ -177,7 +183,11 @@ class Ingest:
     def _use(self, ledger: Ledger) -> None:
         tag = id_tag(ledger)
 
+        times: Counter[str] = Counter()
+
         def new_id(at_ns: int, seed: str) -> str:
+            times[seed] += 1  # joined captures may have a call twice
+            seed += f"|{times[seed]}"
             rest = hashlib.sha256(seed.encode("utf-8", "surrogateescape")).hexdigest()[:12]
             return f"{at_ns // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}{tag}{rest}"
 
@@ -209,11 +219,32 @@ class Ingest:
     # ---- in the media thread
 
     def step(self) -> bool:
-        """Take in one block; False when there is nothing to do at the moment."""
+        """Take in one block; False when there is nothing to do at the moment. A file that cannot be worked on fails
+        alone: live calls have nothing to do with it."""
         self._idle = False
-        worked = self._work()
+        try:
+            worked = self._work()
+        except CaptureFailed:
+            raise
+        except Exception as error:
+            log.error("ingest.failed", kind=type(error).__name__, exc_info=True)
+            self._give_up(f"{type(error).__name__} while it was worked on; what came before is recorded")
+            return False
         self._idle = not worked
         return worked
+
+    def _give_up(self, why: str) -> None:
+        """The run is over and is not taken up again."""
+        self._stopped.set()
+        for live in self._calls.all():
+            with suppress(Exception):
+                self._calls.ended(
+                    CallEnded(live.call.call_id, self._progress.last_ns, "interrupted"), self._progress.last_ns
+                )
+        if self._ledger is not None:
+            done = Finished(time.time_ns(), self._progress.calls, whole=False)
+            self._clerk.submit(self._ledger.finish, done)
+        self._fail(why)
 
     def _work(self) -> bool:
         if self.over or self._calls.keyless or self._ear is None:
@@ -228,6 +259,7 @@ class Ingest:
         if frames is None:
             self._end_of_file()
             return True
+        frames = replace(frames, arrival_ns=self._clock.told(frames.arrival_ns))
         self._ear.take_in(frames, 0)
         progress, now_ns = self._progress, int(frames.arrival_ns.max())
         progress.first_ns = progress.first_ns or int(frames.arrival_ns[0])
@@ -282,14 +314,35 @@ class Ingest:
     def _close(self, ledger: Ledger) -> None:
         """In the thread of the ledger."""
         progress = self._progress
-        if progress.calls:
-            ledger.finish(Finished(time.time_ns(), progress.calls))
-            progress.state = "done"
-            log.info("ingest.done", calls=progress.calls, packets=progress.packets, digest=progress.digest[:16])
-        else:
-            ledger.forget()
-            self._fail(nothing(progress.sip_messages))
+        try:
+            if progress.calls:
+                ledger.finish(Finished(time.time_ns(), progress.calls))
+                progress.state = "done"
+                log.info("ingest.done", calls=progress.calls, packets=progress.packets, digest=progress.digest[:16])
+            else:
+                ledger.forget()
+                self._fail(nothing(progress.sip_messages))
+        except OSError as error:
+            self._fail(f"its calls are recorded, but not that it is done: {error.strerror}")
         self.over = True
+
+
+class FileClock:
+    """The time of a file as one that goes on: where it leaps back, or ahead by more than a day, it stands still (joined
+    captures, a clock that was set, spoilt records); packets a little out of order stay so."""
+
+    def __init__(self) -> None:
+        self._raw_ns = self._told_ns = 0
+
+    def told(self, raw_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Times of packets, UTC ns, as they are to be understood."""
+        if not self._raw_ns:
+            self._raw_ns = self._told_ns = int(raw_ns[0])
+        steps = np.diff(raw_ns, prepend=self._raw_ns)
+        steps[(steps < -MOST_BACK_NS) | (steps > MOST_AHEAD_NS)] = 0
+        told: npt.NDArray[np.int64] = self._told_ns + np.cumsum(steps)
+        self._raw_ns, self._told_ns = int(raw_ns[-1]), int(told[-1])
+        return told
 
 
 def digest_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from agent.capture.keys import CallKey
 from agent.capture.writer import LogWriter
 from agent.model.call import CLOCK_RATE, Call, MediaStream
 from agent.model.gate import GateMark
-from agent.model.media import KeyPress, StreamChunk
+from agent.model.media import KeyPress, StreamChunk, StreamCounts
 from agent.model.wire import dump
 
 
@@ -96,6 +96,9 @@ class LiveCall:
     number: int
     streams: dict[int, MediaStream] = field(default_factory=dict)
     """By the address its packets are sent to (`agent.media.endpoint.key`)."""
+
+    counted: list[tuple[int, StreamCounts]] = field(default_factory=list)
+    """Of streams that have left their address."""
 
     def now_samples(self, now_ns: int) -> int:
         """The media position of a monotonic instant."""

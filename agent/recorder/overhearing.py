@@ -47,7 +47,7 @@ class Overhearing:
 
     def expire(self, now_ns: int, offset_ns: int) -> None:
         """Look once a second (UTC) for calls that ended unheard, and for packets that belong to a call all the same."""
-        if now_ns < self._expire_at_ns:
+        if self._expire_at_ns - 2 * EXPIRE_NS < now_ns < self._expire_at_ns:
             return
         self._expire_at_ns = now_ns + EXPIRE_NS
         heard_ns = {call_id: at + offset_ns for call_id, at in self._calls.last_heard_ns(self._tap).items()}

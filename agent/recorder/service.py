@@ -133,9 +133,9 @@ class Recorder:
         """Raises ValueError in words, when the file cannot be read or another one is being read."""
         if self._ingest is not None and not self._ingest.over:
             raise ValueError("another capture file is being ingested; wait for it")
-        if path.exists() and not path.is_file():
-            raise ValueError("it is no file")
         try:
+            if path.exists() and not path.is_file():
+                raise ValueError("it is no file")
             job = Ingest(
                 path,
                 self._settings,

@@ -201,3 +201,22 @@ def test_one_file_at_a_time(tmp_path: Path, capture: Path) -> None:
             alone.ask(path=str(tmp_path))
         with pytest.raises(ValueError, match="cannot read it"):
             alone.ask(path=str(tmp_path / "absent"))
+
+
+def test_a_file_whose_time_leaps_back_is_recorded_all_the_same(tmp_path: Path) -> None:
+    late, early = phones.written_call(0, 1_700_003_600, 3), phones.written_call(1, 1_700_000_000, 8)
+    path = tmp_path / "joined.pcap"
+    phones.write_capture(path, [*sorted(late), *sorted(early)], as_given=True)
+    alone = Alone(tmp_path / "site")
+    with alone.running():
+        alone.ask(path=str(path))
+        state = alone.until("done", "failed")
+        with pytest.raises(ValueError, match="cannot read it"):
+            alone.ask(path=str(tmp_path / ("long" * 200)))
+    assert state["state"] == "done" and state["calls"] == 2
+    said = alone.said()
+    assert [[k for k, *_ in records].count(RecordKind.END) for records in said.values()] == [1, 1]
+    longest = max(
+        len(content) for records in said.values() for kind, *_, content in records if kind is RecordKind.MEDIA
+    )
+    assert longest < 5 * 8000, "handed on as time goes by"

@@ -207,3 +207,15 @@ TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789.-+", min_size=1, max_si
 def test_parameters_are_found_inside_and_outside_and_quoted(said: dict[str, str], inside: bool, quoted: bool) -> None:
     text = "".join(f';{k.upper()}="{v}"' if quoted else f";{k}={v}" for k, v in said.items())
     assert parameters(f'"x; y=1" <sip:1@h{text if inside else ""}>{"" if inside else text}') == said
+
+
+def test_a_second_side_that_is_settled_first_begins_the_call(tap, make_gateway, code) -> None:
+    """The near end offers nothing and ends before it has answered our offer: what the far end says is recorded."""
+    near, far = make_gateway(tap), make_gateway(tap)
+    assert code(near.ask(near.write("INVITE", 1).replace(b"<sip:+33612345678@gw>", sender("near").encode()))) == 200
+    leg(far, "far")
+    (started,) = tap.expect("started")
+    assert any(s.active for s in started.call.streams)
+    assert code(near.ask(near.write("BYE", 2))) == 200
+    assert code(far.ask(far.write("BYE", 2))) == 200
+    assert tap.kinds()[-1] == "ended" and tap.media == {}

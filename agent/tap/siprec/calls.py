@@ -157,6 +157,8 @@ class Calls:
         session.started = first.started
         before, session.call = session.call, first.call
         self.change(session, None, before.streams)
+        if not session.started and not session.expects_answer:
+            self.started(session)  # the first leg's media are settled later, or never
 
     def _add(self, session: Session) -> None:
         legs = self._sessions.setdefault(session.call_id, [])

@@ -106,6 +106,11 @@ class Conversation:
         """Whether every leg is."""
         return all(leg.stage is Stage.OVER for leg in self.legs)
 
+    def take_over(self, other: "Conversation") -> None:
+        """All legs of another conversation are this one's from now on."""
+        self.legs += other.legs
+        self.headers += other.headers
+
     def waits(self, at_ns: int) -> bool:
         """Whether a party was asked a moment ago to call somebody else: that will be the same call."""
         return any(leg.referral and at_ns - leg.referral.at_ns < REFERRAL_NS for leg in self.legs)
@@ -207,3 +212,8 @@ class Conversation:
     def _id(self, number: str, side: Side) -> str:
         """The same for a party in every leg of the call: by its number, or, without one, by its side."""
         return self.known.setdefault(number or side.name, f"p{len(self.known)}")
+
+
+def used(call: Call) -> frozenset[tuple[str, int]]:
+    """The addresses that media of a call goes to now."""
+    return frozenset((s.host, s.port) for s in call.streams if s.active)

@@ -12,9 +12,9 @@ from agent.sip.errors import SipError
 from agent.sip.framing import StreamFramer
 from agent.tap.span.message import Overheard
 
-MOST_STREAMS = 4096
+MOST_STREAMS = 512
 """Directions of connections; the one silent for longest makes room."""
-MOST_WAITING_BYTES = 64 << 10
+MOST_WAITING_BYTES = 32 << 10
 MOST_WAITING = 32
 """Segments that wait for one before them; with more the gap is given up."""
 FIN, SYN, RST = 1, 2, 4

@@ -1,8 +1,9 @@
 """Packets that go where no description said: NAT has moved an end, or an end has moved without a word.
 
-A stray is given to a stream only when exactly one live stream can claim it: its announced sender sends it, and what the
-stream itself was to hear has not come, or has stopped under the same SSRC. Two claims are none: a voice in the wrong
-call is worse than one that is missing. Where only one side's description was heard, the other voice is looked for too.
+A stray is given to a stream only when exactly one live stream can claim it: its announced sender sends it, and what
+the stream itself was to hear has not come, or has stopped and goes on from the same host. Two claims are none: a
+voice in the wrong call is worse than one that is missing. Where only one side's description was heard, the other
+voice is looked for too.
 """
 
 from collections import Counter
@@ -51,7 +52,10 @@ def claims(strays: Sequence[Stray], calls: Sequence[Call], heard: Mapping[Addres
     taken = {(s.host, s.port) for call in calls for s in call.streams}
     loud = [s for s in strays if s.packets >= LEAST_PACKETS and s.destination not in taken]
     found: list[Claim] = []
-    for call in calls:
+    sources = {stray.source[0] for stray in loud}
+    for call in calls if loud else ():
+        if not any(s.peer_host in sources or s.host in sources for s in call.streams):
+            continue
         active = [s for s in call.streams if s.active]
         for stream in active:
             had = heard.get((stream.host, stream.port), Heard(0, 0))
@@ -73,9 +77,9 @@ def claims(strays: Sequence[Stray], calls: Sequence[Call], heard: Mapping[Addres
 def _is_of(stray: Stray, stream: MediaStream, had: Heard) -> bool:
     if not any(f.payload_type == stray.payload_type for f in stream.every_format):
         return False
-    if had.last_ns and stray.ssrc == had.ssrc:
-        return True
-    return bool(stream.peer_host) and stray.source == (stream.peer_host, stream.peer_port)
+    if not stream.peer_host or stray.source[0] != stream.peer_host:
+        return False  # some devices have the same SSRC in every call
+    return stray.source[1] == stream.peer_port or bool(had.last_ns and stray.ssrc == had.ssrc)
 
 
 def _answers(stray: Stray, stream: MediaStream) -> bool:

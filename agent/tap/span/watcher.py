@@ -21,7 +21,7 @@ from agent.sip.message import Message, branch, call_id, cseq, header, parse, tag
 from agent.sip.uri import name_of, number_of
 from agent.tap.siprec.peers import AllowList
 from agent.tap.siprec.people import numbers
-from agent.tap.span.conversation import MOST_LEGS, Conversation
+from agent.tap.span.conversation import MOST_LEGS, Conversation, used
 from agent.tap.span.leg import Leg, Referral, Side, Stage
 from agent.tap.span.message import Overheard
 from agent.tap.span.reading import asserted, common_value, cseq_method, described, numbers_of
@@ -31,6 +31,8 @@ from agent.tap.span.strays import Heard, Stray, claims
 NS = 1_000_000_000
 RINGING_NS = 300 * NS
 """So long may a call ring, or a dialog be tried, without a word."""
+TWIN_NS = 5 * NS
+"""Between the two INVITEs that a PBX shows of one call."""
 SILENT_NS = 120 * NS
 """A call without a word and without a packet for so long has ended unheard, unless it is on hold."""
 LONGEST_SILENCE_NS = 12 * 3600 * NS
@@ -287,6 +289,12 @@ class Watcher:
             queue = next((one.numbers.queue for one in home.legs if one.numbers.queue), None)
             before = replace(before, queue=queue, did=home.dialled(leg))
         call = home.reckon(self._agents, at_ns, before)
+        if home.call is None and (other := self._same_media(home, call)) is not None:
+            other.take_over(home)
+            self._home |= {id(one): other for one in home.legs}
+            self._by_header |= dict.fromkeys(home.headers, other)
+            del self._conversations[id(home)]
+            return self._reckon(other, at_ns)
         events = self._claim(home, call, at_ns)
         if home.call is None:
             events.append(CallStarted(call))
@@ -296,15 +304,23 @@ class Watcher:
         return events
 
     def _claim(self, home: Conversation, call: Call, at_ns: int) -> list[CallEvent]:
-        """An address belongs to the call that named it last: whoever had it before has ended unheard."""
+        """An address belongs to the call that named it last: a call that still uses it has ended unheard, one that has
+        left it, or is on hold, only has it no more."""
         events: list[CallEvent] = []
-        for stream in call.streams:
-            at = (stream.host, stream.port)
+        for at in used(call):
             other = self._by_address.get(at)
-            if other is not None and other is not home:
+            if other is not None and other is not home and other.call is not None and at in used(other.call):
                 events += self._end(other, at_ns, "expired")
             self._by_address[at] = home
         return events
+
+    def _same_media(self, home: Conversation, call: Call) -> Conversation | None:
+        """The call begun a moment ago with just these addresses: a PBX that passes descriptions on shows each twice."""
+        at = used(call)
+        other = self._by_address.get(next(iter(at))) if len(at) > 1 else None
+        if other is None or other is home or other.call is None or used(other.call) != at:
+            return None
+        return other if home.legs[0].at_ns - other.legs[0].at_ns < TWIN_NS else None
 
     def _end(self, home: Conversation, at_ns: int, cause: str) -> list[CallEvent]:
         for leg in home.legs:

@@ -274,7 +274,7 @@ def test_packets_that_nat_moved_are_found_and_never_given_to_two() -> None:
     assert other.adopt([Stray(("203.0.113.7", 31000), (PBX, 6000), 77, 8, 3)], {}, now) == [], "too few"
     assert other.adopt([Stray(("203.0.113.7", 31000), (OTHER, 6000), 77, 8, 50)], {}, now) == [], "a stranger"
     heard = {(PHONE, 4000): Heard(9, now - 3 * S)}
-    assert other.adopt([Stray(("10.0.0.55", 4), (OTHER, 1), 9, 8, 50)], heard, now), "the same SSRC goes on elsewhere"
+    assert other.adopt([Stray(("10.0.0.55", 4), (PBX, 6100), 9, 8, 50)], heard, now), "the same SSRC goes on elsewhere"
 
 
 def test_the_other_voice_is_found_where_only_one_description_was_heard() -> None:
@@ -328,3 +328,53 @@ def test_a_flood_of_invites_is_bounded() -> None:
     assert len(watcher._heard_ns) <= 40
     assert hear(watcher, [Overheard(1, "udp", (PHONE, 5060), (PBX, 5060), bytes(range(256)))]) == []
     assert watcher.garbage == 1
+
+
+def test_a_call_on_hold_gives_its_address_to_the_next_and_takes_it_back() -> None:
+    talk, watcher = Talk(), listening()
+    (first,) = hear(watcher, talk.answered())
+    hear(watcher, [talk.request("INVITE", described(PHONE, 4000, more="a=inactive\r\n"), to="b", cseq=2)])
+    hear(watcher, [talk.response(200, described(PBX, 6000, more="a=inactive\r\n"), cseq=2)])
+    asked = Talk(called="202", b=OTHER, at_s=talk.at_s)
+    (second,) = hear(watcher, asked.answered())
+    assert isinstance(second, CallStarted) and second.call_id != first.call_id and watcher.live == 2
+    assert kinds(hear(watcher, [asked.request("BYE", to="b", cseq=2)])) == ["ended"]
+    back = hear(watcher, [talk.request("INVITE", described(PHONE, 4000), to="b", cseq=3)])
+    back += hear(watcher, [talk.response(200, described(PBX, 6000), cseq=3)])
+    assert {e.call_id for e in back} == {first.call_id} and set(active(back[-1])) == {"201", "+33612345678"}
+    assert kinds(hear(watcher, [talk.request("BYE", to="b", cseq=4)])) == ["ended"] and watcher.live == 0
+
+
+def test_an_address_that_a_call_has_left_is_another_calls() -> None:
+    talk, watcher = Talk(), listening()
+    (first,) = hear(watcher, talk.answered())
+    hear(watcher, [talk.request("INVITE", described(OTHER, 4400), to="b", cseq=2)])
+    hear(watcher, [talk.response(200, described(PBX, 6000), cseq=2)])
+    events = hear(watcher, Talk(caller="203", called="204", b=TRUNK, at_s=talk.at_s).answered())
+    assert kinds(events) == ["started"] and watcher.live == 2
+    (ended,) = hear(watcher, [talk.request("BYE", to="b", cseq=3)])
+    assert ended.call_id == first.call_id
+
+
+def test_a_pbx_that_passes_descriptions_on_shows_one_call_twice() -> None:
+    inside, outside, watcher = Talk(), Talk(a=PBX, b=TRUNK), listening()
+    legs = [(inside, (PHONE, 4000), (TRUNK, 6000)), (outside, (PHONE, 4000), (TRUNK, 6000))]
+    events = []
+    for talk, caller, _ in legs:
+        events += hear(watcher, [talk.request("INVITE", described(*caller))])
+    for talk, _, called in reversed(legs):
+        events += hear(watcher, [talk.response(200, described(*called)), talk.request("ACK", to="b")])
+    assert kinds(events).count("started") == 1 and "ended" not in kinds(events) and watcher.live == 1
+    refreshed = hear(watcher, [inside.request("INVITE", described(PHONE, 4000), to="b", cseq=2)])
+    refreshed += hear(watcher, [inside.response(200, described(TRUNK, 6000), cseq=2)])
+    assert "started" not in kinds(refreshed) and "ended" not in kinds(refreshed)
+    hear(watcher, [outside.request("BYE", to="b", cseq=2)])
+    assert kinds(hear(watcher, [inside.request("BYE", to="b", cseq=3)])) == ["ended"] and watcher.live == 0
+
+
+def test_the_same_ssrc_from_another_host_is_a_stranger() -> None:
+    talk, watcher = Talk(), listening()
+    hear(watcher, talk.answered())
+    now = talk.at_s * S + 5 * S
+    heard = {(PHONE, 4000): Heard(9, now - 3 * S), (PBX, 6000): Heard(8, now)}
+    assert watcher.adopt([Stray(("10.0.0.40", 4), (OTHER, 1), 9, 8, 50)], heard, now) == []

@@ -1,0 +1,84 @@
+"""Calls of a passive tap: whose packets they are when addresses change hands."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packets import Packet, block_of, rtp
+
+from agent.capture.writer import LogWriter
+from agent.config import Settings
+from agent.media.endpoint import key
+from agent.model.call import Call, Codec, MediaStream
+from agent.model.events import CallChanged, CallStarted
+from agent.model.media import StreamCounts
+from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
+from agent.recorder.calls import Calls, added_up
+
+MS = 1_000_000
+PHONE, PBX, OTHER = ("10.0.0.5", 4000), ("10.0.0.1", 6000), ("10.0.0.7", 4400)
+PURPOSE = Purpose("evidence", Trigger.ALL, (ArtifactKind.AUDIO,), ("age1x",), None)
+DECISIONS = (Decision("evidence", True, Trigger.ALL, "all"),)
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Iterator[Calls]:
+    writer = LogWriter(tmp_path, 1 << 20, time.time_ns)
+    yield Calls(Settings(), (PURPOSE,), writer, 16)
+    writer.close()
+
+
+def call_of(call_id: str, *ends: tuple[tuple[str, int], tuple[str, int], bool]) -> Call:
+    streams = tuple(
+        MediaStream(n, f"p{n}", n, f"p{n}", Codec.PCMA, 8, to[1], active, to[0], come_from[0], come_from[1])
+        for n, (to, come_from, active) in enumerate(ends)
+    )
+    return Call(call_id * 32, "ref", "span", "gw", 0, streams=streams)
+
+
+def changed(call: Call) -> CallChanged:
+    return CallChanged(call.call_id, 0, (), call.streams)
+
+
+def test_a_call_hears_nothing_more_at_an_address_it_has_left(calls: Calls) -> None:
+    def send(first: int, value: int, at_ms: int) -> None:
+        packets = [
+            Packet(rtp(first + n, (first + n) * 160, bytes([value]) * 160), at_ms=at_ms + 20 * n) for n in range(10)
+        ]
+        block = block_of([replace(p, port=key(*PHONE), source=key(*PBX)) for p in packets])
+        calls.process(block)
+
+    one = call_of("a", (PHONE, PBX, True), (PBX, PHONE, True))
+    live = calls.started(CallStarted(one), DECISIONS, 0)
+    send(0, 1, 20)
+    moved = call_of("a", (PHONE, PBX, False), (PBX, OTHER, True), (OTHER, PBX, True))
+    calls.changed(changed(moved))
+    send(10, 2, 220)
+    assert calls.engine.stray == 10 and set(live.streams) == {key(*PBX), key(*OTHER)}
+    back = call_of("a", (PHONE, PBX, True), (PBX, PHONE, True))
+    calls.changed(changed(back))
+    send(20, 3, 420)
+    calls.flush(10_000 * MS)
+    held = [int(v) for chunk in live.gate._held._streams[0] for v in set(chunk.payload.tolist()) - {0xD5}]
+    assert sorted(set(held)) == [1, 3], "what came while it was somebody else's is not in it; its own goes on"
+
+
+def test_an_address_a_call_has_left_may_be_the_next_calls(calls: Calls) -> None:
+    calls.started(CallStarted(call_of("a", (PHONE, PBX, True))), DECISIONS, 0)
+    calls.changed(changed(call_of("a", (PHONE, PBX, False))))
+    live = calls.started(CallStarted(call_of("b", (PHONE, PBX, True))), DECISIONS, 0)
+    assert set(live.streams) == {key(*PHONE)}
+
+
+def test_the_counts_of_all_times_are_one() -> None:
+    parts = [(0, StreamCounts(received=3, lost=1, ssrcs=(7,), formats=("PCMA",), jitter_max_ms=5.0))]
+    parts += [
+        (1, StreamCounts(received=9)),
+        (0, StreamCounts(received=4, ssrcs=(8,), formats=("PCMA", "GSM"), jitter_ms=2.0)),
+    ]
+    assert added_up(parts) == (
+        (0, StreamCounts(7, 1, jumps=1, ssrcs=(7, 8), formats=("PCMA", "GSM"), jitter_ms=2.0, jitter_max_ms=5.0)),
+        (1, StreamCounts(received=9)),
+    )
