@@ -11,7 +11,7 @@ from bench.net import NOBODY, Link
 SIP_PORT = 5060
 FIRST_PORT = 12000
 AT_ONCE = 50
-PAUSE_S = 0.05
+PAUSE_S = 0.3
 CALLER, CALLED = "10.99.9.1", "10.99.9.2"
 _SDP = "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
 _HEAD = (
