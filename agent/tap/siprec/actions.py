@@ -229,18 +229,16 @@ class Actions:
                 lines.append(answer.offer(stream.port, stream.label, (*now, *others), crypto))
         return self._describe(session, lines, peer)
 
+    def _take(self, session: Session, said: Description) -> Taken:
+        """What a description inside the dialog makes of the session's streams."""
+        streams, others = session.call.streams, self._calls.others(session)
+        secrets = session.secrets
+        return self._calls.take(said, streams, session.slots, session.ports, secrets, whole=False, others=others)
+
     def _apply(self, session: Session, offer: Description, metadata: Metadata | None, peer: Peer) -> bytes:
         if not offer.usable and any(m.kind == "audio" and m.port for m in offer.media):
             raise SipError(488, "no audio in the offer can be recorded")
-        taken = self._calls.take(
-            offer,
-            session.call.streams,
-            session.slots,
-            session.ports,
-            session.secrets,
-            whole=False,
-            others=self._calls.others(session),
-        )
+        taken = self._take(session, offer)
         session.slots, session.secrets = taken.slots, taken.secrets
         self._calls.change(session, metadata, taken.streams)
         return self._describe(session, list(taken.lines), peer)
@@ -299,15 +297,7 @@ class Actions:
         description = self._secrecy.read(found.sdp, peer)
         if not description.usable and not session.started:
             raise SipError(488, "no audio in the answer can be recorded")
-        taken = self._calls.take(
-            description,
-            session.call.streams,
-            session.slots,
-            session.ports,
-            session.secrets,
-            whole=False,
-            others=self._calls.others(session),
-        )
+        taken = self._take(session, description)
         session.secrets = taken.secrets
         self._calls.change(session, None, taken.streams)
         if not session.started:

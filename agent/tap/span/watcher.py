@@ -320,6 +320,8 @@ class Watcher:
         other = self._by_address.get(next(iter(at))) if len(at) > 1 else None
         if other is None or other is home or other.call is None or used(other.call) != at:
             return None
+        if len(other.legs) + len(home.legs) > MOST_LEGS:
+            return None
         return other if home.legs[0].at_ns - other.legs[0].at_ns < TWIN_NS else None
 
     def _end(self, home: Conversation, at_ns: int, cause: str) -> list[CallEvent]:
@@ -409,5 +411,4 @@ class Watcher:
                 self._heard_ns[id(leg)] = 0
         for name in home.headers:
             self._by_header.setdefault(name, home)
-        for stream in home.call.streams:
-            self._by_address[stream.host, stream.port] = home
+        self._by_address |= dict.fromkeys(used(home.call), home)
