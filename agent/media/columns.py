@@ -1,7 +1,7 @@
 """The state of all streams as columns: a row a stream, media in a buffer, recent sequence numbers in a window.
 
-The buffer of a row is linear in time for codecs of a byte a sample; for others (`framed`) packets lie in it in order of
-arrival, and `frame` says where.
+The buffer of a row is a ring in time for codecs of a byte a sample (`agent.media.tape`); for others (`framed`) packets
+lie in it in order of arrival, and `frame` says where.
 
 Positions are samples from the call's media origin. Extended sequence numbers count on over the wrap and start anew with
 each restart of a stream.
@@ -29,7 +29,7 @@ class Columns:
         self.rows, self.room = rows, room
         self._all: list[Numbers] = []
 
-        self.start = self._numbers()  # position of the first byte of the buffer; nothing before it can be placed
+        self.start = self._numbers()  # position of the first sample in the buffer; nothing before it can be placed
         self.end = self._numbers()  # position after the last sample placed; `start` when there is none
         self.low = self._numbers()  # position of the first sample placed, until something is handed on
         self.covered = self._numbers()  # samples placed in the buffer; the rest of it up to `end` is silence

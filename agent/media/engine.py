@@ -19,6 +19,7 @@ from agent.media.keys import EVENT_BYTES, Keys
 from agent.media.placing import Arrivals, Placer
 from agent.media.rtp import Headers, parse
 from agent.media.sources import Sources
+from agent.media.tape import Tape
 from agent.model.call import CLOCK_RATE, Codec, MediaFormat
 from agent.model.media import Frames, KeyPress, StreamChunk, StreamCounts
 
@@ -47,7 +48,7 @@ class Engine:
         room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE // 2).bit_length()
         self._columns = Columns(max_streams, room)
         self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all, self._hand_on_ordered, self._use)
-        self._arena = Arena(self._columns)
+        self._tape, self._arena = Tape(self._columns), Arena(self._columns)
         self._keys = Keys(self._columns)
         self._sources = Sources(self._columns)
         self._row_of = KeyTable()
@@ -264,31 +265,26 @@ class Engine:
         c.accounted[row] = int(np.count_nonzero(present[count:]))
 
     def _emit(self, row: int, until: int, covered: int, before: int) -> None:
-        """Hand on the buffer up to position `until`, of packets those of sequence numbers less than `before`, and move
-        the rest to its front."""
+        """Hand on the buffer up to position `until`, of packets those of sequence numbers less than `before`."""
         c = self._columns
-        start, held = int(c.start[row]), int(c.end[row] - c.start[row])
-        length = until - start
-        if length <= 0:
+        start = int(c.start[row])
+        if until <= start:
             return
-        lead = 0 if c.begun[row] else min(length, max(0, int(c.low[row]) - start))
+        if not c.begun[row]:
+            start = min(until, max(start, int(c.low[row])))
         if c.framed[row]:
-            self._emit_packets(row, start + lead, until, before)
+            self._emit_packets(row, start, until, before)
         else:
-            self._emit_bytes(row, start, lead, length, held, covered)
+            self._emit_bytes(row, start, until, covered)
         self._came[row][self._in_use(row).name or self._in_use(row).codec.value] = None
         c.start[row], c.begun[row] = until, True
         c.covered[row] = max(0, int(c.covered[row]) - covered)
 
-    def _emit_bytes(self, row: int, start: int, lead: int, length: int, held: int, covered: int) -> None:
-        c = self._columns
-        buffer = c.buffer[row]
-        payload = buffer[lead:length].copy()
-        rest = held - length
-        buffer[:rest] = buffer[length:held].copy()
-        buffer[rest:held] = c.silence[row]
+    def _emit_bytes(self, row: int, start: int, until: int, covered: int) -> None:
+        payload = self._tape.take(row, start, until)
+        self._tape.silence(row, start, until)
         lost = max(0, len(payload) - covered)
-        self._ready.append(StreamChunk(*self._names[row], self._in_use(row).codec, start + lead, payload, lost))
+        self._ready.append(StreamChunk(*self._names[row], self._in_use(row).codec, start, payload, lost))
 
     def _emit_packets(self, row: int, start: int, until: int, before: int) -> None:
         c = self._columns

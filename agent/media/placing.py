@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.media.arena import Arena, scatter
+from agent.media.arena import Arena
 from agent.media.columns import LEAP, SIZE_BITS, WINDOW, Columns, Numbers, signed32
+from agent.media.tape import Tape
 from agent.media.timing import NS_PER_SAMPLE, Timing
 from agent.model.call import CLOCK_RATE
 
@@ -79,7 +80,7 @@ class Placer:
         use: Callable[[int, int], None],
     ) -> None:
         self._columns = columns
-        self._arena = Arena(columns)
+        self._tape, self._arena = Tape(columns), Arena(columns)
         self.timing = Timing(columns.rows)
         self._reorder_samples = reorder_samples
         self._hand_on = hand_on
@@ -381,7 +382,7 @@ class Placer:
         if framed.any():
             self._arena.store(a.row[framed], ext[framed], a.at[framed], a.length[framed], flat)
             a, position = a.take(~framed), position[~framed]
-        scatter(c.buffer.reshape(-1), a.row * c.room + position - c.start[a.row], flat, a.at, a.size)
+        self._tape.put(a.row, position, a.size, flat, a.at)
 
 
 def _first_of_each(row: Numbers) -> npt.NDArray[np.bool_]:
