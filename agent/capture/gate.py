@@ -139,6 +139,12 @@ class CallGate:
         """Samples in RAM, of all streams."""
         return len(self._held)
 
+    @property
+    def passing(self) -> tuple[int, int]:
+        """Media at or after the first position need not be fed as long as this stays so: it may wait where it is, and
+        may be written once it lies before the second. FOREVER as the first: all must be fed."""
+        return self._writable.everything_since(), 0 if self._held.holds_some else self._frontier
+
     def open(self, decisions: Sequence[Decision], now_samples: int, at_ns: int) -> None:
         """Select or arm the purposes that apply. `at_ns`, here and below, is UTC and only goes into marks."""
         self._advance(now_samples)

@@ -27,6 +27,11 @@ class Holdback:
         return sum(chunk.samples for held in self._streams.values() for chunk in held)
 
     @property
+    def holds_some(self) -> bool:
+        """Whether there is anything."""
+        return any(self._streams.values())
+
+    @property
     def end_samples(self) -> int:
         """The position after the last sample held; 0 when nothing is."""
         return max((chunk.end_samples for held in self._streams.values() for chunk in held), default=0)

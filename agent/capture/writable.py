@@ -43,9 +43,13 @@ class Writable:
         """The spans of one purpose, oldest first."""
         return tuple(self._spans.get(purpose, ()))
 
+    def everything_since(self) -> int:
+        """From where on every sample may be written as things stand; FOREVER when that is nowhere."""
+        return self._union[-1][0] if self._union and self._union[-1][1] == FOREVER else FOREVER
+
     def everything_from(self, start: int) -> bool:
         """Whether every sample at or after `start` may be written as things stand."""
-        return bool(self._union) and self._union[-1][0] <= start and self._union[-1][1] == FOREVER
+        return self.everything_since() <= start
 
     def parts(self, start: int, end: int) -> list[Span]:
         """What of [start, end) some purpose may write, in order."""

@@ -32,10 +32,9 @@ from agent.model.call import Codec
 
 SYNC_INTERVAL_S = 0.25
 SEGMENT_SUFFIX = ".glog"
-_GATHER_BYTES = 1 << 20
 _SEGMENT_BITS = 24
 _COUNT_BITS = 40
-_BUFFER_BYTES = 1 << 17
+_BUFFER_BYTES = 1 << 20
 
 log = structlog.get_logger()
 
@@ -66,11 +65,12 @@ class LogWriter:
         self._segment_bytes = segment_bytes
         self._clock_ns = clock_ns
         self._keys: dict[tuple[str, int], _KeyInUse] = {}
-        self._buffer = bytearray(_BUFFER_BYTES)
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._filled = self._waiting = 0
+        """Bytes and records at the front of the buffer that the kernel has not got yet."""
+        self._gathers = False
         self._change = threading.Condition()
         self._written = 0
-        self._gathered: bytearray | None = None
-        self._gathered_records = 0
         self._durable = 0
         self._sync_wanted = False
         self._stopping = False
@@ -111,12 +111,12 @@ class LogWriter:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Records appended in this block go to the kernel in few large writes, the last when the block is left."""
-        self._gathered = bytearray()
+        self._gathers = True
         try:
             yield
         finally:
-            self._hand_over_gathered()
-            self._gathered = None
+            self._gathers = False
+            self._hand_over()
 
     def append(
         self,
@@ -191,7 +191,7 @@ class LogWriter:
             raise ValueError(f"a record body of {body_bytes} bytes; the limit is {MAX_BODY}")
         in_use = self._keys.get((key.call_id, key.epoch))
         if in_use is None:
-            counter = self._first_counter + self._written + self._gathered_records
+            counter = self._first_counter + self._written + self._waiting
             in_use = _KeyInUse(AESGCM(key.key), call_id_bytes(key.call_id), counter)
             self._keys[key.call_id, key.epoch] = in_use
         packed = pack_fields(
@@ -207,9 +207,11 @@ class LogWriter:
             self._clock_ns(),
         )
         record_bytes = HEADER_BYTES + body_bytes + CRC_BYTES
+        if self._filled + record_bytes > len(self._buffer):
+            self._hand_over()
         if record_bytes > len(self._buffer):
-            self._buffer = bytearray(record_bytes)
-        view = memoryview(self._buffer)[:record_bytes]
+            self._buffer = memoryview(bytearray(record_bytes))
+        view = self._buffer[self._filled : self._filled + record_bytes]
         view[:HEADER_BYTES] = packed
         return view, in_use
 
@@ -217,28 +219,23 @@ class LogWriter:
         in_use.counter += 1
         view[-CRC_BYTES:] = checksum(view[:-CRC_BYTES])
         if self._size and self._size + len(view) > self._segment_bytes:
-            self._hand_over_gathered()
+            behind = self._filled
+            self._hand_over()
             try:
                 self._rotate()
             except OSError as error:
                 self._fail("written", error)
                 raise CaptureFailed(self._failure) from error
+            self._buffer[: len(view)] = self._buffer[behind : behind + len(view)]
         self._size += len(view)
-        if self._gathered is None:
-            self._write(view, 1)
-            return
-        self._gathered += view
-        self._gathered_records += 1
-        if len(self._gathered) >= _GATHER_BYTES:
-            self._hand_over_gathered()
+        self._filled += len(view)
+        self._waiting += 1
+        if not self._gathers:
+            self._hand_over()
 
-    def _hand_over_gathered(self) -> None:
-        if self._gathered_records:
-            gathered, count = self._gathered or b"", self._gathered_records
-            self._gathered, self._gathered_records = bytearray(), 0
-            self._write(memoryview(gathered), count)
-
-    def _write(self, left: memoryview, records: int) -> None:
+    def _hand_over(self) -> None:
+        left, records = self._buffer[: self._filled], self._waiting
+        self._filled = self._waiting = 0
         try:
             while left:
                 left = left[os.write(self._fd, left) :]

@@ -6,10 +6,9 @@ A packet is not split and not changed. What is handed on leaves the buffer; what
 import numpy as np
 import numpy.typing as npt
 
-from agent.media.columns import SIZE_BITS, WINDOW, Columns, Numbers
+from agent.media.columns import LOW_BITS, SIZE_BITS, WINDOW, Columns, Numbers
 
-_LOW = (1 << SIZE_BITS) - 1
-MOST_BYTES = _LOW
+MOST_BYTES = LOW_BITS
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -56,25 +55,25 @@ class Arena:
         """Packets of a row by sequence number: position, samples, bytes of each, and their bytes, by position."""
         c = self._columns
         where, frame = c.where[row, ext & (WINDOW - 1)], c.frame[row, ext & (WINDOW - 1)]
-        samples = where & _LOW
+        samples = where & LOW_BITS
         position = (where >> SIZE_BITS) - samples
         order = np.argsort(position, kind="stable")
         frame = frame[order]
-        return position[order], samples[order], frame & _LOW, self._bytes(row, frame)
+        return position[order], samples[order], frame & LOW_BITS, self._bytes(row, frame)
 
     def keep_only(self, row: int, ext: Numbers) -> None:
         """Move the packets of these sequence numbers to the front; all others are gone."""
         c = self._columns
         slots = ext & (WINDOW - 1)
         frame = c.frame[row, slots]
-        kept, size = self._bytes(row, frame), frame & _LOW
+        kept, size = self._bytes(row, frame), frame & LOW_BITS
         c.buffer[row, : len(kept)] = kept
         c.frame[row, slots] = (np.cumsum(size) - size) << SIZE_BITS | size
         c.fill[row] = len(kept)
 
     def _bytes(self, row: int, frame: Numbers) -> Bytes:
         """The bytes of packets, one after the other, as a copy."""
-        size = frame & _LOW
+        size = frame & LOW_BITS
         index = np.repeat((frame >> SIZE_BITS) - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
         kept: Bytes = self._columns.buffer[row, index]
         return kept

@@ -15,6 +15,7 @@ WINDOW = 512
 LEAP = 256
 """A step of the sequence wider than this is a restart."""
 SIZE_BITS = 11
+LOW_BITS = (1 << SIZE_BITS) - 1
 """In `where` the low bits hold a packet's samples, the others the position of its end; in `frame` bytes and offset."""
 PAYLOAD_TYPES = 128
 NOISE, KEYS = 253, 254
@@ -28,6 +29,7 @@ class Columns:
     def __init__(self, rows: int, room: int) -> None:
         self.rows, self.room = rows, room
         self._all: list[Numbers] = []
+        self._flags: list[npt.NDArray[np.bool_]] = []
 
         self.start = self._numbers()  # position of the first sample in the buffer; nothing before it can be placed
         self.end = self._numbers()  # position after the last sample placed; `start` when there is none
@@ -44,9 +46,8 @@ class Columns:
         self.source = self._numbers()  # key of the address it comes from; 0 before the first packet
         self.announced = self._numbers()  # key of the address it was said to come from; 0 when none was
         self.since_ns = self._numbers()  # what arrived earlier was meant for somebody else
-        self.dead_ssrc = self._numbers()  # the last stream at the same address, where `barred`: its SSRC,
-        self.dead_ts = self._numbers()  # the timestamp of its last packet,
-        self.dead_ns = self._numbers()  # and when that arrived
+        # Of the last stream at the same address, where `barred`: SSRC, timestamp of its last packet, when that arrived
+        self.dead_ssrc, self.dead_ts, self.dead_ns = self._numbers(), self._numbers(), self._numbers()
 
         self.current = self._numbers()  # the audio format in use: its number in the low byte of `kinds`
         self.rate = self._numbers()  # clock rate of its timestamps
@@ -71,11 +72,13 @@ class Columns:
         self.stale = self._numbers()
         self.jumps = self._numbers()
 
-        self.active = np.zeros(rows, np.bool_)
-        self.locked = np.zeros(rows, np.bool_)
-        self.barred = np.zeros(rows, np.bool_)
-        self.begun = np.zeros(rows, np.bool_)  # something was handed on since the buffer was begun
-        self.framed = np.zeros(rows, np.bool_)  # of packets in `frame`, not of a byte a sample
+        self.active = self._flag()
+        self.locked = self._flag()
+        self.barred = self._flag()
+        self.begun = self._flag()  # something was handed on since the buffer was begun
+        self.framed = self._flag()  # of packets in `frame`, not of a byte a sample
+        self.waits = self._flag()  # what is in order stays in the buffer until it is released
+        self.told = self._flag()  # media of the format in use has been handed on
         self.kinds = np.zeros((rows, PAYLOAD_TYPES), np.uint16)
         """For each payload type the number of its format (0: not announced), and above that byte the number of its
         measure (0: a byte a sample)."""
@@ -90,11 +93,15 @@ class Columns:
         self._all.append(column)
         return column
 
+    def _flag(self) -> npt.NDArray[np.bool_]:
+        column = np.zeros(self.rows, np.bool_)
+        self._flags.append(column)
+        return column
+
     def clear(self, row: int) -> None:
         """Make a row as new."""
-        for column in self._all:
+        for column in (*self._all, *self._flags):
             column[row] = 0
-        self.locked[row] = self.begun[row] = self.barred[row] = self.framed[row] = False
         self.kinds[row] = 0
         self.seen[row] = False
 

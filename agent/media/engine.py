@@ -4,7 +4,7 @@ A stream is an address that packets are sent to, and the formats its payload typ
 feeds it. Audio is kept as received: by the byte where a codec has one a sample, by the packet where not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agent.media.arena import MOST_BYTES, Arena
 from agent.media.block import PacketBlock
 from agent.media.codecs import amr_packing, durations
-from agent.media.columns import KEYS, NOISE, SIZE_BITS, WINDOW, Columns, Numbers
+from agent.media.columns import KEYS, LOW_BITS, NOISE, SIZE_BITS, WINDOW, Columns, Numbers
 from agent.media.endpoint import KeyTable
 from agent.media.g711 import SILENCE
 from agent.media.keys import EVENT_BYTES, Keys
@@ -31,6 +31,8 @@ MOST_FORMATS = 32
 """Payload types of one stream that are listened to."""
 MOST_MEASURES = 200
 IDLE_MS = 250
+SPARE_SAMPLES = CLOCK_RATE // 4
+"""Of each buffer: for media that is not fetched in time."""
 STAGGER = 8
 
 
@@ -39,14 +41,15 @@ class EngineFull(RuntimeError):
 
 
 class Engine:
-    """`max_streams` rows; `reorder_ms` is how long a missing packet is waited for. One thread at a time."""
+    """`max_streams` rows; `reorder_ms` is how long a missing packet is waited for; media in order is handed on every
+    `flush_interval_s`, or waits up to `look_back_s` to be released. One thread at a time."""
 
-    def __init__(self, max_streams: int, reorder_ms: int, flush_interval_s: float) -> None:
+    def __init__(self, max_streams: int, reorder_ms: int, flush_interval_s: float, look_back_s: float = 0.0) -> None:
         self._flush_samples = int(flush_interval_s * CLOCK_RATE)
         self._reorder_samples = reorder_ms * CLOCK_RATE // 1000
         self._idle_ns = max(reorder_ms, IDLE_MS) * 1_000_000
-        room = 1 << (self._flush_samples + self._reorder_samples + CLOCK_RATE // 2).bit_length()
-        self._columns = Columns(max_streams, room)
+        held = max(2 * self._flush_samples, int(look_back_s * CLOCK_RATE))
+        self._columns = Columns(max_streams, held + self._reorder_samples + SPARE_SAMPLES)
         self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all, self._hand_on_ordered, self._use)
         self._tape, self._arena = Tape(self._columns), Arena(self._columns)
         self._keys = Keys(self._columns)
@@ -217,16 +220,67 @@ class Engine:
         return pressed
 
     def flush(self, now_ns: int) -> list[StreamChunk]:
-        """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic)."""
+        """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic).
+        Streams whose media waits to be released have none, unless their buffer is full."""
         c = self._columns
         held = c.end - c.start
-        due = c.active & (held > 0) & ((held >= c.want) | (now_ns - c.last_ns > self._idle_ns))
+        due = c.active & ~c.waits & (held > 0) & ((held >= c.want) | (now_ns - c.last_ns > self._idle_ns))
         for row in np.flatnonzero(due).tolist():
             if now_ns - c.last_ns[row] > self._idle_ns:
                 self._hand_on_all(row)
             else:
                 self._hand_on_ordered(row)
             c.want[row] = self._flush_samples
+        return self._take_ready()
+
+    def release(
+        self, addresses: Sequence[int], since: Sequence[int], before: Sequence[int], now_ns: int
+    ) -> Iterator[StreamChunk]:
+        """Of each of these streams what lies before position `before`, one chunk at most. Its payload may be the buffer
+        itself, which falls silent when the next chunk is asked for.
+
+        All that the buffer holds must lie at or after `since`. Then it waits there from now on until it is released;
+        of all other streams it is handed on by `flush` as it comes, which has to be asked first: a full buffer is
+        handed on as well. Raises LookupError.
+        """
+        c = self._columns
+        row = np.array([self._row_of.get(address) for address in addresses], np.int64)
+        beyond_window = (c.packet[row] > 0) & (c.packet[row] * WINDOW < c.room)  # what came could not be told any more
+        c.waits[row] = waits = ~c.framed[row] & ~beyond_window & (c.start[row] >= since)
+        complete = np.where(now_ns - c.last_ns[row] > self._idle_ns, c.end[row], c.end[row] - self._reorder_samples)
+        start = np.where(c.begun[row], c.start[row], np.maximum(c.start[row], c.low[row]))
+        until = np.minimum(before, complete)
+        due = waits & (until > start)
+        row, start, until = row[due], start[due], until[due]
+        placed = self._placed(row, start, until)
+        lost = np.maximum(until - start - placed, 0)
+        for one in row[~c.told[row]].tolist():
+            self._note_format(one)
+        c.start[row], c.begun[row] = until, True
+        c.covered[row] = np.maximum(c.covered[row] - placed, 0)
+        for one, begin, end, missing in zip(row.tolist(), start.tolist(), until.tolist(), lost.tolist(), strict=True):
+            payload = self._tape.view(one, begin, end)
+            yield StreamChunk(*self._names[one], self._in_use(one).codec, begin, payload, missing)
+            self._tape.silence(one, begin, end)
+
+    def _placed(self, row: Numbers, start: Numbers, until: Numbers) -> Numbers:
+        """How many samples of each row from `start`, where its media begins, to `until` came in packets."""
+        c = self._columns
+        placed = until - start
+        torn = np.flatnonzero(c.covered[row] != c.end[row] - start)
+        if len(torn):
+            where = c.where[row[torn]] * c.seen[row[torn]]
+            end = where >> SIZE_BITS
+            begin = np.maximum(end - (where & LOW_BITS), start[torn, None])
+            placed[torn] = np.maximum(np.minimum(end, until[torn, None]) - begin, 0).sum(axis=1)
+        return placed
+
+    def hand_on(self, address: int) -> list[StreamChunk]:
+        """What a stream has in order, wherever it waited. Raises LookupError."""
+        row = self._row_of.get(address)
+        self._columns.waits[row] = False
+        if self._columns.end[row] > self._columns.start[row]:
+            self._hand_on_ordered(row)
         return self._take_ready()
 
     def counts(self, address: int) -> StreamCounts:
@@ -259,8 +313,8 @@ class Engine:
         if not count:
             return
         until = int(ends[:count].max())
-        sizes = where & (1 << SIZE_BITS) - 1
-        self._emit(row, until, int(sizes[:count].sum()), int(places[0]) + count)
+        left = np.minimum(where & LOW_BITS, np.maximum(ends - c.start[row], 0))  # the rest has been released
+        self._emit(row, until, int(left[:count].sum()), int(places[0]) + count)
         c.base[row] = places[0] + count
         c.accounted[row] = int(np.count_nonzero(present[count:]))
 
@@ -276,12 +330,12 @@ class Engine:
             self._emit_packets(row, start, until, before)
         else:
             self._emit_bytes(row, start, until, covered)
-        self._came[row][self._in_use(row).name or self._in_use(row).codec.value] = None
+        self._note_format(row)
         c.start[row], c.begun[row] = until, True
         c.covered[row] = max(0, int(c.covered[row]) - covered)
 
     def _emit_bytes(self, row: int, start: int, until: int, covered: int) -> None:
-        payload = self._tape.take(row, start, until)
+        payload = self._tape.view(row, start, until).copy()
         self._tape.silence(row, start, until)
         lost = max(0, len(payload) - covered)
         self._ready.append(StreamChunk(*self._names[row], self._in_use(row).codec, start, payload, lost))
@@ -337,12 +391,17 @@ class Engine:
     def _use(self, row: int, kind: int) -> None:
         """Make the format of this number the one in use; the buffer must have been handed on."""
         c = self._columns
-        c.current[row] = kind
+        c.current[row], c.told[row] = kind, False
         one = self._in_use(row) if kind else MediaFormat(0, Codec.PCMA)
         c.rate[row], c.framed[row] = one.clock_rate, not one.codec.byte_a_sample
         c.silence[row] = _SILENCE.get(one.codec, 0)
         c.fill[row] = 0
         c.buffer[row] = c.silence[row]
+
+    def _note_format(self, row: int) -> None:
+        """Media of the format in use has been handed on."""
+        self._came[row][self._in_use(row).name or self._in_use(row).codec.value] = None
+        self._columns.told[row] = True
 
     def _in_use(self, row: int) -> MediaFormat:
         return self._formats[row][int(self._columns.current[row]) - 1]

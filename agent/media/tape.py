@@ -30,9 +30,11 @@ class Tape:
             base, offset, size, at = (np.delete(column, over) for column in (base, offset, size, at))
         scatter(buffer, base + offset, flat, at, size)
 
-    def take(self, row: int, start: int, stop: int) -> Bytes:
-        """A copy of positions `start` to `stop` of a row."""
-        return np.concatenate([self._columns.buffer[row, part] for part in self._parts(start, stop)])
+    def view(self, row: int, start: int, stop: int) -> Bytes:
+        """Positions `start` to `stop` of a row, where they are if that is in one piece."""
+        parts = self._parts(start, stop)
+        pieces = [self._columns.buffer[row, part] for part in parts]
+        return pieces[0] if len(parts) == 1 else np.concatenate(pieces)
 
     def silence(self, row: int, start: int, stop: int) -> None:
         """Make positions `start` to `stop` of a row silent."""

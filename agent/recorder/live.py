@@ -35,17 +35,21 @@ class CallSink:
 
     def media(self, chunk: StreamChunk) -> None:
         """One stretch of one stream, released by the gate."""
-        payload = pack(chunk)
-        self._write(
-            lambda key: self._writer.append(
-                RecordKind.MEDIA,
-                key,
-                payload,
-                stream=chunk.stream,
-                codec=chunk.codec,
-                position_samples=chunk.position_samples,
-                lost_samples=chunk.lost_samples,
-            )
+        if self._key is not None and self._skip == 0:
+            self._append(self._key, chunk, pack(chunk))
+        else:
+            payload = bytes(pack(chunk))  # it may not stay where it is until there is a key
+            self._write(lambda key: self._append(key, chunk, payload))
+
+    def _append(self, key: CallKey, chunk: StreamChunk, payload: bytes | memoryview) -> None:
+        self._writer.append(
+            RecordKind.MEDIA,
+            key,
+            payload,
+            stream=chunk.stream,
+            codec=chunk.codec,
+            position_samples=chunk.position_samples,
+            lost_samples=chunk.lost_samples,
         )
 
     def mark(self, mark: GateMark) -> None:
@@ -83,7 +87,7 @@ class CallSink:
 
 @dataclass(slots=True)
 class LiveCall:
-    """A call in progress. `origin_ns` is the monotonic time of media position 0; `last_media_ns` of the last packet.
+    """A call in progress. `origin_ns` is the monotonic time of media position 0; `since_ns` when we took it up.
 
     `number` counts the calls of this process; work that need not be done at once is spread by it.
     """
@@ -92,7 +96,7 @@ class LiveCall:
     origin_ns: int
     gate: CallGate
     sink: CallSink
-    last_media_ns: int
+    since_ns: int
     number: int
     streams: dict[int, MediaStream] = field(default_factory=dict)
     """By the address its packets are sent to (`agent.media.endpoint.key`)."""

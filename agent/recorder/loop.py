@@ -23,7 +23,7 @@ from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision, Purpose
 from agent.model.srtp import SrtpKey
-from agent.recorder.calls import Calls
+from agent.recorder.calls import CARE_S, Calls
 from agent.recorder.drops import Drops
 from agent.recorder.ingest import Ingest
 from agent.recorder.live import LiveCall
@@ -31,11 +31,6 @@ from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
 from agent.recorder.span import SpanEar
 from agent.recorder.wrong_keys import WrongKeys
-
-CARE_S = 0.0625
-"""Each call's media is handed on every twelfth time, calls in turn: every three quarters of a second, a few at a time
-so that packets need not wait for it. With the sync of the capture log a quarter of a second later, what a power cut
-takes is the holdback and at most one second (I4)."""
 
 LAGS = 1024
 """Blocks whose delay is remembered: the age of the oldest packet once the block was taken in, and could be paused."""

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from marks import written_by
 
 from agent.capture.gate import CallGate
-from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
-from agent.model.purpose import KeepFrom, Purpose, Trigger
+from agent.model.gate import GateCommand, GateState, GateVerb
+from agent.model.purpose import KeepFrom, Trigger
 from agent.policy.gate import writes
 from agent.policy.permit import recorded_spans
 
@@ -19,17 +20,6 @@ CALL = "00112233445566778899aabbccddeeff"
 HOLDBACK, LIMIT, WARN = 30, 200, 150
 BLOCK = 10
 STREAMS = 2
-
-
-def written_by(marks: list[GateMark], purpose: Purpose, end: int) -> set[int]:
-    """Positions a purpose may have written, told from its marks alone, a mark at a time."""
-    positions: set[int] = set()
-    mine = [m for m in marks if m.purpose == purpose.name]
-    for mark, following in zip(mine, [*mine[1:], None], strict=True):
-        positions = {p for p in positions if p < mark.since_samples} if not writes(mark.state, purpose) else positions
-        if writes(mark.state, purpose):
-            positions |= set(range(mark.since_samples, following.since_samples if following else end))
-    return positions
 
 
 @pytest.fixture

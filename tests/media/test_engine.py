@@ -1,7 +1,7 @@
 """The engine against a receiver that takes one packet after another, and against all that goes wrong with media."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -39,7 +39,7 @@ class Tape:
     lost: int = 0
     end: int = 0
 
-    def take(self, chunks: Sequence[StreamChunk]) -> None:
+    def take(self, chunks: Iterable[StreamChunk]) -> None:
         for chunk in chunks:
             assert chunk.position_samples >= self.end, "chunks overlap or go back"
             self.end = chunk.end_samples
@@ -111,10 +111,13 @@ def plain_receiver(sent: Sent) -> tuple[bytes, StreamCounts]:
     return media, counts
 
 
-@settings(max_examples=150, deadline=None)
-@given(sent=transmissions(), cut=st.integers(1, 60))
-def test_it_hears_what_a_plain_receiver_hears(rtp, packet, block_of, sent: Sent, cut: int) -> None:
-    engine, tape = new_engine(reorder_ms=1000), Tape()
+@settings(max_examples=250, deadline=None)
+@given(sent=transmissions(), cut=st.integers(1, 60), look_back=st.none() | st.integers(0, 3 * 8000))
+def test_it_hears_what_a_plain_receiver_hears(
+    rtp, packet, block_of, sent: Sent, cut: int, look_back: int | None
+) -> None:
+    """Whether media is handed on as it comes, or waits in the buffer to be released later."""
+    engine, tape = Engine(8, reorder_ms=1000, flush_interval_s=1.0, look_back_s=3.0), Tape()
     listen(engine)
     packets, at_ms, latest = [], 100.0, 0
     for index in sent.arrivals:
@@ -126,7 +129,10 @@ def test_it_hears_what_a_plain_receiver_hears(rtp, packet, block_of, sent: Sent,
         packets.append(packet(data, PORT, at_ms))
     for start in range(0, len(packets), cut):
         engine.process(block_of(packets[start : start + cut]))
-        tape.take(engine.flush(int(packets[min(start + cut, len(packets)) - 1].at_ms * MS)))
+        now_ms = packets[min(start + cut, len(packets)) - 1].at_ms
+        tape.take(engine.flush(int(now_ms * MS)))
+        if look_back is not None:
+            tape.take(engine.release([PORT], [0], [int(now_ms * 8) - look_back], int(now_ms * MS)))
     tape.take(engine.finish(PORT))
     media, counts = plain_receiver(sent)
     assert tape.bytes_from_start() == media

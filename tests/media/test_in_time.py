@@ -1,5 +1,9 @@
 """Positions keep to what was said when, whatever a sender does with its clock: a pause depends on it (I1)."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -17,18 +21,22 @@ PAUSE, RESUME = (GateCommand("call", verb, "agent:2001") for verb in (GateVerb.P
 
 
 class Call:
-    """An engine and a gate with a look-back of 3 s; each byte sent says in which second it was spoken."""
+    """An engine and a gate with a look-back of 3 s; each byte sent says in which second it was spoken.
 
-    def __init__(self, *formats: MediaFormat, holdback: int = 24000) -> None:
-        self.engine = Engine(max_streams=4, reorder_ms=200, flush_interval_s=1.0)
+    `waits`: media waits in the buffers of the engine while the gate lets it.
+    """
+
+    def __init__(self, *formats: MediaFormat, waits: bool) -> None:
+        self.waits = waits
+        self.engine = Engine(max_streams=4, reorder_ms=200, flush_interval_s=1.0, look_back_s=4.0)
         self.engine.add(PORT, "call", 0, formats, 0)
         self.chunks: list[StreamChunk] = []
         self.keys: list[KeyPress] = []
-        self.gate = CallGate("call", [PURPOSE], self, holdback, 0, 0)
+        self.gate = CallGate("call", [PURPOSE], self, 24000, 0, 0)
         self.gate.open([Decision("training", True, Trigger.ALL, "")], 0, 0)
 
     def media(self, chunk: StreamChunk) -> None:
-        self.chunks.append(chunk)
+        self.chunks.append(replace(chunk, payload=chunk.payload.copy()))
 
     def mark(self, mark: GateMark) -> None: ...
 
@@ -36,6 +44,8 @@ class Call:
         self.keys.append(key)
 
     def press(self, command: GateCommand, ms: int) -> None:
+        for chunk in self.engine.hand_on(PORT):
+            self.gate.feed(chunk)
         self.gate.command(command, ms * 8, 0, self.engine.heard_until(PORT))
 
     def go_on(self, ms: int) -> None:
@@ -44,6 +54,10 @@ class Call:
         for chunk in self.engine.flush(ms * MS):
             self.gate.feed(chunk)
         self.gate.release(ms * 8)
+        if self.waits:
+            since, before = self.gate.passing
+            for chunk in self.engine.release([PORT], [since], [before], ms * MS):
+                self.media(chunk)
 
     def written(self, ms: int) -> np.ndarray:
         for key in self.engine.take_keys():
@@ -54,8 +68,15 @@ class Call:
         return np.concatenate([np.zeros(0, np.uint8), *(c.payload for c in self.chunks)])
 
 
-def test_a_clock_that_stands_still_during_a_hold_moves_nothing_into_or_out_of_a_pause(rtp, block_of, packet) -> None:
-    call, sent = Call(PCMA), 0
+@pytest.fixture(params=[False, True], ids=["fed", "waiting"])
+def new_call(request: pytest.FixtureRequest) -> Callable[..., Call]:
+    return partial(Call, waits=request.param)
+
+
+def test_a_clock_that_stands_still_during_a_hold_moves_nothing_into_or_out_of_a_pause(
+    new_call, rtp, block_of, packet
+) -> None:
+    call, sent = new_call(PCMA), 0
     for ms in range(20, 60_000, 20):
         if not 10_000 < ms <= 18_000:  # hold: nothing is sent for 8 s, and timestamps go on as if it had not been
             call.engine.process(block_of([packet(rtp(sent, sent * 160, bytes([ms // 1000]) * 160), at_ms=ms)]))
@@ -72,8 +93,8 @@ def test_a_clock_that_stands_still_during_a_hold_moves_nothing_into_or_out_of_a_
     assert call.engine.remove(PORT).jumps == 1
 
 
-def test_a_burst_after_a_stall_of_the_network_keeps_its_place(rtp, block_of, packet) -> None:
-    call = Call(PCMA)
+def test_a_burst_after_a_stall_of_the_network_keeps_its_place(new_call, rtp, block_of, packet) -> None:
+    call = new_call(PCMA)
     packets = [packet(rtp(n, n * 160, bytes([n // 50 + 1]) * 160), at_ms=20 * (n + 1)) for n in range(100)]
     packets += [
         packet(rtp(n, n * 160, bytes([n // 50 + 1]) * 160), at_ms=5020 + (n - 100) / 10) for n in range(100, 250)
@@ -86,8 +107,8 @@ def test_a_burst_after_a_stall_of_the_network_keeps_its_place(rtp, block_of, pac
     assert written.tolist() == np.repeat(np.arange(1, 9), 8000).tolist() and call.engine.remove(PORT).jumps == 0
 
 
-def test_a_sender_ahead_of_its_time_does_not_bring_the_end_of_a_pause(rtp, block_of, packet) -> None:
-    call = Call(PCMA)
+def test_a_sender_ahead_of_its_time_does_not_bring_the_end_of_a_pause(new_call, rtp, block_of, packet) -> None:
+    call = new_call(PCMA)
     for n in range(3000):
         ms = 20 + 20 * max(0, n - 90)  # its first 1.8 s come at once
         call.engine.process(block_of([packet(rtp(n, n * 160, bytes([ms // 1000]) * 160), at_ms=ms)]))
@@ -99,8 +120,8 @@ def test_a_sender_ahead_of_its_time_does_not_bring_the_end_of_a_pause(rtp, block
     assert not seconds & set(range(20, 40)) and set(range(43, 58)) <= seconds
 
 
-def test_another_clock_after_a_change_is_where_it_arrives(rtp, block_of, packet) -> None:
-    call = Call(PCMA)
+def test_another_clock_after_a_change_is_where_it_arrives(new_call, rtp, block_of, packet) -> None:
+    call = new_call(PCMA)
     call.engine.process(block_of([packet(rtp(n, n * 160, b"\1" * 160), at_ms=20 * (n + 1)) for n in range(50)]))
     opus = MediaFormat(96, Codec.OPUS, 48000, 2)
     call.engine.change(PORT, [opus])
@@ -111,8 +132,10 @@ def test_another_clock_after_a_change_is_where_it_arrives(rtp, block_of, packet)
 
 
 @pytest.mark.parametrize("timestamp", [0, 100 * 8000, 0x7000_0000])
-def test_a_key_pressed_in_a_pause_is_not_written_whatever_its_timestamp_says(rtp, block_of, packet, timestamp) -> None:
-    call = Call(PCMA, EVENTS)
+def test_a_key_pressed_in_a_pause_is_not_written_whatever_its_timestamp_says(
+    new_call, rtp, block_of, packet, timestamp
+) -> None:
+    call = new_call(PCMA, EVENTS)
     for n in range(2000):
         ms = 20 * (n + 1)
         call.engine.process(block_of([packet(rtp(n, n * 160, b"\x11" * 160), at_ms=ms)]))
@@ -127,9 +150,9 @@ def test_a_key_pressed_in_a_pause_is_not_written_whatever_its_timestamp_says(rtp
     assert call.keys == [] and call.engine.remove(PORT).keys == 1
 
 
-def test_keys_go_on_under_another_ssrc(rtp, block_of, packet) -> None:
+def test_keys_go_on_under_another_ssrc(new_call, rtp, block_of, packet) -> None:
     for base in (0x1000_0000, 0xF000_0000):
-        call, seq = Call(PCMA, EVENTS), 0
+        call, seq = new_call(PCMA, EVENTS), 0
         for ssrc, first, begins, key in ((7, 0x8000_0000, 0, 5), (8, base, 2000, 6)):
             packets = [
                 packet(rtp(seq + n, first + n * 160, b"\1" * 160, ssrc=ssrc), at_ms=begins + 20 * (n + 1))
@@ -142,10 +165,10 @@ def test_keys_go_on_under_another_ssrc(rtp, block_of, packet) -> None:
         assert [k.event for k in call.engine.take_keys()] == [5, 6]
 
 
-def test_packets_handed_on_never_come_back(rtp, block_of, packet) -> None:
+def test_packets_handed_on_never_come_back(new_call, rtp, block_of, packet) -> None:
     """The buffer overflows, a packet of before comes late, the buffer overflows again: what was handed on is gone."""
     opus = MediaFormat(96, Codec.OPUS, 48000, 2)
-    call, at_ms = Call(opus), 1000
+    call, at_ms = new_call(opus), 1000
 
     def send(n: int, ticks: int) -> None:
         nonlocal at_ms
