@@ -145,6 +145,11 @@ class CallGate:
         may be written once it lies before the second. FOREVER as the first: all must be fed."""
         return self._writable.everything_since(), 0 if self._held.holds_some else self._frontier
 
+    @property
+    def rests(self) -> bool:
+        """Nothing is held and nobody has paused: as long as nothing is fed, pressed or asked, time changes nothing."""
+        return not (self._held.holds_some or self._keys or self.is_paused)
+
     def open(self, decisions: Sequence[Decision], now_samples: int, at_ns: int) -> None:
         """Select or arm the purposes that apply. `at_ns`, here and below, is UTC and only goes into marks."""
         self._advance(now_samples)

@@ -74,6 +74,7 @@ class Calls:
         opened: Callable[[], Mapping[int, Opened]] = lambda: {},
     ) -> None:
         self._settings = settings
+        self._holdback_samples = int(settings.capture.holdback_s * CLOCK_RATE)
         self._purposes = purposes
         self._writer = writer
         self._ports = ports
@@ -113,6 +114,7 @@ class Calls:
         live.sink.record(RecordKind.DECISIONS, dump(decisions))
         live.gate.open(decisions, 0, event.call.started_ns)
         self._listen(live)
+        live.passing = live.gate.passing
         self._release([live], origin_ns)
         self._remember(live)
         return live
@@ -169,8 +171,7 @@ class Calls:
             failed = opened[address].failed if address in opened else 0
             if failed:
                 log.warning("srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=failed)
-            for chunk in self.engine.finish(address):
-                live.gate.feed(chunk)
+            live.feed(self.engine.finish(address))
             counts.append((stream.stream, replace(self.engine.remove(address), undecryptable=failed)))
             if (ports := self._ports_of(live)) is not None:
                 self._listened.discard(stream.port)
@@ -187,9 +188,9 @@ class Calls:
         live = self._calls.get(command.call_id)
         if live is None:
             raise UnknownCall(f"no live call {command.call_id}")
+        live.rests = False
         for address in live.streams:
-            for chunk in self.engine.hand_on(address):
-                live.gate.feed(chunk)
+            live.feed(self.engine.hand_on(address))
         answer = live.gate.command(command, live.now_samples(now_ns), at_ns, self._heard_until(live))
         if answer.changed:
             self._remember(live)
@@ -212,11 +213,12 @@ class Calls:
         self._press_keys()
         for chunk in self.engine.flush(now_ns):
             if live := self._calls.get(chunk.call_id):
-                live.gate.feed(chunk)
+                live.feed([chunk])
 
     def _press_keys(self) -> None:
         for pressed in self.engine.take_keys():
             if live := self._calls.get(pressed.call_id):
+                live.rests = False
                 live.gate.press(pressed)
 
     def care(self, now_ns: int, at_ns: int, *, all_calls: bool = False) -> None:
@@ -225,22 +227,29 @@ class Calls:
         turn = list((self._calls if all_calls else self._turns[self._cares % CARES_A_RELEASE]).values())
         with self._writer.together():
             for live in turn:
-                at = live.now_samples(now_ns)
-                live.gate.release(at)
-                heard = self._heard_until(live) if live.gate.is_paused else 0
-                for alert in live.gate.tick(at, at_ns, heard):
-                    self._alert(live, alert)
+                if not live.rests:
+                    self._tend(live, now_ns, at_ns)
             self._release(turn, now_ns)
+
+    def _tend(self, live: LiveCall, now_ns: int, at_ns: int) -> None:
+        at = live.now_samples(now_ns)
+        live.gate.release(at)
+        heard = self._heard_until(live) if live.gate.is_paused else 0
+        for alert in live.gate.tick(at, at_ns, heard):
+            self._alert(live, alert)
+        live.passing, live.rests = live.gate.passing, live.gate.rests
 
     def _release(self, calls: list[LiveCall], now_ns: int) -> None:
         """Write what no gate has to be asked about any more, straight from where it came in."""
         addresses, since, before = [], [], []
         for live in calls:
-            of_call = live.gate.passing
+            free_from, until = live.passing
+            if live.rests:
+                until = live.now_samples(now_ns) - self._holdback_samples
             for address in live.streams:
                 addresses.append(address)
-                since.append(of_call[0])
-                before.append(of_call[1])
+                since.append(free_from)
+                before.append(until)
         for chunk in self.engine.release(addresses, since, before, now_ns):
             self._calls[chunk.call_id].sink.media(chunk)
 
@@ -249,10 +258,10 @@ class Calls:
         self._remember(live)
 
     def _new(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
-        capture, pause = self._settings.capture, self._settings.pause
+        pause = self._settings.pause
         sink = CallSink(self._writer, self._written(call.call_id))
         limits = {
-            "holdback_samples": int(capture.holdback_s * CLOCK_RATE),
+            "holdback_samples": self._holdback_samples,
             "limit_samples": pause.limit_s * CLOCK_RATE,
             "warn_samples": pause.warn_s * CLOCK_RATE,
         }
@@ -285,13 +294,12 @@ class Calls:
                 self._add(live, stream, address, announced, ports.since_ns(stream.port) if ports else 0)
                 continue
             live.streams[address] = stream
-            chunks = self.engine.rename(address, stream.stream) if before.stream != stream.stream else []
-            for chunk in chunks + self.engine.change(address, stream.every_format, announced):
-                live.gate.feed(chunk)
+            if before.stream != stream.stream:
+                live.feed(self.engine.rename(address, stream.stream))
+            live.feed(self.engine.change(address, stream.every_format, announced))
 
     def _leave(self, live: LiveCall, address: int) -> None:
-        for chunk in self.engine.finish(address):
-            live.gate.feed(chunk)
+        live.feed(self.engine.finish(address))
         stream = live.streams.pop(address)
         live.counted.append((stream.stream, self.engine.remove(address, for_good=False)))
 

@@ -1,6 +1,6 @@
 """One live call as the media thread holds it: its gate, its key, and the sink that writes both to the capture log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agent.capture.format import RecordKind
@@ -103,6 +103,17 @@ class LiveCall:
 
     counted: list[tuple[int, StreamCounts]] = field(default_factory=list)
     """Of streams that have left their address."""
+
+    rests: bool = False
+    """Its gate need not be asked (`CallGate.rests`)."""
+    passing: tuple[int, int] = (0, 0)
+    """What its gate said last (`CallGate.passing`)."""
+
+    def feed(self, chunks: Iterable[StreamChunk]) -> None:
+        """Give stretches of media to its gate."""
+        for chunk in chunks:
+            self.rests = False
+            self.gate.feed(chunk)
 
     def now_samples(self, now_ns: int) -> int:
         """The media position of a monotonic instant."""
