@@ -54,7 +54,8 @@ install_packages() {
 
 # One line that changes whenever the environment has to be made again, for the extra $1.
 fingerprint() {
-    printf '%s %s %s %s\n' "$1" "$("$python" --version)" "$PWD" "$(sha256sum <pyproject.toml)"
+    printf '%s %s %s %s\n' "$1" "$("$python" --version)" "$PWD" \
+        "$(cat pyproject.toml hatch_build.py agent/media/core.c agent/media/compiling.py | sha256sum)"
 }
 
 install_python_packages() {
@@ -70,6 +71,8 @@ install_python_packages() {
     rm -f "$stamp"
     "$venv/bin/python" -m pip install --quiet --editable ".[$extra]" ||
         fail "pip could not install the packages of pyproject.toml: see above (is there a network? PIP_* and pip.conf are used)"
+    [[ -e agent/media/libcore.so ]] ||
+        say "there is no C compiler here: packets will be taken in with numpy, at twice the CPU (apt install gcc libc6-dev)"
     fingerprint "$extra" >"$stamp"
 }
 

@@ -14,6 +14,7 @@ from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, co
 from agent.config import Endpoint, Settings
 from agent.forward.destination import Poison, Retry
 from agent.forward.opening import open_destination
+from agent.media import core
 from agent.media.mirror import open_mirror
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
@@ -41,7 +42,7 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, tls, media, mirror, wall_clock, disk, keys, recipients, model, destinations):
+    for look in (ports, tls, media, media_core, mirror, wall_clock, disk, keys, recipients, model, destinations):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -134,6 +135,21 @@ def media(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, "media: by the packet ring")
+
+
+def media_core(settings: Settings) -> Iterator[Finding]:
+    """Whether packets are taken in by the compiled core."""
+    wanted = settings.media.core
+    if wanted == "numpy":
+        yield Finding(GOOD, "media core: numpy, as configured")
+        return
+    try:
+        core.load()
+    except core.CoreMissing as missing:
+        instead = "the recorder does not start" if wanted == "c" else "numpy takes in packets, at twice the CPU"
+        yield Finding(BAD if wanted == "c" else NOTE, f"media core: {missing}: {instead}", core.MEND)
+    else:
+        yield Finding(GOOD, "media core: compiled")
 
 
 def mirror(settings: Settings) -> Iterator[Finding]:

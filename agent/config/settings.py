@@ -153,10 +153,12 @@ class Span(_Section):
 
 
 class Media(_Section):
-    """How packets come in: by the ring (needs CAP_NET_RAW), by sockets, or by the ring where it may be had."""
+    """How packets come in: by the ring (needs CAP_NET_RAW), by sockets, or by the ring where it may be had; and whether
+    the compiled core takes them in, numpy, or the compiled core where there is one."""
 
     source: Literal["auto", "ring", "sockets"] = "auto"
     ring_mib: int = Field(64, ge=4, le=1024)
+    core: Literal["auto", "c", "numpy"] = "auto"
 
 
 class Capture(_Section):

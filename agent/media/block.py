@@ -48,9 +48,12 @@ class PacketBlock:
 
     def between(self, first: int, after: int) -> "PacketBlock":
         """The packets `first` to `after` - 1, in the same memory."""
-        rows = slice(first, after)
+        return self.take(slice(first, after))
+
+    def take(self, chosen: npt.NDArray[np.bool_] | slice) -> "PacketBlock":
+        """The packets chosen, in the same order and the same memory."""
         columns = (self.start, self.length, self.destination, self.source, self.arrival_ns)
-        return PacketBlock(self.memory, *(column[rows] for column in columns))
+        return PacketBlock(self.memory, *(column[chosen] for column in columns))
 
 
 def gather(memory: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:

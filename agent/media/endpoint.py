@@ -63,6 +63,12 @@ class KeyTable:
     def __contains__(self, wanted: int) -> bool:
         return wanted in self._rows
 
+    @property
+    def slots(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+        """Keys and rows of all slots, and by how many bits a hash is shifted to be the number of its slot. Good until
+        the next `add`."""
+        return self._keys, self._values, int(self._shift)
+
     def get(self, wanted: int) -> int:
         """The row of one key. Raises LookupError."""
         return self._rows[wanted]

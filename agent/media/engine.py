@@ -13,6 +13,7 @@ from agent.media.arena import MOST_BYTES, Arena
 from agent.media.block import PacketBlock
 from agent.media.codecs import amr_packing, durations
 from agent.media.columns import KEYS, LOW_BITS, NOISE, SIZE_BITS, WINDOW, Columns, Numbers
+from agent.media.core import Choice, open_core
 from agent.media.endpoint import KeyTable
 from agent.media.g711 import SILENCE
 from agent.media.keys import EVENT_BYTES, Keys
@@ -42,9 +43,20 @@ class EngineFull(RuntimeError):
 
 class Engine:
     """`max_streams` rows; `reorder_ms` is how long a missing packet is waited for; media in order is handed on every
-    `flush_interval_s`, or waits up to `look_back_s` to be released. One thread at a time."""
+    `flush_interval_s`, or waits up to `look_back_s` to be released. One thread at a time.
 
-    def __init__(self, max_streams: int, reorder_ms: int, flush_interval_s: float, look_back_s: float = 0.0) -> None:
+    Packets that are just the next of their streams are taken in by the `core` wanted (`agent.media.core`), others in
+    numpy. Raises CoreMissing if "c" is wanted and is not to be had.
+    """
+
+    def __init__(
+        self,
+        max_streams: int,
+        reorder_ms: int,
+        flush_interval_s: float,
+        look_back_s: float = 0.0,
+        core: Choice = "auto",
+    ) -> None:
         self._flush_samples = int(flush_interval_s * CLOCK_RATE)
         self._reorder_samples = reorder_ms * CLOCK_RATE // 1000
         self._idle_ns = max(reorder_ms, IDLE_MS) * 1_000_000
@@ -55,6 +67,7 @@ class Engine:
         self._keys = Keys(self._columns)
         self._sources = Sources(self._columns)
         self._row_of = KeyTable()
+        self._core = open_core(core, self._columns, self._placer.timing, self._row_of)
         self._free = list(range(max_streams - 1, -1, -1))
         self._names: dict[int, tuple[str, int]] = {}
         self._formats: dict[int, tuple[MediaFormat, ...]] = {}
@@ -65,6 +78,11 @@ class Engine:
         self._pressed: list[KeyPress] = []
         self.stray = 0
         """Packets to addresses that no stream has."""
+
+    @property
+    def core(self) -> str:
+        """What takes in packets that are just the next of their streams: "c" or "numpy"."""
+        return "c" if self._core else "numpy"
 
     def add(
         self,
@@ -152,6 +170,8 @@ class Engine:
 
     def process(self, block: PacketBlock) -> None:
         """Take in a block."""
+        if self._core and not len(block := self._core.place(block)):
+            return
         c = self._columns
         row = self._row_of.find(block.destination)
         h = parse(block)

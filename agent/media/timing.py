@@ -26,15 +26,15 @@ class Timing:
     """Jitter and drift of `rows` streams, in samples and monotonic ns."""
 
     def __init__(self, rows: int) -> None:
-        self._transit = np.full(rows, NOT_KNOWN)  # of the last packet
-        self._lowest = np.full(rows, NOT_KNOWN)  # the least since the window began
-        self._window_ns = np.zeros(rows, np.int64)  # when it ends
-        self._first = np.full(rows, NOT_KNOWN)  # the least in the first window
-        self._first_ns = np.zeros(rows, np.int64)  # when that ended
-        self._last = np.full(rows, NOT_KNOWN)  # the least in the last window that is over
-        self._last_ns = np.zeros(rows, np.int64)
-        self._least = np.full(rows, _NONE_YET)  # the least transit in the last moments,
-        self._least_ns = np.zeros(rows, np.int64)  # until then
+        self.transit = np.full(rows, NOT_KNOWN)  # of the last packet
+        self.lowest = np.full(rows, NOT_KNOWN)  # the least since the window began
+        self.window_ns = np.zeros(rows, np.int64)  # when it ends
+        self.first = np.full(rows, NOT_KNOWN)  # the least in the first window
+        self.first_ns = np.zeros(rows, np.int64)  # when that ended
+        self.last = np.full(rows, NOT_KNOWN)  # the least in the last window that is over
+        self.last_ns = np.zeros(rows, np.int64)
+        self.least = np.full(rows, _NONE_YET)  # the least transit in the last moments,
+        self.least_ns = np.zeros(rows, np.int64)  # until then
         self.lagging = np.zeros(rows, np.bool_)
         """Rows whose packets all come long after their place: the sender's clock stood still (a hold), and the next
         packet is where its arrival says. A burst after a stall is none: its last packets come in time."""
@@ -52,7 +52,7 @@ class Timing:
         last = starts + counts - 1
         step = np.empty_like(transit)
         np.subtract(transit[1:], transit[:-1], out=step[1:])
-        before = self._transit[rows]
+        before = self.transit[rows]
         step[starts] = np.where(before == NOT_KNOWN, 0, transit[starts] - before)
         np.abs(step, out=step)
         jitter = self.jitter[rows]
@@ -62,46 +62,46 @@ class Timing:
             jitter[going_on] += (step[starts[going_on] + rank] - jitter[going_on]) / 16
         self.jitter[rows] = jitter
         self.jitter_max[rows] = np.maximum(self.jitter_max[rows], jitter)
-        self._transit[rows] = transit[last]
+        self.transit[rows] = transit[last]
         low = np.minimum.reduceat(transit, starts)
         self._lag(rows, low, arrival_ns[last])
         self._drift(rows, low, arrival_ns[last])
 
     def _lag(self, rows: Numbers, low: Numbers, now_ns: Numbers) -> None:
-        over = now_ns >= self._least_ns[rows]
-        least = self._least[rows]
+        over = now_ns >= self.least_ns[rows]
+        least = self.least[rows]
         if over.any():
             late = over & (least > LAG_SAMPLES) & (least < _NONE_YET)
             self.lagging[rows[late]] = True
-            self._least_ns[rows[over]] = now_ns[over] + LAG_NS
+            self.least_ns[rows[over]] = now_ns[over] + LAG_NS
             least = np.where(over, _NONE_YET, least)
-        self._least[rows] = np.minimum(least, low)
+        self.least[rows] = np.minimum(least, low)
 
     def _drift(self, rows: Numbers, low: Numbers, now_ns: Numbers) -> None:
-        ends, lowest = self._window_ns[rows], self._lowest[rows]
+        ends, lowest = self.window_ns[rows], self.lowest[rows]
         over = now_ns >= ends
-        self._lowest[rows] = np.where(over | (lowest == NOT_KNOWN), low, np.minimum(lowest, low))
+        self.lowest[rows] = np.where(over | (lowest == NOT_KNOWN), low, np.minimum(lowest, low))
         if not over.any():
             return
         done = rows[over & (lowest != NOT_KNOWN)]
-        first = self._first[done] == NOT_KNOWN
+        first = self.first[done] == NOT_KNOWN
         for chosen, low_of, at_of in (
-            (first, self._first, self._first_ns),
-            (~first, self._last, self._last_ns),
+            (first, self.first, self.first_ns),
+            (~first, self.last, self.last_ns),
         ):
             low_of[done[chosen]] = lowest[over & (lowest != NOT_KNOWN)][chosen]
-            at_of[done[chosen]] = self._window_ns[done[chosen]]
-        self._window_ns[rows[over]] = now_ns[over] + WINDOW_NS
+            at_of[done[chosen]] = self.window_ns[done[chosen]]
+        self.window_ns[rows[over]] = now_ns[over] + WINDOW_NS
 
     def forget(self, row: int) -> None:
         """The stream begins anew: its transit is another from now on."""
-        self._transit[row] = self._lowest[row] = self._first[row] = self._last[row] = NOT_KNOWN
-        self._window_ns[row] = self._least_ns[row] = 0
-        self._least[row], self.lagging[row] = _NONE_YET, False
+        self.transit[row] = self.lowest[row] = self.first[row] = self.last[row] = NOT_KNOWN
+        self.window_ns[row] = self.least_ns[row] = 0
+        self.least[row], self.lagging[row] = _NONE_YET, False
 
     def drift_ppm(self, row: int) -> float:
         """How much faster the sender's clock runs than ours, in millionths; 0 while that is not known."""
-        lasted_ns = int(self._last_ns[row] - self._first_ns[row])
-        if self._last[row] == NOT_KNOWN or lasted_ns < LEAST_NS:
+        lasted_ns = int(self.last_ns[row] - self.first_ns[row])
+        if self.last[row] == NOT_KNOWN or lasted_ns < LEAST_NS:
             return 0.0
-        return float(self._first[row] - self._last[row]) * NS_PER_SAMPLE / lasted_ns * 1e6
+        return float(self.first[row] - self.last[row]) * NS_PER_SAMPLE / lasted_ns * 1e6

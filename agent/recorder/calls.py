@@ -86,6 +86,7 @@ class Calls:
             reorder_ms=settings.capture.reorder_ms,
             flush_interval_s=settings.capture.flush_interval_s,
             look_back_s=settings.capture.holdback_s + RELEASE_S,
+            core=settings.media.core,
         )
         self._calls: dict[str, LiveCall] = {}
         self._turns: tuple[dict[str, LiveCall], ...] = tuple({} for _ in range(CARES_A_RELEASE))

@@ -165,6 +165,7 @@ class MediaLoop:
         lags = sorted(self._lags_ms.copy())
         state = {
             "media": self._source.name,
+            "core": self.calls.engine.core,
             "dropped_packets": self._drops.total,
             "stray_packets": self.calls.engine.stray,
             "undecryptable_packets": self._source.failed,

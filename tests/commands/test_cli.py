@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 from running_site import RunningSite
+from twins import why_no_core
 
 from agent.commands.demo_site import free_ports
+from agent.commands.doctor import BAD, GOOD, NOTE, media_core
+from agent.config import Settings
+from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
             "model", "token", "hold", "release", "ingest", "demo"]  # fmt: skip
@@ -120,3 +124,21 @@ def test_doctor_says_how_to_mend_each_thing(site: RunningSite) -> None:
     assert "training.txt: expected age public keys" in said
     assert "no speech model" in said and "`greffier model add PATH`" in said
     assert f"SIP udp 127.0.0.1:{site.sip_port}: free" in said
+
+
+def test_doctor_says_which_core_takes_in_packets(site: RunningSite) -> None:
+    if missing := why_no_core():
+        pytest.skip(missing)
+    assert "media core: compiled" in site.greffier("doctor", status=1)
+    text = site.config.read_text()
+    site.config.write_text(text.replace("[media]", '[media]\ncore = "numpy"'))
+    assert "media core: numpy, as configured" in site.greffier("doctor", status=1)
+
+
+def test_doctor_says_how_a_core_is_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.media.compiling.SOURCE", Path(__file__))
+    core.load.cache_clear()
+    said = {wanted: next(media_core(Settings(media={"core": wanted}))) for wanted in ("auto", "c", "numpy")}
+    core.load.cache_clear()
+    assert [said[wanted].sign for wanted in ("auto", "c", "numpy")] == [NOTE, BAD, GOOD]
+    assert "gcc" in said["auto"].mend and "does not start" in said["c"].what

@@ -12,6 +12,8 @@ from agent.media.engine import Engine, EngineFull
 from agent.model.call import Codec, MediaFormat
 from agent.model.media import StreamChunk, StreamCounts
 
+pytestmark = pytest.mark.usefixtures("either_core")
+
 PORT = 20000
 PCMA = [MediaFormat(8, Codec.PCMA)]
 SILENCE = 0xD5

@@ -14,6 +14,8 @@ from agent.model.gate import GateCommand, GateMark, GateVerb
 from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
 
+pytestmark = pytest.mark.usefixtures("either_core")
+
 PORT, MS = 20000, 1_000_000
 PCMA, EVENTS = MediaFormat(8, Codec.PCMA), MediaFormat(101, Codec.TELEPHONE_EVENT)
 PURPOSE = Purpose("training", Trigger.ALL, (ArtifactKind.AUDIO,), ("age1x",), None, keys=True)

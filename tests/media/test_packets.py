@@ -12,6 +12,8 @@ from agent.media.engine import Engine
 from agent.model.call import Codec, MediaFormat
 from agent.model.media import StreamChunk
 
+pytestmark = pytest.mark.usefixtures("either_core")
+
 PORT, MS = 20000, 1_000_000
 PCMA = MediaFormat(8, Codec.PCMA)
 GSM = MediaFormat(3, Codec.GSM)

@@ -26,7 +26,10 @@ from agent.model.call import Codec, MediaFormat
 from agent.model.media import StreamChunk, StreamCounts
 from agent.probe.impairment import Impairment, schedule
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an AF_PACKET socket needs root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="an AF_PACKET socket needs root"),
+    pytest.mark.usefixtures("either_core"),
+]
 
 COUNT, PTIME_S = 150, 0.02
 Heard = dict[int, tuple[bytes, StreamCounts]]

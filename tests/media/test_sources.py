@@ -7,6 +7,8 @@ from agent.media.engine import Engine
 from agent.model.call import Codec, MediaFormat
 from agent.model.media import StreamChunk
 
+pytestmark = pytest.mark.usefixtures("either_core")
+
 PORT = 20000
 PCMA = [MediaFormat(8, Codec.PCMA)]
 MS = 1_000_000
