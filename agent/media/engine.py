@@ -278,10 +278,13 @@ class Engine:
             self._note_format(one)
         c.start[row], c.begun[row] = until, True
         c.covered[row] = np.maximum(c.covered[row] - placed, 0)
-        for one, begin, end, missing in zip(row.tolist(), start.tolist(), until.tolist(), lost.tolist(), strict=True):
-            payload = self._tape.view(one, begin, end)
-            yield StreamChunk(*self._names[one], self._in_use(one).codec, begin, payload, missing)
-            self._tape.silence(one, begin, end)
+        lists = (column.tolist() for column in (row, start, until, lost, c.current[row], c.silence[row]))
+        for one, begin, end, missing, kind, silence in zip(*lists, strict=True):
+            pieces = self._tape.pieces(one, begin, end)
+            payload = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            yield StreamChunk(*self._names[one], self._formats[one][kind - 1].codec, begin, payload, missing)
+            for piece in pieces:
+                piece.fill(silence)
 
     def _placed(self, row: Numbers, start: Numbers, until: Numbers) -> Numbers:
         """How many samples of each row from `start`, where its media begins, to `until` came in packets."""
@@ -355,8 +358,10 @@ class Engine:
         c.covered[row] = max(0, int(c.covered[row]) - covered)
 
     def _emit_bytes(self, row: int, start: int, until: int, covered: int) -> None:
-        payload = self._tape.view(row, start, until).copy()
-        self._tape.silence(row, start, until)
+        pieces = self._tape.pieces(row, start, until)
+        payload = np.concatenate(pieces)
+        for piece in pieces:
+            piece.fill(self._columns.silence[row])
         lost = max(0, len(payload) - covered)
         self._ready.append(StreamChunk(*self._names[row], self._in_use(row).codec, start, payload, lost))
 

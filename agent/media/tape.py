@@ -30,21 +30,10 @@ class Tape:
             base, offset, size, at = (np.delete(column, over) for column in (base, offset, size, at))
         scatter(buffer, base + offset, flat, at, size)
 
-    def view(self, row: int, start: int, stop: int) -> Bytes:
-        """Positions `start` to `stop` of a row, where they are if that is in one piece."""
-        parts = self._parts(start, stop)
-        pieces = [self._columns.buffer[row, part] for part in parts]
-        return pieces[0] if len(parts) == 1 else np.concatenate(pieces)
-
-    def silence(self, row: int, start: int, stop: int) -> None:
-        """Make positions `start` to `stop` of a row silent."""
+    def pieces(self, row: int, start: int, stop: int) -> list[Bytes]:
+        """Positions `start` to `stop` of a row, where they are: two pieces where the ring ends between them."""
         c = self._columns
-        for part in self._parts(start, stop):
-            c.buffer[row, part] = c.silence[row]
-
-    def _parts(self, start: int, stop: int) -> list[slice]:
-        room = self._columns.room
-        first, length = start % room, stop - start
-        if first + length <= room:
-            return [slice(first, first + length)]
-        return [slice(first, room), slice(0, first + length - room)]
+        first, length = start % c.room, stop - start
+        if first + length <= c.room:
+            return [c.buffer[row, first : first + length]]
+        return [c.buffer[row, first:], c.buffer[row, : first + length - c.room]]

@@ -23,7 +23,7 @@ from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision, Purpose
 from agent.model.srtp import SrtpKey
-from agent.recorder.calls import CARE_S, Calls
+from agent.recorder.calls import CARE_S, RELEASE_S, Calls
 from agent.recorder.drops import Drops
 from agent.recorder.ingest import Ingest
 from agent.recorder.live import LiveCall
@@ -79,6 +79,7 @@ class MediaLoop:
         self.span = span_ear(self.calls) if span_ear else None
         self._interval_s = min(source.interval_s, SPAN_INTERVAL_S) if self.span else source.interval_s
         self._overhears = False
+        self._next_care = 0.0
         self._ingest: Ingest | None = None
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
@@ -181,21 +182,28 @@ class MediaLoop:
 
     def _run(self) -> None:
         try:
-            next_read = next_care = time.monotonic()
+            next_read = self._next_care = time.monotonic()
             while not self._stopping:
-                now = time.monotonic()
-                if now >= next_read:
+                self._take_turns()
+                if (now := time.monotonic()) >= next_read:
                     self._media(presses=True)
                     next_read = max(next_read + self._interval_s, now)
-                if now >= next_care:
-                    self._care(now_ns=time.monotonic_ns())
-                    self._drops.look(self._source.count_drops(), now)
-                    self._wrong_keys.look(self._source.counts(), now)
-                    next_care = now + CARE_S
-                self._rest(min(next_read, next_care))
+                self._rest(min(next_read, self._next_care))
         except BaseException as error:  # the process must not live on with a recorder that does not record
             self.failure = error
             log.critical("recorder.failed", error=str(error), kind=type(error).__name__)
+
+    def _take_turns(self) -> None:
+        """Care for the calls whose turn it is; where something took long, for all whose turn it was meanwhile, so that
+        buffers are empty enough for what has come meanwhile as well."""
+        if (now := time.monotonic()) < self._next_care:
+            return
+        self._next_care = max(self._next_care, now - RELEASE_S)
+        while now >= self._next_care:
+            self._care(time.monotonic_ns())
+            self._next_care += CARE_S
+        self._drops.look(self._source.count_drops(), now)
+        self._wrong_keys.look(self._source.counts(), now)
 
     def _rest(self, until: float) -> None:
         """Until it is time again: obey, and in between work on a file, by stretches of a few milliseconds."""
@@ -228,6 +236,9 @@ class MediaLoop:
 
     def _taken_in(self, oldest_ns: int, presses: bool) -> None:
         self._lags_ms.append((time.monotonic_ns() - oldest_ns) / 1e6)
+        if time.monotonic() >= self._next_care:
+            self.calls.flush(oldest_ns)
+            self._take_turns()
         if presses:
             self._obey(0.0)
 

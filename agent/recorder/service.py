@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from agent.vault.secretfile import read_secret
 
 IDENTITY_POLL_S = 0.1
 LEND_S = 2.0
-"""With no answer of the media thread for so long, a call is refused rather than the tap held up."""
+"""With no answer of the media thread for so long, a call is refused, or goes on, rather than the tap held up."""
 
 log = structlog.get_logger()
 
@@ -101,8 +102,11 @@ class Recorder:
         self._loop.post(lambda: self._loop.give_back(port))
 
     def secure(self, port: int, key: SrtpKey | None) -> None:
-        """The tap's stream has a key (None: no more); events posted later find it in use."""
-        self._loop.post(lambda: self._loop.secure(port, key))
+        """The tap's stream has a key (None: no more), which is in use when this returns: before the peer hears that it
+        may use it."""
+        future = self._loop.ask(lambda: self._loop.secure(port, key))
+        with suppress(TimeoutError):
+            future.result(LEND_S)
 
     def on_event(self, event: CallEvent) -> None:
         """From the tap, in order."""

@@ -1,7 +1,9 @@
 """A call from the gateway to its readers: S01, S02, S20, S30 (folder), and the same with no network at all (S23)."""
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,6 +131,35 @@ def test_loss_reordering_duplicates_and_a_wrap_are_counted_exactly_and_heard_as_
             0,
         )
         assert counts.reordered == done.reordered
+
+
+@pytest.mark.slow
+def test_a_recorder_that_stood_still_for_seconds_has_every_packet(make_site, edit, find_sent, run_story) -> None:
+    """Longer than its buffers have room to spare: what came meanwhile waits in the kernel's ring."""
+    seen = make_site(lambda text: lossless(text, edit))
+    pid = seen.site.pid_of("recorder")
+    part = dialogue("en").cut(0, 13)
+
+    async def story() -> tuple[ProbeCall, str]:
+        async with ProbeCall(seen.target("udp")) as call:
+            await call.invite()
+            call_id = seen.site.call_of(call.session_id)
+            speaking = asyncio.create_task(call.speak(part))
+            await asyncio.sleep(5)
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(2)
+            os.kill(pid, signal.SIGCONT)
+            await speaking
+            await call.bye()
+            return call, call_id
+
+    call, call_id = run_story(story())
+    seen.wait_delivered(call_id)
+    audio = seen.audio(call_id, "evidence")
+    for number, who in enumerate(("customer", "agent")):
+        find_sent(audio[number], call.sent[who], Codec.PCMA)
+    for who, (_, counts) in zip(("customer", "agent"), seen.site.catalog().counts(call_id), strict=True):
+        assert counts.received == call.sent[who].done.sent and counts.lost == counts.late == counts.jumps == 0
 
 
 @pytest.mark.slow
