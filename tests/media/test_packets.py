@@ -76,9 +76,10 @@ def test_packets_come_out_as_a_plain_receiver_has_them(
     arriving += [(key + rng.uniform(0, shuffle), n) for key, n in arriving if rng.random() < copies]
     first = min(arriving)
     arriving = [first, *sorted(a for a in arriving if a != first)]
+    newest = np.maximum.accumulate([n for _, n in arriving]).tolist()
     packets = [
-        packet(rtp(seq + n, ts + n * step, sent[n][1], pt=what.payload_type), at_ms=20 * (max(i, n) + 1))
-        for i, (_, n) in enumerate(arriving)
+        packet(rtp(seq + n, ts + n * step, sent[n][1], pt=what.payload_type), at_ms=20 * (now + 1))
+        for now, (_, n) in zip(newest, arriving, strict=True)
     ]
     engine = listening(what)
     chunks: list[StreamChunk] = []
