@@ -24,7 +24,7 @@ from bench.generator import FRAME, Streams, measure, payload_of
 from bench.net import NOBODY, Link, cable
 from bench.rtpengine import Rtpengine, RtpengineRelay
 from bench.site import BenchSite, streams_of
-from bench.yardsticks import Dumpcap, Floor, Naive, Tcpdump, Yardstick
+from bench.yardsticks import Dumpcap, Floor, Naive, NumpyReceiver, Receiver, Tcpdump, Yardstick
 
 WARM_UP_S = 5.0
 """Memory of the look-back and of the streams is touched for the first time in it."""
@@ -32,7 +32,16 @@ YARDSTICK_WARM_UP_S = 1.5
 YARDSTICK_S = 4.0
 MAKE_READY_S = 1.0
 
-YARDSTICKS: tuple[type[Yardstick], ...] = (Floor, Tcpdump, Dumpcap, Naive, Rtpengine, RtpengineRelay)
+YARDSTICKS: tuple[type[Yardstick], ...] = (
+    Floor,
+    Receiver,
+    NumpyReceiver,
+    Tcpdump,
+    Dumpcap,
+    Naive,
+    Rtpengine,
+    RtpengineRelay,
+)
 
 
 def recorder(folder: Path, link: Link, calls: int, seconds: float, tap: str) -> dict[str, Any]:
@@ -88,6 +97,7 @@ async def _send(
         "rss_per_call_kib": round((memory - idle_kib) / calls, 1),
         "dropped_by_kernel": state["dropped_packets"] + seen.get("dropped_packets", 0),
         "media": "mirror port" if seen else state["media"],
+        "core": state["core"],
     }
 
 
@@ -142,7 +152,15 @@ def run(calls: int, seconds: float, yardsticks: bool, tap: str = "siprec") -> di
         for one in measured.values():
             if "us_per_packet" in one:
                 one["ratio"] = round(one["us_per_packet"] / ours[one["calls"]], 2)
-        return result | {"yardsticks": measured, "us_per_packet_at_calls": ours}
+        return result | _alone(measured) | {"yardsticks": measured, "us_per_packet_at_calls": ours}
+
+
+def _alone(measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What receiving and ordering takes of us, and how often the floor that is."""
+    floor, ours = (measured[kind.name].get("us_per_packet") for kind in (Floor, Receiver))
+    if not floor or not ours:
+        return {}
+    return {"receive_us_per_packet": ours, "receive_times_floor": round(ours / floor, 1)}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from agent.media.core import CoreMissing, load
 from bench.generator import Streams, compiled
 from bench.net import Link
 from bench.sinks import sinks
@@ -106,6 +107,42 @@ class Floor(Yardstick):
     def end(self) -> int:
         """See Yardstick."""
         return int(self._stop(signal.SIGTERM))
+
+
+class Receiver(Yardstick):
+    """bench/receiver.py with the compiled core."""
+
+    name, core = "receive_only", "c"
+    does = "our ring and engine alone: source, order, media in its place in RAM; no gate, no encryption, no disk"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """See Yardstick."""
+        try:
+            load()
+        except CoreMissing as missing:
+            return str(missing)
+        return None
+
+    def _start(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bench.receiver", self._link.interface, self._link.host, self.core]
+        return self._run(*command, *map(str, self._ports), sign="ready")
+
+    def end(self) -> int:
+        """See Yardstick."""
+        return int(self._stop(signal.SIGTERM))
+
+
+class NumpyReceiver(Receiver):
+    """bench/receiver.py without it."""
+
+    name, core = "receive_only_numpy", "numpy"
+    does = "the same without the compiled core"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """See Yardstick."""
+        return None
 
 
 class Tcpdump(Yardstick):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from twins import why_no_core
 
 ROOT = Path(__file__).parents[2]
 NETWORKS = Path("/run/netns")
@@ -38,13 +39,15 @@ def test_media() -> None:
     result = run("media", "--calls", "10", "--seconds", "1.5")
     assert result["packets"] == 10 * 2 * int((5 + 1.5) * 50)
     assert (result["lost"], result["dropped_by_kernel"], result["media"]) == (0, 0, "ring")
+    assert result["core"] == ("numpy" if why_no_core() else "c")
     measured = {"calls", "us_per_packet", "cpu_share", "p99_gate_ms", "rss_mb", "rss_per_call_kib"}
     assert measured | {"softirq_us_per_packet"} <= set(result)
     yardsticks = result["yardsticks"]
-    assert set(yardsticks) == {"asyncio", "tcpdump", "dumpcap", "c_floor", "rtpengine", "rtpengine_relay_only"}
+    ours = {"receive_only", "receive_only_numpy"}
+    assert set(yardsticks) == ours | {"asyncio", "tcpdump", "dumpcap", "c_floor", "rtpengine", "rtpengine_relay_only"}
     assert all(one["does"] for one in yardsticks.values())
     here = {name: one for name, one in yardsticks.items() if "missing" not in one}
-    assert {"asyncio", "tcpdump", "c_floor"} <= set(here), yardsticks
+    assert {"asyncio", "tcpdump", "c_floor", "receive_only_numpy"} <= set(here), yardsticks
     assert all(one["packets"] > 0 and one["ratio"] >= 0 for one in here.values())
     assert all(one["lost"] == 0 for one in here.values()), here
 

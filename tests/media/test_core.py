@@ -35,6 +35,7 @@ def compiled_core() -> None:
 
 
 KINDS = range(12)
+SOUND = bytes(range(1, 252)) * 5
 
 
 class Sender:
@@ -79,7 +80,7 @@ class Sender:
         for n in range(max(sent, 1)):
             if n and sent > 2:
                 first, self._timestamp = first + 1, self._timestamp + self._size
-            payload = bytes((first + at) % 251 for at in range(self._size))
+            payload = SOUND[first % 251 :][: self._size]
             data = rtp(first, self._timestamp, payload, ssrc=self._ssrc, pt=self._kind | marker, bits=bits, rest=rest)
             packets.append(Packet(data, self.port, max(0.0, now_ms + self._late_ms), self._source))
         self._sequence = (max(first, self._sequence) if sent > 2 else self._sequence) + 1
@@ -87,12 +88,12 @@ class Sender:
         return packets[:sent]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     trouble=st.sampled_from([0.0, 0.003, 0.02, 0.2]),
     kinds=st.sampled_from([KINDS, *([kind] for kind in KINDS)]),
-    ticks=st.integers(5, 260),
+    ticks=st.integers(5, 120),
     cut=st.sampled_from([1, 7, 40, 400]),
 )
 def test_both_do_the_same(seed: int, trouble: float, kinds: Sequence[int], ticks: int, cut: int) -> None:
