@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,8 @@ class Twins:
         return lambda *args, **kwargs: self._ask(lambda engine: getattr(engine, name)(*args, **kwargs))
 
     def _ask(self, question: Callable[[Engine], Any]) -> Any:
-        answer = self._same([question(engine) for engine in self.engines])
+        answers = [question(engine) for engine in self.engines]
+        answer = self._same([[plain(each) for each in one] if isinstance(one, Iterator) else one for one in answers])
         states = [held(engine) for engine in self.engines]
         for name, array in states[0].items():
             for other in states[1:]:
