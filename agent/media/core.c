@@ -153,8 +153,8 @@ __attribute__((visibility("default"))) int64_t greffier_place(
     int64_t *touched, int64_t *row, uint8_t *left) {
     int64_t rows = 0, remain = 0;
     for (int64_t n = 0; n < b->packets; n++) {
-        for (int line = 0; n + FETCH_AHEAD < b->packets && line < 3; line++) /* the first read is what takes the time */
-            __builtin_prefetch(b->memory + b->start[n + FETCH_AHEAD] + 64 * line);
+        if (n + FETCH_AHEAD < b->packets) /* the first read of a packet is what takes the time */
+            __builtin_prefetch(b->memory + b->start[n + FETCH_AHEAD]);
         int64_t one = row[n] = row_of(table, b->destination[n]), length = b->length[n], start = b->start[n];
         if (one < 0 || one >= c->rows) {
             row[n] = -1;
