@@ -25,6 +25,7 @@ FORMATS = [
     MediaFormat(8, Codec.PCMA),
     MediaFormat(9, Codec.G722),
     MediaFormat(98, Codec.PCMU, 16000),
+    MediaFormat(77, Codec.PCMU),  # with the marker bit it is RTCP
     MediaFormat(111, Codec.OPUS, 48000, 2),
     EVENTS,
 ]
@@ -72,7 +73,7 @@ class Sender:
             case "source":
                 self._source = dice.choice([1, 2, 1 << 16])
             case "format":
-                self._kind = dice.choice([8, 8, 9, 98, 111, 101, 77])
+                self._kind = dice.choice([8, 8, 9, 98, 77, 111, 101, 78])
             case "size":
                 self._size = dice.choice([0, 4, 39, 40, 80, 160, 240, 960, 961])
             case "header":
