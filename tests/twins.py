@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
     """The same without arrays, so that it can be compared."""
     if isinstance(value, np.ndarray):
         return value.dtype, value.shape, value.tobytes()
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return type(value), [plain(getattr(value, field.name)) for field in dataclasses.fields(value)]

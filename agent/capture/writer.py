@@ -44,9 +44,13 @@ class CaptureFailed(RuntimeError):
 
 
 @dataclass(slots=True)
-class _KeyInUse:
-    aead: AESGCM
+class KeyInUse:
+    """A call key as its records are sealed with it: `call` is the id in 16 bytes, `counter` that of the next record."""
+
+    name: tuple[str, int]
+    epoch: int
     call: bytes
+    aead: AESGCM
     counter: int
 
 
@@ -64,7 +68,7 @@ class LogWriter:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._clock_ns = clock_ns
-        self._keys: dict[tuple[str, int], _KeyInUse] = {}
+        self._keys: dict[tuple[str, int], KeyInUse] = {}
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._filled = self._waiting = 0
         """Bytes and records at the front of the buffer that the kernel has not got yet."""
@@ -118,10 +122,19 @@ class LogWriter:
             self._gathers = False
             self._hand_over()
 
+    def use(self, key: CallKey) -> KeyInUse:
+        """The call key made ready to seal with: `append` finds it faster so."""
+        name = key.call_id, key.epoch
+        if (in_use := self._keys.get(name)) is None:
+            counter = self._first_counter + self._written + self._waiting
+            in_use = KeyInUse(name, key.epoch, call_id_bytes(key.call_id), AESGCM(key.key), counter)
+            self._keys[name] = in_use
+        return in_use
+
     def append(
         self,
         kind: RecordKind,
-        key: CallKey,
+        key: CallKey | KeyInUse,
         payload: bytes | bytearray | memoryview,
         *,
         stream: int = 0,
@@ -133,19 +146,21 @@ class LogWriter:
 
         Raises CaptureFailed; ValueError (nothing written) for a payload or a field beyond the limits of the format.
         """
+        in_use = self.use(key) if isinstance(key, CallKey) else key
         body_bytes = memoryview(payload).nbytes + TAG_BYTES
-        view, in_use = self._begin(kind, key, body_bytes, stream, codec, position_samples, lost_samples)
+        view = self._begin(kind, in_use, body_bytes, stream, codec, position_samples, lost_samples)
         header, body = view[:HEADER_BYTES], view[HEADER_BYTES : HEADER_BYTES + body_bytes]
         in_use.aead.encrypt_into(nonce(in_use.counter), payload, header, body)
         self._finish(view, in_use)
         if kind is RecordKind.END:
-            del self._keys[key.call_id, key.epoch]
+            self._keys.pop(in_use.name, None)
 
-    def append_opaque(self, kind: RecordKind, key: CallKey, payload: bytes) -> None:
+    def append_opaque(self, kind: RecordKind, key: CallKey | KeyInUse, payload: bytes) -> None:
         """Write bytes that are sealed already as a record of the call: checked, not encrypted. Raises as `append`."""
         if kind is not RecordKind.RESUME:
             raise ValueError(f"{kind.name} records are encrypted under the call key")
-        view, in_use = self._begin(kind, key, len(payload), 0, None, 0, 0)
+        in_use = self.use(key) if isinstance(key, CallKey) else key
+        view = self._begin(kind, in_use, len(payload), 0, None, 0, 0)
         view[HEADER_BYTES : HEADER_BYTES + len(payload)] = payload
         self._finish(view, in_use)
 
@@ -177,33 +192,28 @@ class LogWriter:
     def _begin(
         self,
         kind: RecordKind,
-        key: CallKey,
+        key: KeyInUse,
         body_bytes: int,
         stream: int,
         codec: Codec | None,
         position_samples: int,
         lost_samples: int,
-    ) -> tuple[memoryview, _KeyInUse]:
+    ) -> memoryview:
         self._check()
         if self._closed:
             raise CaptureFailed("the capture log is closed")
         if body_bytes > MAX_BODY:
             raise ValueError(f"a record body of {body_bytes} bytes; the limit is {MAX_BODY}")
-        in_use = self._keys.get((key.call_id, key.epoch))
-        if in_use is None:
-            counter = self._first_counter + self._written + self._waiting
-            in_use = _KeyInUse(AESGCM(key.key), call_id_bytes(key.call_id), counter)
-            self._keys[key.call_id, key.epoch] = in_use
         packed = pack_fields(
             kind,
             codec,
             key.epoch,
             stream,
-            in_use.call,
+            key.call,
             position_samples,
             lost_samples,
             body_bytes,
-            in_use.counter,
+            key.counter,
             self._clock_ns(),
         )
         record_bytes = HEADER_BYTES + body_bytes + CRC_BYTES
@@ -213,10 +223,10 @@ class LogWriter:
             self._buffer = memoryview(bytearray(record_bytes))
         view = self._buffer[self._filled : self._filled + record_bytes]
         view[:HEADER_BYTES] = packed
-        return view, in_use
+        return view
 
-    def _finish(self, view: memoryview, in_use: _KeyInUse) -> None:
-        in_use.counter += 1
+    def _finish(self, view: memoryview, key: KeyInUse) -> None:
+        key.counter += 1
         view[-CRC_BYTES:] = checksum(view[:-CRC_BYTES])
         if self._size and self._size + len(view) > self._segment_bytes:
             behind = self._filled

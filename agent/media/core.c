@@ -65,8 +65,12 @@ static uint32_t word(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+static uint64_t home_of(const struct table *t, int64_t key) {
+    return (uint64_t)key * SPREAD >> t->shift;
+}
+
 static int64_t row_of(const struct table *t, int64_t key) {
-    uint64_t slot = (uint64_t)key * SPREAD >> t->shift;
+    uint64_t slot = home_of(t, key);
     for (uint64_t tried = 0; tried <= t->mask && t->keys[slot] != EMPTY; tried++, slot = (slot + 1) & t->mask)
         if (t->keys[slot] == key) return t->values[slot];
     return -1;
@@ -153,13 +157,22 @@ __attribute__((visibility("default"))) int64_t greffier_place(
     int64_t *touched, int64_t *row, uint8_t *left) {
     int64_t rows = 0, remain = 0;
     for (int64_t n = 0; n < b->packets; n++) {
-        if (n + FETCH_AHEAD < b->packets) /* the first read of a packet is what takes the time */
-            __builtin_prefetch(b->memory + b->start[n + FETCH_AHEAD]);
-        int64_t one = row[n] = row_of(table, b->destination[n]), length = b->length[n], start = b->start[n];
-        if (one < 0 || one >= c->rows) {
-            row[n] = -1;
-            continue;
+        if (n + FETCH_AHEAD < b->packets) {
+            uint64_t slot = home_of(table, b->destination[n + FETCH_AHEAD]);
+            __builtin_prefetch(table->keys + slot);
+            __builtin_prefetch(table->values + slot);
         }
+        row[n] = row_of(table, b->destination[n]);
+        if (row[n] >= c->rows) row[n] = -1;
+    }
+    for (int64_t n = 0; n < b->packets; n++) {
+        if (n + FETCH_AHEAD < b->packets && row[n + FETCH_AHEAD] >= 0) {
+            __builtin_prefetch(b->memory + b->start[n + FETCH_AHEAD]);
+            __builtin_prefetch(c->kinds + row[n + FETCH_AHEAD] * PAYLOAD_TYPES);
+            __builtin_prefetch(runs + row[n + FETCH_AHEAD], 1);
+        }
+        int64_t one = row[n], length = b->length[n], start = b->start[n];
+        if (one < 0) continue;
         struct run *run = runs + one;
         if (run->state == UNSEEN) {
             int next = c->locked[one] && !c->framed[one] && !t->lagging[one];

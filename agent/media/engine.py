@@ -255,9 +255,9 @@ class Engine:
 
     def release(
         self, addresses: Sequence[int], since: Sequence[int], before: Sequence[int], now_ns: int
-    ) -> Iterator[StreamChunk]:
-        """Of each of these streams what lies before position `before`, one chunk at most. Its payload may be the buffer
-        itself, which falls silent when the next chunk is asked for.
+    ) -> Iterator[tuple[int, StreamChunk]]:
+        """Of each of these streams what lies before position `before`, one chunk at most, with the number of the stream
+        in `addresses`. Its payload may be the buffer itself, which falls silent when the next chunk is asked for.
 
         All that the buffer holds must lie at or after `since`. Then it waits there from now on until it is released;
         of all other streams it is handed on by `flush` as it comes, which has to be asked first: a full buffer is
@@ -271,18 +271,19 @@ class Engine:
         start = np.where(c.begun[row], c.start[row], np.maximum(c.start[row], c.low[row]))
         until = np.minimum(before, complete)
         due = waits & (until > start)
-        row, start, until = row[due], start[due], until[due]
+        number, row, start, until = np.flatnonzero(due), row[due], start[due], until[due]
         placed = self._placed(row, start, until)
         lost = np.maximum(until - start - placed, 0)
         for one in row[~c.told[row]].tolist():
             self._note_format(one)
         c.start[row], c.begun[row] = until, True
         c.covered[row] = np.maximum(c.covered[row] - placed, 0)
-        lists = (column.tolist() for column in (row, start, until, lost, c.current[row], c.silence[row]))
-        for one, begin, end, missing, kind, silence in zip(*lists, strict=True):
+        lists = (column.tolist() for column in (number, row, start, until, lost, c.current[row], c.silence[row]))
+        for which, one, begin, end, missing, kind, silence in zip(*lists, strict=True):
             pieces = self._tape.pieces(one, begin, end)
             payload = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-            yield StreamChunk(*self._names[one], self._formats[one][kind - 1].codec, begin, payload, missing)
+            codec = self._formats[one][kind - 1].codec
+            yield which, StreamChunk(*self._names[one], codec, begin, payload, missing)
             for piece in pieces:
                 piece.fill(silence)
 

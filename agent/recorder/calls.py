@@ -242,7 +242,7 @@ class Calls:
 
     def _release(self, calls: list[LiveCall], now_ns: int) -> None:
         """Write what no gate has to be asked about any more, straight from where it came in."""
-        addresses, since, before = [], [], []
+        addresses, since, before, sinks = [], [], [], []
         for live in calls:
             free_from, until = live.passing
             if live.rests:
@@ -251,8 +251,9 @@ class Calls:
                 addresses.append(address)
                 since.append(free_from)
                 before.append(until)
-        for chunk in self.engine.release(addresses, since, before, now_ns):
-            self._calls[chunk.call_id].sink.media(chunk)
+                sinks.append(live.sink)
+        for number, chunk in self.engine.release(addresses, since, before, now_ns):
+            sinks[number].media(chunk)
 
     def _alert(self, live: LiveCall, alert: GateAlert) -> None:
         log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)

@@ -7,7 +7,7 @@ from agent.capture.format import RecordKind
 from agent.capture.frames import pack
 from agent.capture.gate import CallGate
 from agent.capture.keys import CallKey
-from agent.capture.writer import LogWriter
+from agent.capture.writer import KeyInUse, LogWriter
 from agent.model.call import CLOCK_RATE, Call, MediaStream
 from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamChunk, StreamCounts
@@ -20,18 +20,20 @@ class CallSink:
     `skip`: so many of its first records are in the log already, and are not written again; None: all of them are.
     """
 
+    __slots__ = ("_key", "_skip", "_waiting", "_writer")
+
     def __init__(self, writer: LogWriter, skip: int | None = 0) -> None:
         self._writer = writer
         self._skip = skip
-        self._key: CallKey | None = None
-        self._waiting: list[Callable[[CallKey], None]] = []
+        self._key: KeyInUse | None = None
+        self._waiting: list[Callable[[KeyInUse], None]] = []
 
     def use_key(self, key: CallKey) -> None:
         """The key is durable: write what waited."""
-        self._key = key
+        self._key = in_use = self._writer.use(key)
         waiting, self._waiting = self._waiting, []
         for write in waiting:
-            write(key)
+            write(in_use)
 
     def media(self, chunk: StreamChunk) -> None:
         """One stretch of one stream, released by the gate."""
@@ -41,7 +43,7 @@ class CallSink:
             payload = bytes(pack(chunk))  # it may not stay where it is until there is a key
             self._write(lambda key: self._append(key, chunk, payload))
 
-    def _append(self, key: CallKey, chunk: StreamChunk, payload: bytes | memoryview) -> None:
+    def _append(self, key: KeyInUse, chunk: StreamChunk, payload: bytes | memoryview) -> None:
         self._writer.append(
             RecordKind.MEDIA,
             key,
@@ -73,7 +75,7 @@ class CallSink:
         """Whether it will write, and has no key yet."""
         return self._key is None and self._skip is not None
 
-    def _write(self, write: Callable[[CallKey], None]) -> None:
+    def _write(self, write: Callable[[KeyInUse], None]) -> None:
         if self._skip is None:
             return
         if self._skip:

@@ -58,7 +58,7 @@ class Call:
         self.gate.release(ms * 8)
         if self.waits:
             since, before = self.gate.passing
-            for chunk in self.engine.release([PORT], [since], [before], ms * MS):
+            for _, chunk in self.engine.release([PORT], [since], [before], ms * MS):
                 self.media(chunk)
 
     def written(self, ms: int) -> np.ndarray:
