@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agent.capture.holdback import Holdback, keep
-from agent.capture.writable import Span, Writable, merge
+from agent.capture.writable import FOREVER, Span, Writable, merge
 from agent.model.gate import GateAnswer, GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
@@ -142,8 +142,9 @@ class CallGate:
     @property
     def passing(self) -> tuple[int, int]:
         """Media at or after the first position need not be fed as long as this stays so: it may wait where it is, and
-        may be written once it lies before the second. FOREVER as the first: all must be fed."""
-        return self._writable.everything_since(), 0 if self._held.holds_some else self._frontier
+        may be written when it is older than the holdback and lies before the second. FOREVER as the first: all must be
+        fed."""
+        return self._writable.everything_since(), 0 if self._held.holds_some else FOREVER
 
     @property
     def rests(self) -> bool:

@@ -149,7 +149,7 @@ class LogWriter:
         in_use = self.use(key) if isinstance(key, CallKey) else key
         body_bytes = memoryview(payload).nbytes + TAG_BYTES
         view = self._begin(kind, in_use, body_bytes, stream, codec, position_samples, lost_samples)
-        header, body = view[:HEADER_BYTES], view[HEADER_BYTES : HEADER_BYTES + body_bytes]
+        header, body = view[:HEADER_BYTES], view[HEADER_BYTES:-CRC_BYTES]
         in_use.aead.encrypt_into(nonce(in_use.counter), payload, header, body)
         self._finish(view, in_use)
         if kind is RecordKind.END:

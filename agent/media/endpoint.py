@@ -7,6 +7,7 @@ its key is the port alone.
 
 import ipaddress
 import secrets
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,11 @@ class KeyTable:
     def get(self, wanted: int) -> int:
         """The row of one key. Raises LookupError."""
         return self._rows[wanted]
+
+    def rows(self, wanted: Iterable[int]) -> list[int]:
+        """The row of each key. Raises LookupError."""
+        rows = self._rows
+        return [rows[one] for one in wanted]
 
     def add(self, new: int, row: int) -> None:
         """Put a key, which must not be there, at a row."""

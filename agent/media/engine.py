@@ -20,7 +20,8 @@ from agent.media.keys import EVENT_BYTES, Keys
 from agent.media.placing import Arrivals, Placer
 from agent.media.rtp import Headers, parse
 from agent.media.sources import Sources
-from agent.media.tape import Tape
+from agent.media.tape import Bytes, Tape
+from agent.media.timing import NS_PER_SAMPLE
 from agent.model.call import CLOCK_RATE, Codec, MediaFormat
 from agent.model.media import Frames, KeyPress, StreamChunk, StreamCounts
 
@@ -254,22 +255,24 @@ class Engine:
         return self._take_ready()
 
     def release(
-        self, addresses: Sequence[int], since: Sequence[int], before: Sequence[int], now_ns: int
-    ) -> Iterator[tuple[int, StreamChunk]]:
-        """Of each of these streams what lies before position `before`, one chunk at most, with the number of the stream
-        in `addresses`. Its payload may be the buffer itself, which falls silent when the next chunk is asked for.
+        self, addresses: Sequence[int], since: Sequence[int], before: Sequence[int], now_ns: int, holdback_samples: int
+    ) -> Iterator[tuple[int, int, Codec, int, Bytes, int]]:
+        """Of each of these streams what lies before position `before` and is older than the holdback: the number of the
+        stream in `addresses`, its stream, codec, position, media (a byte a sample) and lost samples. The media may be
+        the buffer itself, which falls silent when the next is asked for.
 
         All that the buffer holds must lie at or after `since`. Then it waits there from now on until it is released;
         of all other streams it is handed on by `flush` as it comes, which has to be asked first: a full buffer is
         handed on as well. Raises LookupError.
         """
         c = self._columns
-        row = np.array([self._row_of.get(address) for address in addresses], np.int64)
+        row = np.array(self._row_of.rows(addresses), np.int64)
         beyond_window = (c.packet[row] > 0) & (c.packet[row] * WINDOW < c.room)  # what came could not be told any more
         c.waits[row] = waits = ~c.framed[row] & ~beyond_window & (c.start[row] >= since)
         complete = np.where(now_ns - c.last_ns[row] > self._idle_ns, c.end[row], c.end[row] - self._reorder_samples)
         start = np.where(c.begun[row], c.start[row], np.maximum(c.start[row], c.low[row]))
-        until = np.minimum(before, complete)
+        old = (now_ns - c.origin_ns[row]) // NS_PER_SAMPLE - holdback_samples
+        until = np.minimum(np.minimum(before, old), complete)
         due = waits & (until > start)
         number, row, start, until = np.flatnonzero(due), row[due], start[due], until[due]
         placed = self._placed(row, start, until)
@@ -281,9 +284,8 @@ class Engine:
         lists = (column.tolist() for column in (number, row, start, until, lost, c.current[row], c.silence[row]))
         for which, one, begin, end, missing, kind, silence in zip(*lists, strict=True):
             pieces = self._tape.pieces(one, begin, end)
-            payload = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-            codec = self._formats[one][kind - 1].codec
-            yield which, StreamChunk(*self._names[one], codec, begin, payload, missing)
+            media = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            yield which, self._names[one][1], self._formats[one][kind - 1].codec, begin, media, missing
             for piece in pieces:
                 piece.fill(silence)
 

@@ -245,15 +245,14 @@ class Calls:
         addresses, since, before, sinks = [], [], [], []
         for live in calls:
             free_from, until = live.passing
-            if live.rests:
-                until = live.now_samples(now_ns) - self._holdback_samples
             for address in live.streams:
                 addresses.append(address)
                 since.append(free_from)
                 before.append(until)
                 sinks.append(live.sink)
-        for number, chunk in self.engine.release(addresses, since, before, now_ns):
-            sinks[number].media(chunk)
+        released = self.engine.release(addresses, since, before, now_ns, self._holdback_samples)
+        for number, stream, codec, position, media, lost in released:
+            sinks[number].sound(stream, codec, position, media.data, lost)
 
     def _alert(self, live: LiveCall, alert: GateAlert) -> None:
         log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)

@@ -8,7 +8,7 @@ from agent.capture.frames import pack
 from agent.capture.gate import CallGate
 from agent.capture.keys import CallKey
 from agent.capture.writer import KeyInUse, LogWriter
-from agent.model.call import CLOCK_RATE, Call, MediaStream
+from agent.model.call import CLOCK_RATE, Call, Codec, MediaStream
 from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamChunk, StreamCounts
 from agent.model.wire import dump
@@ -37,21 +37,27 @@ class CallSink:
 
     def media(self, chunk: StreamChunk) -> None:
         """One stretch of one stream, released by the gate."""
-        if self._key is not None and self._skip == 0:
-            self._append(self._key, chunk, pack(chunk))
-        else:
-            payload = bytes(pack(chunk))  # it may not stay where it is until there is a key
-            self._write(lambda key: self._append(key, chunk, payload))
+        self.sound(chunk.stream, chunk.codec, chunk.position_samples, pack(chunk), chunk.lost_samples)
 
-    def _append(self, key: KeyInUse, chunk: StreamChunk, payload: bytes | memoryview) -> None:
+    def sound(self, stream: int, codec: Codec, position: int, payload: bytes | memoryview, lost: int) -> None:
+        """One stretch of one stream as the log has it. The payload need not stay as it is."""
+        if self._key is not None and self._skip == 0:
+            self._append(self._key, stream, codec, position, payload, lost)
+        else:
+            copy = bytes(payload)
+            self._write(lambda key: self._append(key, stream, codec, position, copy, lost))
+
+    def _append(
+        self, key: KeyInUse, stream: int, codec: Codec, position: int, payload: bytes | memoryview, lost: int
+    ) -> None:
         self._writer.append(
             RecordKind.MEDIA,
             key,
             payload,
-            stream=chunk.stream,
-            codec=chunk.codec,
-            position_samples=chunk.position_samples,
-            lost_samples=chunk.lost_samples,
+            stream=stream,
+            codec=codec,
+            position_samples=position,
+            lost_samples=lost,
         )
 
     def mark(self, mark: GateMark) -> None:

@@ -118,7 +118,7 @@ def traffic(seed: int, rate: float, troubles: Sequence[str], cut: int, pace_ms: 
         if dice.random() < 0.5:
             twins.flush(int(now_ms * MS))
         else:
-            twins.release(ports[:3], [0] * 3, [int(now_ms * 8) - 800] * 3, int(now_ms * MS))
+            twins.release(ports[:3], [0] * 3, [1 << 40] * 3, int(now_ms * MS), 800)
         port = dice.choice(ports)
         if "lent" in troubles and dice.random() < rate:  # its last sender goes on
             twins.finish(port)

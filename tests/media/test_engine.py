@@ -134,9 +134,8 @@ def test_it_hears_what_a_plain_receiver_hears(
         now_ms = packets[min(start + cut, len(packets)) - 1].at_ms
         tape.take(engine.flush(int(now_ms * MS)))
         if look_back is not None:
-            tape.take(
-                chunk for _, chunk in engine.release([PORT], [0], [int(now_ms * 8) - look_back], int(now_ms * MS))
-            )
+            for _, *stretch in engine.release([PORT], [0], [1 << 40], int(now_ms * MS), look_back):
+                tape.take([StreamChunk("call", *stretch)])
     tape.take(engine.finish(PORT))
     media, counts = plain_receiver(sent)
     assert tape.bytes_from_start() == media

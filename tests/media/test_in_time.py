@@ -16,7 +16,7 @@ from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
 
 pytestmark = pytest.mark.usefixtures("either_core")
 
-PORT, MS = 20000, 1_000_000
+PORT, MS, HOLDBACK = 20000, 1_000_000, 24000
 PCMA, EVENTS = MediaFormat(8, Codec.PCMA), MediaFormat(101, Codec.TELEPHONE_EVENT)
 PURPOSE = Purpose("training", Trigger.ALL, (ArtifactKind.AUDIO,), ("age1x",), None, keys=True)
 PAUSE, RESUME = (GateCommand("call", verb, "agent:2001") for verb in (GateVerb.PAUSE, GateVerb.RESUME))
@@ -34,7 +34,7 @@ class Call:
         self.engine.add(PORT, "call", 0, formats, 0)
         self.chunks: list[StreamChunk] = []
         self.keys: list[KeyPress] = []
-        self.gate = CallGate("call", [PURPOSE], self, 24000, 0, 0)
+        self.gate = CallGate("call", [PURPOSE], self, HOLDBACK, 0, 0)
         self.gate.open([Decision("training", True, Trigger.ALL, "")], 0, 0)
 
     def media(self, chunk: StreamChunk) -> None:
@@ -58,8 +58,10 @@ class Call:
         self.gate.release(ms * 8)
         if self.waits:
             since, before = self.gate.passing
-            for _, chunk in self.engine.release([PORT], [since], [before], ms * MS):
-                self.media(chunk)
+            for _, stream, codec, position, media, lost in self.engine.release(
+                [PORT], [since], [before], ms * MS, HOLDBACK
+            ):
+                self.media(StreamChunk("call", stream, codec, position, media, lost))
 
     def written(self, ms: int) -> np.ndarray:
         for key in self.engine.take_keys():
