@@ -21,18 +21,17 @@ from agent.sip.message import Message, branch, call_id, cseq, header, parse, tag
 from agent.sip.uri import name_of, number_of
 from agent.tap.siprec.peers import AllowList
 from agent.tap.siprec.people import numbers
-from agent.tap.span.conversation import MOST_LEGS, Conversation, used
+from agent.tap.span.conversation import Conversation
+from agent.tap.span.correlation import Correlation
 from agent.tap.span.leg import Leg, Referral, Side, Stage
 from agent.tap.span.message import Overheard
-from agent.tap.span.reading import asserted, common_value, cseq_method, described, numbers_of
+from agent.tap.span.reading import asserted, cseq_method, described, numbers_of
 from agent.tap.span.reassembly import Reassembly
 from agent.tap.span.strays import Heard, Stray, claims
 
 NS = 1_000_000_000
 RINGING_NS = 300 * NS
 """So long may a call ring, or a dialog be tried, without a word."""
-TWIN_NS = 5 * NS
-"""Between the two INVITEs that a PBX shows of one call."""
 SILENT_NS = 120 * NS
 """A call without a word and without a packet for so long has ended unheard, unless it is on hold."""
 LONGEST_SILENCE_NS = 12 * 3600 * NS
@@ -63,13 +62,8 @@ class Watcher:
         self._new_id = new_id
         self._networks = AllowList(settings.networks)
         self._tcp = Reassembly()
-        self._legs: dict[str, list[Leg]] = {}
+        self._known = Correlation(settings.merge_headers)
         self._heard_ns: dict[int, int] = {}
-        self._home: dict[int, Conversation] = {}
-        self._conversations: dict[int, Conversation] = {}
-        self._referring: dict[int, Conversation] = {}
-        self._by_header: dict[str, Conversation] = {}
-        self._by_address: dict[tuple[str, int], Conversation] = {}
         self._over: OrderedDict[tuple[str, str], int] = OrderedDict()
         self.garbage = 0
         """Messages that could not be read."""
@@ -77,7 +71,7 @@ class Watcher:
     @property
     def live(self) -> int:
         """Calls that have begun and not ended."""
-        return sum(1 for c in self._conversations.values() if c.call is not None)
+        return len(self._known.calls)
 
     def hear(self, overheard: Overheard) -> list[CallEvent]:
         """What has happened to calls by this datagram or segment, in order. Never raises on content."""
@@ -103,15 +97,15 @@ class Watcher:
         request = isinstance(message, SipRequest)
         method = message.method if isinstance(message, SipRequest) else cseq_method(message)
         at_ns = overheard.at_ns
-        leg, side = self._find(message, request)
-        if leg is None:
+        found = self._known.find(call_id(message), tag(message, "from"), tag(message, "to"), request)
+        if found is None:
             if not self._begins(message, method):
                 return []
             leg = self._new_leg(message, overheard, request)
             if leg is None:
                 return []
-            side = Side.CALLER if request else Side.CALLED
-        side = side or Side.CALLER
+            found = leg, Side.CALLER if request else Side.CALLED
+        leg, side = found
         self._heard_ns[id(leg)] = at_ns
         status = 0 if isinstance(message, SipRequest) else message.status_code
         asked = side if request else side.other
@@ -123,15 +117,7 @@ class Watcher:
             cause = self._response(leg, side, message, method)
         if cause:
             leg.stage = Stage.OVER
-        return self._settle(self._home[id(leg)], at_ns, cause)
-
-    def _find(self, message: Message, request: bool) -> tuple[Leg | None, Side | None]:
-        from_tag, to_tag = tag(message, "from"), tag(message, "to")
-        for leg in self._legs.get(call_id(message), ()):
-            side = leg.side_of(from_tag, to_tag, request)
-            if side is not None:
-                return leg, side
-        return None, None
+        return self._settle(self._known.home(leg), at_ns, cause)
 
     def _begins(self, message: Message, method: str) -> bool:
         """Whether a message of an unknown dialog tells of one: an INVITE, or the answer to one we did not hear."""
@@ -146,7 +132,7 @@ class Watcher:
     def _new_leg(self, message: Message, overheard: Overheard, request: bool) -> Leg | None:
         found = numbers(message) if isinstance(message, SipRequest) else numbers_of(message)
         called = number_of(header(message, "to"))
-        if len(self._heard_ns) >= self._settings.max_calls * 4 and not self._make_room(overheard.at_ns):
+        if self._known.legs >= self._settings.max_calls * 4 and not self._make_room(overheard.at_ns):
             return None
         server = overheard.destination if request else overheard.source
         named = name_of(header(message, "to"))
@@ -158,52 +144,15 @@ class Watcher:
             return None
         if isinstance(message, SipRequest) and tag(message, "to"):
             leg.stage, leg.to_tag = Stage.ANSWERED, tag(message, "to")  # it was under way before we listened
-        self._legs.setdefault(leg.call_id, []).append(leg)
-        self._join(leg, message, overheard.at_ns)
+        self._known.place(leg, message, overheard.at_ns)
         return leg
 
     def _make_room(self, at_ns: int) -> bool:
         """Forget the oldest dialog that nobody has answered: a flood of them must keep no call out."""
-        oldest = next((home for home in self._conversations.values() if home.call is None), None)
+        oldest = next(iter(self._known.trying.values()), None)
         if oldest is not None:
             self._end(oldest, at_ns, "expired")
         return oldest is not None
-
-    def _join(self, leg: Leg, message: Message, at_ns: int) -> None:
-        """Find the conversation that a new leg is part of: a transfer, the other side of a PBX, or none but its own."""
-        values = ((name, common_value(header(message, name))) for name in self._settings.merge_headers)
-        named = [f"{name.lower()}:{value}" for name, value in values if value]
-        asked = home = self._referred(leg, at_ns) or self._replaced(message)
-        home = home or next((self._by_header[n] for n in named if n in self._by_header), None)
-        home = home or next((self._home[id(other)] for other in self._legs[leg.call_id] if other is not leg), None)
-        if home is None or len(home.legs) >= MOST_LEGS or (home.is_over and not home.waits(at_ns)):
-            home = Conversation([leg])
-            self._conversations[id(home)] = home
-        else:
-            for other in home.legs if home is asked else ():
-                other.referral = None  # this is what was waited for
-            home.legs.append(leg)
-        self._home[id(leg)] = home
-        for name in named:
-            if self._by_header.setdefault(name, home) is home:
-                home.headers.append(name)
-
-    def _referred(self, leg: Leg, at_ns: int) -> Conversation | None:
-        """The conversation in which the caller was asked to call just this number (RFC 3515 §2.4.1)."""
-        for home in list(self._referring.values()):
-            if not home.waits(at_ns):
-                del self._referring[id(home)]
-                continue
-            asked = [other.referral for other in home.legs if other.referral]
-            if any(r.target == leg.called and r.referee == leg.numbers.caller for r in asked):
-                return home
-        return None
-
-    def _replaced(self, message: Message) -> Conversation | None:
-        """The conversation of the dialog that an INVITE takes over (RFC 3891)."""
-        named = header(message, "replaces").partition(";")[0].strip()
-        found = self._legs.get(named, ()) if named else ()
-        return self._home[id(found[0])] if found else None
 
     def _request(self, leg: Leg, side: Side, request: SipRequest, method: str, at_ns: int) -> str:
         """Take note of a request; the cause if it ends the leg."""
@@ -221,8 +170,7 @@ class Watcher:
             target = number_of(header(request, "refer-to"))
             referee = leg.called if side is Side.CALLER else leg.numbers.caller
             leg.referral = Referral(target, referee, at_ns) if target else None
-            home = self._home[id(leg)]
-            self._referring[id(home)] = home
+            self._known.refers(leg)
         description = described(request) if method in ("INVITE", "ACK", "PRACK", "UPDATE") else None
         if description is not None:
             leg.offer(side, cseq(request), description)
@@ -272,10 +220,10 @@ class Watcher:
             events += self._reckon(home, at_ns)
         elif home.call is not None:
             events.append(CallEnded(home.call.call_id, at_ns, cause or "expired"))
-        for leg in [leg for leg in home.legs if leg.stage is Stage.OVER and id(leg) in self._home]:
+        for leg in [leg for leg in home.legs if leg.stage is Stage.OVER and self._known.has(leg)]:
             self._forget(leg, at_ns)
         if not goes_on:
-            self._drop(home)
+            self._known.drop(home)
         return events
 
     def _reckon(self, home: Conversation, at_ns: int) -> list[CallEvent]:
@@ -289,14 +237,12 @@ class Watcher:
             queue = next((one.numbers.queue for one in home.legs if one.numbers.queue), None)
             before = replace(before, queue=queue, did=home.dialled(leg))
         call = home.reckon(self._agents, at_ns, before)
-        if home.call is None and (other := self._same_media(home, call)) is not None:
-            other.take_over(home)
-            self._home |= {id(one): other for one in home.legs}
-            self._by_header |= dict.fromkeys(home.headers, other)
-            del self._conversations[id(home)]
+        if home.call is None and (other := self._known.same_media(home, call)) is not None:
+            self._known.unite(other, home)
             return self._reckon(other, at_ns)
         events = self._claim(home, call, at_ns)
         if home.call is None:
+            self._known.begun(home, call)
             events.append(CallStarted(call))
         elif call != home.call:
             events.append(CallChanged(call.call_id, at_ns, call.parties, call.streams, call.direction))
@@ -307,22 +253,10 @@ class Watcher:
         """An address belongs to the call that named it last: a call that still uses it has ended unheard, one that has
         left it, or is on hold, only has it no more."""
         events: list[CallEvent] = []
-        for at in used(call):
-            other = self._by_address.get(at)
-            if other is not None and other is not home and other.call is not None and at in used(other.call):
-                events += self._end(other, at_ns, "expired")
-            self._by_address[at] = home
+        for other in self._known.users(call, home):
+            events += self._end(other, at_ns, "expired")
+        self._known.claim(call, home)
         return events
-
-    def _same_media(self, home: Conversation, call: Call) -> Conversation | None:
-        """The call begun a moment ago with just these addresses: a PBX that passes descriptions on shows each twice."""
-        at = used(call)
-        other = self._by_address.get(next(iter(at))) if len(at) > 1 else None
-        if other is None or other is home or other.call is None or used(other.call) != at:
-            return None
-        if len(other.legs) + len(home.legs) > MOST_LEGS:
-            return None
-        return other if home.legs[0].at_ns - other.legs[0].at_ns < TWIN_NS else None
 
     def _end(self, home: Conversation, at_ns: int, cause: str) -> list[CallEvent]:
         for leg in home.legs:
@@ -330,37 +264,25 @@ class Watcher:
         return self._settle(home, at_ns, cause)
 
     def _forget(self, leg: Leg, at_ns: int) -> None:
-        same = self._legs.get(leg.call_id, [])
-        self._legs[leg.call_id] = [other for other in same if other is not leg]
-        if not self._legs[leg.call_id]:
-            del self._legs[leg.call_id]
-        del self._heard_ns[id(leg)], self._home[id(leg)]
+        self._known.forget(leg)
+        self._heard_ns.pop(id(leg), None)
         self._over[leg.call_id, leg.from_tag] = at_ns
         while len(self._over) > MOST_OVER:
             self._over.popitem(last=False)
-
-    def _drop(self, home: Conversation) -> None:
-        self._conversations.pop(id(home), None)
-        self._referring.pop(id(home), None)
-        for name in home.headers:
-            self._by_header.pop(name, None)
-        for stream in home.call.streams if home.call else ():
-            if self._by_address.get((stream.host, stream.port)) is home:
-                del self._by_address[stream.host, stream.port]
 
     # ---- time and strays
 
     def expire(self, now_ns: int, last_media_ns: Mapping[str, int] | None = None) -> list[CallEvent]:
         """End what has ended unheard. `last_media_ns`: by call id, when its last packet came (UTC ns)."""
         events: list[CallEvent] = []
-        for home in list(self._conversations.values()):
+        for home in [*self._known.calls.values(), *self._known.trying.values()]:
             for leg in home.legs:
                 if leg.stage is Stage.CALLING and leg.cancelled_ns and now_ns - leg.cancelled_ns > CANCELLING_NS:
                     leg.stage = Stage.OVER
                     events += self._settle(home, now_ns, "cancelled")
                 elif self._heard_ns.get(id(leg)) == 0:
                     self._heard_ns[id(leg)] = now_ns  # taken up after a restart
-            if id(home) not in self._conversations:
+            if not self._known.holds(home):
                 continue
             heard_ns = max((self._heard_ns.get(id(leg), 0) for leg in home.legs), default=0)
             if home.is_over:
@@ -381,34 +303,25 @@ class Watcher:
     def adopt(self, strays: Sequence[Stray], heard: Mapping[tuple[str, int], Heard], now_ns: int) -> list[CallEvent]:
         """Give packets to addresses that nobody named, counted since the last time, to the calls they belong to.
         `heard`: what each stream of live calls has, by the address its packets go to. See `agent.tap.span.strays`."""
-        calls = {home.call.call_id: home for home in self._conversations.values() if home.call is not None}
+        calls = self._known.calls
         events: list[CallEvent] = []
         for claim in claims(strays, [home.call for home in calls.values() if home.call], heard, now_ns):
-            home = calls[claim.call_id]
-            home.move(claim)
-            events += self._reckon(home, now_ns)
+            if (home := calls.get(claim.call_id)) is not None:
+                home.move(claim)
+                events += self._reckon(home, now_ns)
         return events
 
     # ---- restart
 
     def snapshot(self, call_id: str) -> bytes:
         """What `restore` needs to go on with a live call; b"" when it is unknown. It holds numbers: keep it sealed."""
-        for home in self._conversations.values():
-            if home.call is not None and home.call.call_id == call_id:
-                return dump(_Snapshot(home))
-        return b""
+        home = self._known.calls.get(call_id)
+        return b"" if home is None else dump(_Snapshot(home))
 
     def restore(self, snapshot: bytes) -> None:
         """Take up a call of before a restart. Raises ValueError when it is unusable, or live already."""
         home = load(_Snapshot, snapshot).conversation
-        if home.call is None or self.snapshot(home.call.call_id):
+        if home.call is None or home.call.call_id in self._known.calls:
             raise ValueError("the snapshot is of no call, or of one that is live")
-        self._conversations[id(home)] = home
-        for leg in home.legs:
-            if leg.stage is not Stage.OVER:
-                self._legs.setdefault(leg.call_id, []).append(leg)
-                self._home[id(leg)] = home
-                self._heard_ns[id(leg)] = 0
-        for name in home.headers:
-            self._by_header.setdefault(name, home)
-        self._by_address |= dict.fromkeys(used(home.call), home)
+        self._known.restore(home, home.call)
+        self._heard_ns |= {id(leg): 0 for leg in home.legs if leg.stage is not Stage.OVER}

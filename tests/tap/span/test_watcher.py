@@ -318,7 +318,7 @@ def test_any_order_loss_and_repetition_is_survived(rng: random.Random, loss: flo
         assert before != "ended" and (before is None) == isinstance(event, CallStarted)
         live[event.call_id] = event.kind
     assert set(live.values()) <= {"ended"} and watcher.live == 0
-    assert not watcher._legs and not watcher._home and not watcher._by_address and not watcher._by_header
+    assert not any(kept for name, kept in vars(watcher._known).items() if name != "_merge_headers")
 
 
 def test_a_flood_of_invites_is_bounded() -> None:
