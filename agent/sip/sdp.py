@@ -8,6 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
 
@@ -73,11 +74,7 @@ class OfferedMedia:
     @property
     def peer_host(self) -> str:
         """The IP address of the connection line; "" when there is none, or it is a name or the wildcard."""
-        try:
-            address = ipaddress.ip_address(self.address)
-        except ValueError:
-            return ""
-        return "" if address.is_unspecified else str(address)
+        return _host(self.address)
 
     @property
     def held(self) -> bool:
@@ -85,6 +82,15 @@ class OfferedMedia:
         if self.flow is Flow.SENDRECV:
             return self.address in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         return self.flow in (Flow.INACTIVE, Flow.RECVONLY)
+
+
+@lru_cache(4096)
+def _host(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    return "" if parsed.is_unspecified else str(parsed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,10 +126,10 @@ class Conversation:
         first = self.legs[0]
         return leg.numbers.did or first.numbers.did or (first.called if first.called != leg.called else None)
 
-    def reckon(self, agents: Sequence[str], at_ns: int, call: Call) -> Call:
-        """The call as it stands at `at_ns`: parties and streams of `call` brought up to date."""
+    def reckon(self, agents: Sequence[str], at_ns: int, call: Call, recorded: Leg | None) -> Call:
+        """The call as it stands at `at_ns`: parties and streams of `call` brought up to date, streams by `recorded`."""
         parties = self._parties(call.parties, agents, at_ns)
-        streams = self._streams(call.streams, parties, self.recorded(agents))
+        streams = self._streams(call.streams, parties, recorded)
         caller = next((leg.numbers.caller for leg in self.legs), "")
         return replace(call, parties=parties, streams=streams, direction=direction_of(parties, caller))
 

@@ -160,6 +160,12 @@ class Leg:
         """Whether media is to be expected: something was answered, or the answer was not for us to hear."""
         return self.stage is Stage.ANSWERED or (self.stage is Stage.CALLING and self.answered_any)
 
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """All of it that parties and streams follow from."""
+        who = (self.numbers, self.called, self.called_name)
+        return (self.stage, self.answered_any, self.caller_said, self.called_said, *who)
+
     def side_of(self, from_tag: str, to_tag: str, is_request: bool) -> Side | None:
         """Who sent a message with these tags; None when it is of another dialog."""
         if self.from_tag == from_tag:

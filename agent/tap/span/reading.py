@@ -1,6 +1,7 @@
 """What the watcher takes of a message: its session description, and who and which call its headers name. Pure."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from aiosipua.message import SipResponse
 
@@ -13,6 +14,8 @@ from agent.tap.siprec.people import Numbers
 
 MOST_LINES = 4
 MOST_FORMATS = 16
+REMEMBERED = 256
+"""Descriptions that need not be read again."""
 
 
 def described(message: Message) -> Description | None:
@@ -21,10 +24,15 @@ def described(message: Message) -> Description | None:
         return None
     try:
         found = multipart.bodies(header(message, "content-type"), message.body)
-        whole = None if found.sdp is None else sdp.read(found.sdp)
+        return None if found.sdp is None else _read(found.sdp)
     except SipError:
         return None
-    return None if whole is None else Description(tuple(_kept(media) for media in whole.media[:MOST_LINES]))
+
+
+@lru_cache(REMEMBERED)
+def _read(written: bytes) -> Description:
+    """Hops of a proxy, repetitions and session timers say the same again and again."""
+    return Description(tuple(_kept(media) for media in sdp.read(written).media[:MOST_LINES]))
 
 
 def _kept(media: OfferedMedia) -> OfferedMedia:

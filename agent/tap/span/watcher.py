@@ -104,7 +104,9 @@ class Watcher:
             leg = self._new_leg(message, overheard, request)
             if leg is None:
                 return []
-            found = leg, Side.CALLER if request else Side.CALLED
+            found, before = (leg, Side.CALLER if request else Side.CALLED), None
+        else:
+            before = found[0].standing
         leg, side = found
         self._heard_ns[id(leg)] = at_ns
         status = 0 if isinstance(message, SipRequest) else message.status_code
@@ -117,7 +119,10 @@ class Watcher:
             cause = self._response(leg, side, message, method)
         if cause:
             leg.stage = Stage.OVER
-        return self._settle(self._known.home(leg), at_ns, cause)
+        home = self._known.home(leg)
+        if home.call is not None and leg.standing == before:
+            return []
+        return self._settle(home, at_ns, cause)
 
     def _begins(self, message: Message, method: str) -> bool:
         """Whether a message of an unknown dialog tells of one: an INVITE, or the answer to one we did not hear."""
@@ -236,7 +241,7 @@ class Watcher:
             before = Call(self._new_id(at_ns, seed), leg.call_id, "span", leg.gateway, at_ns)
             queue = next((one.numbers.queue for one in home.legs if one.numbers.queue), None)
             before = replace(before, queue=queue, did=home.dialled(leg))
-        call = home.reckon(self._agents, at_ns, before)
+        call = home.reckon(self._agents, at_ns, before, leg)
         if home.call is None and (other := self._known.same_media(home, call)) is not None:
             self._known.unite(other, home)
             return self._reckon(other, at_ns)
