@@ -327,13 +327,10 @@ class Calls:
         found = ((c.call.call_id, c.streams[address].stream) for c in self._calls.values() if address in c.streams)
         return next(found, ("", -1))
 
-    def last_heard_ns(self, tap: str) -> dict[str, int]:
-        """When the last packet of each call of a tap came, or it began, by its id."""
-        return {
-            call_id: max([live.since_ns, *(self.engine.heard(address)[1] for address in live.streams)])
-            for call_id, live in self._calls.items()
-            if live.call.tap == tap
-        }
+    def last_heard_ns(self, call_id: str) -> int:
+        """When the last packet of a call came, or it began; 0 when it is unknown."""
+        live = self._calls.get(call_id)
+        return max([live.since_ns, *(self.engine.heard(at)[1] for at in live.streams)]) if live else 0
 
     def _ports_of(self, live: LiveCall) -> MediaPorts | None:
         return None if live.call.tap in PASSIVE else self._ports

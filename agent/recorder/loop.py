@@ -4,6 +4,7 @@ A timed read takes all that has come (never a wake-up per packet); a posted comm
 the pause button is obeyed at once and answered when the gate is closed.
 """
 
+import math
 import queue
 import threading
 import time
@@ -37,6 +38,9 @@ LAGS = 1024
 
 SPAN_INTERVAL_S = 0.02
 """How often a mirror port is read."""
+
+SLICE_S = 0.004
+"""So long is SIP of a mirror port worked off before presses are obeyed and media is looked for again."""
 
 log = structlog.get_logger()
 
@@ -187,6 +191,7 @@ class MediaLoop:
                 self._take_turns()
                 if (now := time.monotonic()) >= next_read:
                     self._media(presses=True)
+                    self._work_off(time.monotonic() + SLICE_S)  # it always goes on, if slowly
                     next_read = max(next_read + self._interval_s, now)
                 self._rest(min(next_read, self._next_care))
         except BaseException as error:  # the process must not live on with a recorder that does not record
@@ -206,14 +211,23 @@ class MediaLoop:
         self._wrong_keys.look(self._source.counts(), now)
 
     def _rest(self, until: float) -> None:
-        """Until it is time again: obey, and in between work on a file, by stretches of a few milliseconds."""
-        while (job := self._ingest) is not None and time.monotonic() < until and not self._stopping:
-            if not job.step():
+        """Until it is time again: obey, and in between work off what was overheard, and then a file, by stretches of a
+        few milliseconds."""
+        while (now := time.monotonic()) < until and not self._stopping:
+            if not self._work_off(min(now + SLICE_S, until)) and not (self._ingest is not None and self._ingest.step()):
                 break
             self._obey(0.0)
         if self._ingest is not None and self._ingest.over:
             self._ingest = None
         self._obey(until - time.monotonic())
+
+    def _work_off(self, until_s: float) -> bool:
+        """Work off what was overheard and waits; False when nothing does."""
+        if self.span is None or not self.span.is_behind:
+            return False
+        if oldest_ns := self.span.work(until_s):
+            self._taken_in(oldest_ns, presses=False)
+        return True
 
     def _obey(self, patience_s: float) -> None:
         try:
@@ -230,8 +244,9 @@ class MediaLoop:
         while (block := self._source.read()) is not None:
             self.calls.process(block)
             self._taken_in(int(block.arrival_ns.min()), presses)
-        while self.span is not None and self._overhears and (oldest_ns := self.span.read()):
-            self._taken_in(oldest_ns, presses)
+        while self.span is not None and self._overhears and (oldest_ns := self.span.read()) is not None:
+            if oldest_ns:
+                self._taken_in(oldest_ns, presses)
         self.calls.flush(now_ns)
 
     def _taken_in(self, oldest_ns: int, presses: bool) -> None:
@@ -249,6 +264,7 @@ class MediaLoop:
 
     def _stop(self) -> None:
         self._media()
+        self._work_off(math.inf)
         self._care(time.monotonic_ns(), all_calls=True)
         if self._ingest is not None:
             self._ingest.stop()

@@ -29,13 +29,20 @@ class SpanEar:
         self._ear = Overhearing("span", Traffic(span.sip_ports), self._watcher, calls, admit)
         self._drops = Drops(interface)
 
-    def read(self) -> int:
-        """Take in what has come; returns when the oldest of it arrived (monotonic ns), 0 when there was nothing."""
+    def read(self) -> int | None:
+        """Take in the media that has come, and hear what was said; returns when the oldest of that media arrived
+        (monotonic ns; 0: there was none), None when nothing has come."""
         frames = self._ring.read_frames()
-        if frames is None:
-            return 0
-        self._ear.take_in(frames, time.time_ns() - time.monotonic_ns())
-        return int(frames.arrival_ns.min())
+        return None if frames is None else self._ear.read(frames, time.time_ns() - time.monotonic_ns())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something for `work` to do."""
+        return bool(self._ear.backlog)
+
+    def work(self, until_s: float) -> int:
+        """Act on what was said, until `time.monotonic()` is `until_s`; returns as `read` does, of media that waited."""
+        return self._ear.work(until_s, time.time_ns() - time.monotonic_ns())
 
     def care(self) -> None:
         """Look for calls that are over without having said so, and for packets the kernel had no room for."""
@@ -62,6 +69,9 @@ class SpanEar:
             "fragments": traffic.fragments,
             "malformed": traffic.malformed,
             "dropped_packets": self._drops.total,
+            "waiting_messages": self._ear.backlog.messages,
+            "dropped_messages": self._ear.backlog.dropped_messages,
+            "dropped_waiting_packets": self._ear.backlog.dropped_packets,
         }
 
 

@@ -78,8 +78,8 @@ def _spell_out(headers: CaseInsensitiveDict) -> None:
 
 def header(message: SipMessage, name: str) -> str:
     """The first value of a header, control characters gone and length limited; "" when absent."""
-    value = message.headers.get_first(name) or ""
-    return _CONTROL.sub("", value)[:MAX_VALUE_CHARS]
+    value = message.headers.get_first(name)
+    return _CONTROL.sub("", value)[:MAX_VALUE_CHARS] if value else ""
 
 
 def tokens(message: SipMessage, name: str) -> frozenset[str]:

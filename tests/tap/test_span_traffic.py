@@ -13,7 +13,7 @@ from agent.media.frames import ETHERNET
 from agent.tap.span.message import Overheard
 from agent.tap.span.strays import Stray
 from agent.tap.span.tally import Tally
-from agent.tap.span.traffic import Traffic
+from agent.tap.span.traffic import Traffic, together
 
 HOSTS = ("10.0.0.1", "192.168.7.255", "fd00::1", "2001:db8::ff:2")
 OFFSET_NS = 1_700_000_000_000_000_000
@@ -58,8 +58,7 @@ def frames_of(packets: list[Packet]) -> Frames:
 @given(st.lists(one_packet, min_size=1, max_size=25))
 def test_messages_and_packets_come_in_order(packets: list[Packet]) -> None:
     traffic = Traffic((5060, 5070))
-    part = traffic.tell_apart(frames_of(packets), OFFSET_NS)
-    block = part.block
+    part, messages = traffic.tell_apart(frames_of(packets), OFFSET_NS)
     said, media = [], []
     for number, (transport, ends, source, destination, data, (sequence, flags), _) in enumerate(packets):
         ours = (HOSTS[ends[0]], source), (HOSTS[ends[1]], destination)
@@ -69,11 +68,17 @@ def test_messages_and_packets_come_in_order(packets: list[Packet]) -> None:
                 said.append((Overheard(number * 1000 + OFFSET_NS, transport, *ours, data, *of_tcp), len(media)))
         elif transport == "udp":
             media.append((key(*ours[1]), key(*ours[0]), data, number * 1000))
-    assert list(part.messages) == said
+    assert list(messages) == said
     assert (traffic.packets, traffic.messages, traffic.malformed) == (len(packets), len(said), 0)
-    assert (0 if block is None else len(block)) == len(media)
-    if block is not None:
-        for n, (destination, source, data, at_ns) in enumerate(media):
+    every_other = part.take(np.arange(0, len(part), 2))
+    copied = every_other.copy()
+    for block, expected in (
+        (part.block, media),
+        (copied.block, media[::2]),
+        (together([copied, part.copy()]), media[::2] + media),
+    ):
+        assert len(block) == len(expected)
+        for n, (destination, source, data, at_ns) in enumerate(expected):
             got = block.memory[block.start[n] : block.start[n] + block.length[n]].tobytes()
             assert (block.destination[n], block.source[n], got, block.arrival_ns[n]) == (
                 destination,
@@ -81,8 +86,10 @@ def test_messages_and_packets_come_in_order(packets: list[Packet]) -> None:
                 data,
                 at_ns,
             )
-        middle = block.between(1, len(block) - 1)
-        assert len(middle) == max(0, len(media) - 2)
+    for n in range(len(copied)):
+        assert copied.found.ends(copied.frames.memory, n) == every_other.found.ends(
+            every_other.frames.memory, int(every_other.rows[n])
+        )
 
 
 def test_the_most_frequent_strays_are_told_with_their_addresses() -> None:
@@ -93,7 +100,7 @@ def test_the_most_frequent_strays_are_told_with_their_addresses() -> None:
     noise: Packet = ("udp", (0, 1), 20000, 30000, b"no RTP", (0, 0), ())
     wanted = [packet(30000, (0, 1), 7)] * 9 + [packet(30000, (2, 3), 8, 0)] * 20
     packets = [*wanted, *[noise] * 30, *[packet(30002, (0, 1), 9)] * 4]
-    part = Traffic((5060,)).tell_apart(frames_of(packets), 0)
+    part, _ = Traffic((5060,)).tell_apart(frames_of(packets), 0)
     strays = Tally()
     for _ in range(2):
         strays.note(part.frames, part.found, part.rows[:50])

@@ -4,9 +4,11 @@ A PBX that stands in the middle makes two dialogs of one call, a transfer makes 
 of one dialog at a time are recorded: both voices are in it, and in no other would anything new be heard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
+from agent.media.endpoint import key
 from agent.model.call import Call, MediaFormat, MediaStream, Party, Role
 from agent.sip.formats import expected, preferred
 from agent.sip.sdp import PLAIN_RTP, Description, Flow, OfferedMedia
@@ -20,6 +22,8 @@ MOST_LEGS = 16
 MOST_STREAMS = 64
 MOST_PARTIES = 32
 MOST_MOVED = 16
+address = lru_cache(1 << 16)(key)
+"""The number of an address (`agent.media.endpoint.key`)."""
 _SENDS, _HEARS = (Flow.SENDRECV, Flow.SENDONLY), (Flow.SENDRECV, Flow.RECVONLY)
 
 
@@ -105,6 +109,15 @@ class Conversation:
     def is_over(self) -> bool:
         """Whether every leg is."""
         return all(leg.stage is Stage.OVER for leg in self.legs)
+
+    @property
+    def addresses(self) -> set[int]:
+        """All that its media goes to, went to, or may go to once a message says so."""
+        found = {address(s.host, s.port) for s in (self.call.streams if self.call else ())}
+        found |= {address(there.host, there.port) for there in self.moved.values()}
+        for leg in self.legs:
+            found.update(named((leg.caller_said, leg.called_said, *leg.early.values(), *leg.offered.values())))
+        return found
 
     def take_over(self, other: "Conversation") -> None:
         """All legs of another conversation are this one's from now on."""
@@ -214,6 +227,14 @@ class Conversation:
         return self.known.setdefault(number or side.name, f"p{len(self.known)}")
 
 
-def used(call: Call) -> frozenset[tuple[str, int]]:
+def used(call: Call) -> frozenset[int]:
     """The addresses that media of a call goes to now."""
-    return frozenset((s.host, s.port) for s in call.streams if s.active)
+    return frozenset(address(s.host, s.port) for s in call.streams if s.active)
+
+
+def named(descriptions: Iterable[Description | None]) -> Iterator[int]:
+    """The addresses that descriptions say media goes to."""
+    for description in descriptions:
+        for media in description.media if description else ():
+            if media.peer_host:
+                yield address(media.peer_host, media.port)

@@ -4,16 +4,22 @@ A new leg belongs to a conversation by a REFER (RFC 3515 §2.4.1), by Replaces (
 from one side to the other (RFC 7989), by its Call-ID, or by the very media addresses that another has just named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from agent.model.call import Call
 from agent.sip.message import Message, header
-from agent.tap.span.conversation import MOST_LEGS, Conversation, used
+from agent.sip.uri import number_of
+from agent.tap.span.conversation import MOST_LEGS, Conversation, address, named, used
 from agent.tap.span.leg import Leg, Side, Stage
+from agent.tap.span.message import Said
 from agent.tap.span.reading import common_value
 
 TWIN_NS = 5_000_000_000
 """Between the two INVITEs that a PBX shows of one call."""
+
+Name = str | int
+"""What conversations are found by: Call-IDs, numbers that somebody was asked to call, and values of headers, each with
+its kind before it, and addresses."""
 
 
 class Correlation:
@@ -27,7 +33,7 @@ class Correlation:
         self._trying: dict[int, Conversation] = {}
         self._referring: dict[int, Conversation] = {}
         self._by_header: dict[str, Conversation] = {}
-        self._by_address: dict[tuple[str, int], Conversation] = {}
+        self._by_address: dict[int, Conversation] = {}
 
     # ---- what there is
 
@@ -61,6 +67,15 @@ class Correlation:
     def knows(self, call_id: str) -> bool:
         """Whether a dialog with this Call-ID is live."""
         return call_id in self._legs
+
+    def uses(self, at: int) -> bool:
+        """Whether a call has this address."""
+        return at in self._by_address
+
+    def user(self, at: int) -> Conversation | None:
+        """The conversation whose call uses an address now."""
+        home = self._by_address.get(at)
+        return home if home is not None and home.call is not None and at in used(home.call) else None
 
     def find(self, call_id: str, from_tag: str, to_tag: str, request: bool) -> tuple[Leg, Side] | None:
         """The leg that a message is of, and who of its two sides sent it."""
@@ -127,6 +142,44 @@ class Correlation:
             return None
         return other if home.legs[0].at_ns - other.legs[0].at_ns < TWIN_NS else None
 
+    # ---- what a message may have to do with
+
+    def names(self, said: Said, waiting: Container[Name]) -> set[Name]:
+        """What a message is found by, and would make a conversation be found by; `waiting` are those of messages that
+        come before it."""
+        found: set[Name] = {f"i:{said.call_id}", *self.common(said.message), *named((said.description,))}
+        if other := replaced(said.message):
+            found.add(f"i:{other}")
+        if said.method == "REFER":
+            found.add(f"r:{number_of(header(said.message, 'refer-to'))}")
+        elif said.method in ("INVITE", "UPDATE"):
+            target = f"r:{number_of(header(said.message, 'to'))}"
+            if target in waiting or self._found_by(target):
+                found.add(target)
+        return found
+
+    def around(self, names: set[Name]) -> set[Name]:
+        """These names and those of all conversations that are found by them, or by such a name in turn. No message that
+        has none of them can have anything to do with these conversations, nor they with it."""
+        found, homes, new = set(names), set[int](), list(names)
+        while new:
+            for home in self._found_by(new.pop()):
+                if id(home) not in homes:
+                    homes.add(id(home))
+                    more = _names_of(home) - found
+                    found |= more
+                    new += more
+        return found
+
+    def _found_by(self, name: Name) -> list[Conversation]:
+        if isinstance(name, int):
+            return [self._by_address[name]] if name in self._by_address else []
+        if name.startswith("i:"):
+            return [self._home[id(leg)] for leg in self._legs.get(name[2:], ())]
+        if name.startswith("r:"):
+            return [home for home in self._referring.values() if name in _targets(home)]
+        return [self._by_header[name]] if name in self._by_header else []
+
     # ---- changes
 
     def unite(self, home: Conversation, other: Conversation) -> None:
@@ -145,8 +198,8 @@ class Correlation:
         """Other conversations whose calls use an address of `call` now."""
         found = {}
         for at in used(call):
-            other = self._by_address.get(at)
-            if other is not None and other is not home and other.call is not None and at in used(other.call):
+            other = self.user(at)
+            if other is not None and other is not home:
                 found[id(other)] = other
         return list(found.values())
 
@@ -173,8 +226,9 @@ class Correlation:
             return
         self._by_call.pop(home.call.call_id, None)
         for stream in home.call.streams:
-            if self._by_address.get((stream.host, stream.port)) is home:
-                del self._by_address[stream.host, stream.port]
+            at = address(stream.host, stream.port)
+            if self._by_address.get(at) is home:
+                del self._by_address[at]
 
     def restore(self, home: Conversation, call: Call) -> None:
         """Take up a conversation of before a restart."""
@@ -186,6 +240,14 @@ class Correlation:
         for name in home.headers:
             self._by_header.setdefault(name, home)
         self.claim(call, home)
+
+
+def _names_of(home: Conversation) -> set[Name]:
+    return {*home.addresses, *home.headers, *_targets(home), *(f"i:{leg.call_id}" for leg in home.legs)}
+
+
+def _targets(home: Conversation) -> list[str]:
+    return [f"r:{leg.referral.target}" for leg in home.legs if leg.referral]
 
 
 def replaced(message: Message) -> str:

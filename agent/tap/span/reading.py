@@ -1,27 +1,43 @@
 """What the watcher takes of a message: its session description, and who and which call its headers name. Pure."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from aiosipua.message import SipResponse
+from aiosipua.message import SipRequest, SipResponse
 
 from agent.sip import multipart, sdp
 from agent.sip.errors import SipError
-from agent.sip.message import Message, header
+from agent.sip.message import Message, call_id, header, parse
 from agent.sip.sdp import Description, OfferedMedia
 from agent.sip.uri import clean, name_of, number_of
 from agent.tap.siprec.people import Numbers
+from agent.tap.span.message import Overheard, Said
 
 MOST_LINES = 4
 MOST_FORMATS = 16
 REMEMBERED = 256
 """Descriptions that need not be read again."""
+_DESCRIBES = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
+_OF_NO_CALL = re.compile(rb"(?:REGISTER|OPTIONS|SUBSCRIBE|NOTIFY|PUBLISH|MESSAGE|INFO) ")
+_ANSWERS_NO_CALL = re.compile(
+    rb"[\r\n]CSeq[ \t]*:[ \t]*\d+[ \t]+" + _OF_NO_CALL.pattern[:-1] + rb"[ \t]*[\r\n]", re.IGNORECASE
+)
+_CALL_ID = re.compile(rb"[\r\n](?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]*[^\s])", re.IGNORECASE)
 
 
-def described(message: Message) -> Description | None:
+def message_of(data: bytes, overheard: Overheard) -> Said:
+    """A whole message, `data`, that came with what was overheard. Raises SipError."""
+    message = parse(data)
+    method = message.method if isinstance(message, SipRequest) else _cseq_method(message)
+    description = _described(message) if method in _DESCRIBES and message.body else None
+    source, destination = overheard.source[0], overheard.destination[0]
+    return Said(overheard.at_ns, source, destination, message, method, call_id(message), description)
+
+
+def _described(message: Message) -> Description | None:
     """The session description a message carries, if it can be read."""
-    if not message.body:
-        return None
     try:
         found = multipart.bodies(header(message, "content-type"), message.body)
         return None if found.sdp is None else _read(found.sdp)
@@ -40,9 +56,20 @@ def _kept(media: OfferedMedia) -> OfferedMedia:
     return replace(media, formats=(), codecs=media.codecs[:MOST_FORMATS], label="", mid="", crypto=())
 
 
-def cseq_method(message: Message) -> str:
+def _cseq_method(message: Message) -> str:
     """The method of the request that a response answers."""
     return header(message, "cseq").split()[-1].upper() if header(message, "cseq").split() else ""
+
+
+def may_matter(data: bytes, knows: Callable[[str], bool]) -> bool:
+    """False for keep-alives, and for messages of methods that neither begin nor change a call when they are of no known
+    dialog either (`knows` its Call-ID): most of what a registrar says and hears."""
+    if not data.strip(b"\r\n\0 "):
+        return False
+    if not (_ANSWERS_NO_CALL.search(data) if data.startswith(b"SIP/") else _OF_NO_CALL.match(data)):
+        return True
+    found = _CALL_ID.search(data)
+    return found is not None and knows(found[1].decode("utf-8", "replace"))
 
 
 def numbers_of(response: SipResponse) -> Numbers:
@@ -58,5 +85,5 @@ def asserted(message: Message) -> tuple[str, str]:
 
 def common_value(written: str) -> str:
     """What identifies a call in a header: without parameters; nothing where it is all zeros (RFC 7989 §5)."""
-    value = clean(written.partition(";")[0], 128)
+    value = clean(written.partition(";")[0], 128) if written else ""
     return value if value.strip("0-") else ""

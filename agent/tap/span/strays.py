@@ -7,7 +7,7 @@ voice is looked for too.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.model.call import Call, MediaStream
@@ -37,6 +37,9 @@ class Heard:
     last_ns: int
 
 
+HeardAt = Callable[[Address], Heard | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A stray that is `stream` of a call; or, where `answers`, the voice of who hears that stream."""
@@ -47,8 +50,8 @@ class Claim:
     answers: bool = False
 
 
-def claims(strays: Sequence[Stray], calls: Sequence[Call], heard: Mapping[Address, Heard], now_ns: int) -> list[Claim]:
-    """Which strays belong to which calls. `heard` goes by the addresses of streams."""
+def claims(strays: Sequence[Stray], calls: Sequence[Call], heard: HeardAt, now_ns: int) -> list[Claim]:
+    """Which strays belong to which calls. `heard` is asked by the addresses of streams."""
     taken = {(s.host, s.port) for call in calls for s in call.streams}
     loud = [s for s in strays if s.packets >= LEAST_PACKETS and s.destination not in taken]
     found: list[Claim] = []
@@ -58,7 +61,7 @@ def claims(strays: Sequence[Stray], calls: Sequence[Call], heard: Mapping[Addres
             continue
         active = [s for s in call.streams if s.active]
         for stream in active:
-            had = heard.get((stream.host, stream.port), Heard(0, 0))
+            had = heard((stream.host, stream.port)) or Heard(0, 0)
             quiet = not had.last_ns or now_ns - had.last_ns >= STOPPED_NS
             for stray in loud:
                 if quiet and _is_of(stray, stream, had):

@@ -1,7 +1,4 @@
-"""Frames of any source, told apart: SIP to be overheard and packets for the engine, in the order they were seen.
-
-A message may begin, change or end a call, so the packets before it belong to what was before: they are processed first.
-"""
+"""Frames of any source, told apart: SIP to be overheard and packets for the engine, in the order they were seen."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -9,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.media.block import Frames, PacketBlock
+from agent.media.block import Frames, PacketBlock, gather
 from agent.media.endpoint import PORT_BITS
 from agent.media.frames import TCP, UDP, Numbers, Payloads, parse
 from agent.tap.span.message import Overheard
@@ -25,14 +22,64 @@ Message = tuple[Overheard, int]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What some frames hold: packets for the engine (None: there are none), which of the rows `found` they are, and
-    the messages between them."""
+    """Packets for the engine that some frames hold: they are these `rows` of what was found."""
 
     frames: Frames
     found: Payloads
-    block: PacketBlock | None
     rows: Numbers
-    messages: Iterator[Message]
+    block: PacketBlock
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: Numbers) -> "Part":
+        """Some of the packets, by their numbers."""
+        rows = self.rows[chosen]
+        return Part(self.frames, self.found, rows, self.found.chosen(self.frames, rows))
+
+    def copy(self) -> "Part":
+        """The same packets, from the network header on, in memory of their own."""
+        found, rows, count = self.found, self.rows, len(self)
+        network = found.network[rows]
+        size = found.start[rows] + found.length[rows] - network
+        memory, at = np.empty(int(size.sum()), np.uint8), np.zeros(count, np.int64)
+        used = 0
+        for one in np.unique(size).tolist():
+            mine = np.flatnonzero(size == one)
+            at[mine] = used + np.arange(len(mine)) * one
+            memory[used : used + len(mine) * one] = gather(self.frames.memory, network[mine], one).reshape(-1)
+            used += len(mine) * one
+        shift = at - network
+        frames = Frames(memory, at, at + size, np.zeros(count, np.int64), self.block.arrival_ns.copy())
+        copied = Payloads(
+            np.arange(count),
+            found.start[rows] + shift,
+            found.length[rows],
+            found.protocol[rows],
+            at,
+            found.header[rows] + shift,
+            found.destination[rows],
+            found.source[rows],
+            0,
+            0,
+        )
+        return Part(frames, copied, np.arange(count), copied.chosen(frames, np.arange(count)))
+
+
+def together(parts: Sequence[Part]) -> PacketBlock:
+    """The packets of several parts, in order, as one block."""
+    if len(parts) == 1:
+        return parts[0].block
+    blocks = [part.block for part in parts]
+    shift = np.cumsum([0, *(len(block.memory) for block in blocks[:-1])])
+    return PacketBlock(
+        np.concatenate([block.memory for block in blocks]),
+        np.concatenate([block.start + by for block, by in zip(blocks, shift, strict=True)]),
+        *(
+            np.concatenate([getattr(block, name) for block in blocks])
+            for name in ("length", "destination", "source", "arrival_ns")
+        ),
+    )
 
 
 class Traffic:
@@ -42,7 +89,7 @@ class Traffic:
         self._sip_ports = np.array(sorted(sip_ports), np.int64)
         self.packets = self.messages = self.fragments = self.malformed = 0
 
-    def tell_apart(self, frames: Frames, offset_ns: int) -> Part:
+    def tell_apart(self, frames: Frames, offset_ns: int) -> tuple[Part, Sequence[Message]]:
         """`offset_ns`: UTC less the clock of the frames."""
         found = parse(frames.memory, frames.start, frames.stop, frames.kind)
         self.packets += len(frames)
@@ -51,12 +98,12 @@ class Traffic:
         sip = np.isin(found.destination & _PORT, self._sip_ports) | np.isin(found.source & _PORT, self._sip_ports)
         media = found.protocol == UDP
         if not sip.any():
-            return Part(frames, found, found.datagrams(frames), np.flatnonzero(media), iter(()))
+            rows = np.flatnonzero(media)
+            return Part(frames, found, rows, found.datagrams(frames) or found.chosen(frames, rows)), ()
         media &= ~sip
-        before, said = np.cumsum(media), np.flatnonzero(sip)
-        block = found.chosen(frames, media) if media.any() else None
+        before, said, rows = np.cumsum(media), np.flatnonzero(sip), np.flatnonzero(media)
         messages = self._messages(frames, found, said.tolist(), before[said].tolist(), offset_ns)
-        return Part(frames, found, block, np.flatnonzero(media), messages)
+        return Part(frames, found, rows, found.chosen(frames, rows)), list(messages)
 
     def _messages(
         self, frames: Frames, found: Payloads, rows: list[int], before: list[int], offset_ns: int

@@ -59,10 +59,10 @@ def target(data: bytes) -> None:
         assert 0 <= frames.arrival_ns.min() <= frames.arrival_ns.max() <= LATEST_NS
         assert frames.arrival_ns.max() - frames.arrival_ns.min() < SLICE_NS
         assert (frames.start <= frames.stop).all() and frames.stop.max() <= len(frames.memory)
-        part = traffic.tell_apart(frames, 0)
-        if part.block is not None:
-            assert (part.block.start + part.block.length <= len(frames.memory)).all()
-            rtp.parse(part.block)
-        for message, before in part.messages:
+        part, messages = traffic.tell_apart(frames, 0)
+        for one in (part, part.copy()) if len(part) else ():
+            assert (one.block.start + one.block.length <= len(one.frames.memory)).all()
+            rtp.parse(one.block)
+        for message, before in messages:
             assert 5060 in (message.source[1], message.destination[1]) and before <= len(part.rows)
     assert packets + file.unread == file.packets and file.cut <= file.packets

@@ -170,8 +170,8 @@ def test_a_restart_waits_for_packets_before_it_calls_a_call_silent() -> None:
     again = listening()
     again.restore(watcher.snapshot(started.call_id))
     later = talk.at_s * S + 1800 * S
-    assert again.expire(later, {}) == [], "half an hour into the call, and nothing heard since the restart yet"
-    assert kinds(again.expire(later + 300 * S, {})) == ["ended"]
+    assert again.expire(later, {}.get) == [], "half an hour into the call, and nothing heard since the restart yet"
+    assert kinds(again.expire(later + 300 * S, {}.get)) == ["ended"]
 
 
 def test_after_a_restart_the_other_leg_still_joins() -> None:
