@@ -23,6 +23,20 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOS_BUCKETS = (1.5, 2.0, 2.5, 3.0, 3.3, 3.6, 3.8, 4.0, 4.2, 4.4)
 MOST_BATCHES = 20
 _KNOWN = frozenset(Codec)
+_MIRROR = {
+    "greffier_span_packets": ("Packets seen on the mirror port.", "packets"),
+    "greffier_span_kernel_dropped_packets": (
+        "Packets of the mirror port that the kernel had no room for.",
+        "dropped_packets",
+    ),
+    "greffier_span_refused_calls": ("Overheard calls for which there was no room.", "refused_calls"),
+    "greffier_span_dropped_messages": ("SIP messages that could not wait to be worked off.", "dropped_messages"),
+    "greffier_span_dropped_waiting_packets": (
+        "Packets that could not wait for SIP to be worked off.",
+        "dropped_waiting_packets",
+    ),
+}
+"""Of a mirror port: what it counts, and what the recorder calls it."""
 
 
 class Metrics:
@@ -108,6 +122,11 @@ class _Live(Collector):
         yield CounterMetricFamily(
             "greffier_stray_packets", "Packets that belong to no stream.", float(s["stray_packets"])
         )
+        for name, (words, key) in _MIRROR.items() if "span" in s else ():
+            yield CounterMetricFamily(name, words, float(s["span"][key]))
+        if "span" in s:
+            waiting = float(s["span"]["waiting_messages"])
+            yield GaugeMetricFamily("greffier_span_waiting_messages", "SIP messages not yet worked off.", waiting)
         yield GaugeMetricFamily(
             "greffier_media_lag_p99_seconds", "From arrival to the gate, 99th percentile.", s["lag_p99_ms"] / 1000
         )

@@ -5,15 +5,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+
 from agent.config import Settings
 from agent.media.mirror import open_mirror
 from agent.model.call import Call
 from agent.model.purpose import Decision
 from agent.recorder.calls import Calls
-from agent.recorder.drops import Drops
+from agent.recorder.drops import SAY_S, Drops
 from agent.recorder.overhearing import Overhearing
 from agent.tap.span.traffic import Traffic
 from agent.tap.span.watcher import Watcher
+
+log = structlog.get_logger()
 
 
 class SpanEar:
@@ -28,6 +32,7 @@ class SpanEar:
         self._watcher = Watcher(span, settings.site, new_id)
         self._ear = Overhearing("span", Traffic(span.sip_ports), self._watcher, calls, admit)
         self._drops = Drops(interface)
+        self._said_refused, self._say_at = 0, 0.0
 
     def read(self) -> int | None:
         """Take in the media that has come, and hear what was said; returns when the oldest of that media arrived
@@ -47,7 +52,12 @@ class SpanEar:
     def care(self) -> None:
         """Look for calls that are over without having said so, and for packets the kernel had no room for."""
         self._ear.expire(time.time_ns(), time.time_ns() - time.monotonic_ns())
-        self._drops.look(self._ring.count_drops(), time.monotonic())
+        now = time.monotonic()
+        self._drops.look(self._ring.count_drops(), now)
+        if self._watcher.refused > self._said_refused and now >= self._say_at:
+            calls = self._watcher.refused - self._said_refused
+            log.warning("span.refused", calls=calls, total=self._watcher.refused, mend="a larger span.max_calls")
+            self._said_refused, self._say_at = self._watcher.refused, now + SAY_S
 
     def snapshot(self, call_id: str) -> bytes:
         """What `restore` needs to go on with a call."""
@@ -66,6 +76,7 @@ class SpanEar:
             "sip_messages": traffic.messages,
             "unreadable_messages": self._watcher.garbage,
             "calls": self._ear.calls_seen,
+            "refused_calls": self._watcher.refused,
             "fragments": traffic.fragments,
             "malformed": traffic.malformed,
             "dropped_packets": self._drops.total,

@@ -23,6 +23,14 @@ from agent.store.catalog import Catalog
 from agent.store.heard import HeardCalls
 
 STATS = {"calls": 3, "segment": 1, "media": "ring", "dropped_packets": 7, "stray_packets": 2, "lag_p99_ms": 12.5}
+SPAN = {
+    "packets": 90,
+    "dropped_packets": 4,
+    "refused_calls": 3,
+    "waiting_messages": 2,
+    "dropped_messages": 6,
+    "dropped_waiting_packets": 8,
+}
 TOKENS = {hashlib.sha256(name.encode()).hexdigest(): Scope(agent) for name, agent in (("boss", None), ("ann", "2001"))}
 STREAM = MediaStream(0, "1", 0, "p", Codec.PCMA, 8, 20000)
 GOOD = StreamCounts(received=100, formats=("PCMA",))
@@ -127,3 +135,17 @@ def test_the_catalog_is_read_where_nothing_may_be_written(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader, pytest.raises(sqlite3.OperationalError):
         reader.execute("DELETE FROM quality")
+
+
+def test_a_mirror_port_has_figures_of_its_own(tmp_path: Path) -> None:
+    metrics = Metrics(HeardCalls(tmp_path / "catalog.sqlite3"))
+    assert not [name for name in values(metrics.text(STATS)) if "span" in name]
+    found = values(metrics.text(STATS | {"span": SPAN}))
+    assert {name: value for name, value in found.items() if "span" in name} == {
+        "greffier_span_packets_total": 90,
+        "greffier_span_kernel_dropped_packets_total": 4,
+        "greffier_span_refused_calls_total": 3,
+        "greffier_span_waiting_messages": 2,
+        "greffier_span_dropped_messages_total": 6,
+        "greffier_span_dropped_waiting_packets_total": 8,
+    }

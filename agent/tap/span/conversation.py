@@ -104,6 +104,8 @@ class Conversation:
     where nothing was said."""
     headers: list[str] = field(default_factory=list)
     """Values by which other dialogs are known to belong to it."""
+    refused: bool = False
+    """There was no room for the call when it would have begun; it may begin with a later message."""
 
     @property
     def is_over(self) -> bool:

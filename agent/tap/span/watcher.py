@@ -72,6 +72,8 @@ class Watcher:
         self._turn: deque[Conversation] = deque()
         self.garbage = 0
         """Messages that could not be read."""
+        self.refused = 0
+        """Calls that were not taken because there were `max_calls`."""
 
     @property
     def live(self) -> int:
@@ -255,7 +257,11 @@ class Watcher:
         leg = home.recorded(self._agents)
         before = home.call
         if before is None:
-            if leg is None or self.live >= self._settings.max_calls:
+            if leg is None:
+                return []
+            if self.live >= self._settings.max_calls:
+                self.refused += not home.refused
+                home.refused = True
                 return []
             seed = f"{leg.call_id}|{leg.from_tag}"
             before = Call(self._new_id(at_ns, seed), leg.call_id, "span", leg.gateway, at_ns)

@@ -380,3 +380,12 @@ def test_the_same_ssrc_from_another_host_is_a_stranger() -> None:
     now = talk.at_s * S + 5 * S
     heard = {(PHONE, 4000): Heard(9, now - 3 * S), (PBX, 6000): Heard(8, now)}
     assert watcher.adopt([Stray(("10.0.0.40", 4), (OTHER, 1), 9, 8, 50)], heard.get, now) == []
+
+
+def test_calls_for_which_there_is_no_room_are_counted_once_and_may_begin_later() -> None:
+    watcher, first, second = listening(max_calls=1), Talk(), Talk(a=OTHER, b=TRUNK)
+    hear(watcher, first.answered())
+    assert hear(watcher, second.answered()) == [] and watcher.refused == 1
+    hear(watcher, [first.request("BYE", to="b", cseq=2)])
+    again = second.request("INVITE", described(OTHER, 4000), to="b", cseq=2)
+    assert kinds(hear(watcher, [again])) == ["started"] and watcher.refused == 1
