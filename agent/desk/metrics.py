@@ -29,6 +29,10 @@ _MIRROR = {
         "Packets of the mirror port that the kernel had no room for.",
         "dropped_packets",
     ),
+    "greffier_span_encrypted_calls": (
+        "Overheard calls with media under SRTP, which is not recorded.",
+        "encrypted_calls",
+    ),
     "greffier_span_refused_calls": ("Overheard calls for which there was no room.", "refused_calls"),
     "greffier_span_dropped_messages": ("SIP messages that could not wait to be worked off.", "dropped_messages"),
     "greffier_span_dropped_waiting_packets": (

@@ -77,6 +77,7 @@ class SpanEar:
             "unreadable_messages": self._watcher.garbage,
             "calls": self._ear.calls_seen,
             "refused_calls": self._watcher.refused,
+            "encrypted_calls": self._watcher.encrypted,
             "fragments": traffic.fragments,
             "malformed": traffic.malformed,
             "dropped_packets": self._drops.total,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from agent.media.endpoint import key
 from agent.model.call import Call, MediaFormat, MediaStream, Party, Role
 from agent.sip.formats import expected, preferred
-from agent.sip.sdp import PLAIN_RTP, Description, Flow, OfferedMedia
+from agent.sip.sdp import PLAIN_RTP, SECURE_RTP, Description, Flow, OfferedMedia
 from agent.tap.siprec.people import direction_of, role_of
 from agent.tap.span.leg import Leg, Side, Stage
 from agent.tap.span.strays import Claim
@@ -38,6 +38,13 @@ class Voice:
     peer_port: int
     formats: tuple[MediaFormat, ...]
     active: bool
+
+
+def is_secure(leg: Leg) -> bool:
+    """Whether media of a leg is, or would be, secure RTP (RFC 3711), of which nothing can be heard in passing."""
+    said = (leg.said(Side.CALLER), leg.said(Side.CALLED))
+    lines = [media for description in said if description for media in description.media]
+    return any(media.kind == "audio" and media.port and media.profile in SECURE_RTP for media in lines)
 
 
 def voices(leg: Leg) -> list[Voice]:
@@ -104,6 +111,8 @@ class Conversation:
     where nothing was said."""
     headers: list[str] = field(default_factory=list)
     """Values by which other dialogs are known to belong to it."""
+    encrypted: bool = False
+    """A side of it was heard to send or expect secure RTP."""
     refused: bool = False
     """There was no room for the call when it would have begun; it may begin with a later message."""
 

@@ -21,7 +21,7 @@ from agent.sip.message import branch, cseq, header, tag
 from agent.sip.uri import name_of, number_of
 from agent.tap.siprec.peers import AllowList
 from agent.tap.siprec.people import numbers
-from agent.tap.span.conversation import Conversation
+from agent.tap.span.conversation import Conversation, is_secure
 from agent.tap.span.correlation import Correlation
 from agent.tap.span.leg import Leg, Referral, Side, Stage
 from agent.tap.span.message import Overheard, Said
@@ -74,6 +74,8 @@ class Watcher:
         """Messages that could not be read."""
         self.refused = 0
         """Calls that were not taken because there were `max_calls`."""
+        self.encrypted = 0
+        """Calls of whose media some was secure RTP, which cannot be recorded here."""
 
     @property
     def live(self) -> int:
@@ -256,6 +258,15 @@ class Watcher:
     def _reckon(self, home: Conversation, at_ns: int) -> list[CallEvent]:
         leg = home.recorded(self._agents)
         before = home.call
+        if not home.encrypted and any(one.is_open and is_secure(one) for one in home.legs):
+            home.encrypted = True
+            self.encrypted += 1
+            log.warning(
+                "span.encrypted",
+                call=before.call_id if before else "",
+                gateway=home.legs[0].gateway,
+                mend="its media is secure RTP: have it recorded by SIPREC",
+            )
         if before is None:
             if leg is None:
                 return []

@@ -1,11 +1,13 @@
 """Calls built from overheard SIP: what phones and a PBX say, messages missing, repeated, forked, moved and joined."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from overheard import OTHER, PBX, PHONE, TRUNK, S, Talk, active, described, hear, kinds, listening
+from structlog.testing import capture_logs
 
 from agent.model.call import Codec, Direction, Role
 from agent.model.events import CallChanged, CallEnded, CallStarted
@@ -389,3 +391,16 @@ def test_calls_for_which_there_is_no_room_are_counted_once_and_may_begin_later()
     hear(watcher, [first.request("BYE", to="b", cseq=2)])
     again = second.request("INVITE", described(OTHER, 4000), to="b", cseq=2)
     assert kinds(hear(watcher, [again])) == ["started"] and watcher.refused == 1
+
+
+def test_media_that_is_encrypted_is_said_once_a_call_and_never_taken_for_sound() -> None:
+    def secure(message: Overheard) -> Overheard:
+        return replace(message, data=message.data.replace(b"RTP/AVP", b"RTP/SAVP").replace(b"Content-Length", b"X"))
+
+    talk, watcher = Talk(), listening()
+    with capture_logs() as logs:
+        assert hear(watcher, [secure(message) for message in talk.answered()]) == []
+        hear(watcher, [secure(talk.request("INVITE", described(PHONE, 4000), to="b", cseq=2))])
+        hear(watcher, Talk(a=OTHER, b=TRUNK).answered())
+    assert [line["gateway"] for line in logs if line["event"] == "span.encrypted"] == [PBX]
+    assert watcher.encrypted == 1 and watcher.live == 1
