@@ -57,9 +57,9 @@ class UnknownCall(LookupError):
 
 
 class Calls:
-    """`max_streams` at once. `ports` are those of our own that calls may have been lent; `remember` is told of every
-    call of which a restart would have to know more than before; `written` says how many records of a call are in the
-    log already (None: all); `opened` what became of secure RTP."""
+    """`max_streams` at once, at most `most_overheard` of them of passive taps. `ports` are those of our own that calls
+    may have been lent; `remember` is told of every call of which a restart would have to know more than before;
+    `written` says how many records of a call are in the log already (None: all); `opened` what became of secure RTP."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Calls:
         writer: LogWriter,
         max_streams: int,
         *,
+        most_overheard: int | None = None,
         ports: MediaPorts | None = None,
         remember: Callable[[LiveCall], None] = lambda live: None,
         written: Callable[[str], int | None] = lambda call_id: 0,
@@ -94,6 +95,8 @@ class Calls:
         self._ended: list[str] = []
         self._keyless: dict[str, CallSink] = {}
         self._listened: set[int] = set()
+        self._most_overheard = max_streams if most_overheard is None else most_overheard
+        self._overheard = 0
         self._cares = self._number = 0
 
     def all(self) -> list[LiveCall]:
@@ -167,6 +170,7 @@ class Calls:
         if live is None:
             return
         del self._turn_of(live)[event.call_id]
+        self._overheard -= len(live.streams) if live.call.tap in PASSIVE else 0
         counts, opened = [], self._opened()
         for address, stream in live.streams.items():
             failed = opened[address].failed if address in opened else 0
@@ -302,10 +306,14 @@ class Calls:
     def _leave(self, live: LiveCall, address: int) -> None:
         live.feed(self.engine.finish(address))
         stream = live.streams.pop(address)
+        self._overheard -= live.call.tap in PASSIVE
         live.counted.append((stream.stream, self.engine.remove(address, for_good=False)))
 
     def _add(self, live: LiveCall, stream: MediaStream, address: int, announced: int, since_ns: int) -> None:
+        passive = live.call.tap in PASSIVE
         try:
+            if passive and self._overheard >= self._most_overheard:
+                raise EngineFull(f"no room for more than {self._most_overheard} streams overheard")
             self.engine.add(
                 address,
                 live.call.call_id,
@@ -319,6 +327,7 @@ class Calls:
             log.error("stream.refused", call=live.call.call_id, stream=stream.stream, error=str(error))
             return
         live.streams[address] = stream
+        self._overheard += passive
         if self._ports_of(live) is not None:
             self._listened.add(stream.port)
 

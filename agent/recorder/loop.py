@@ -69,13 +69,13 @@ class MediaLoop:
         self._box = box
         self._dialog_of = dialog_of
         streams = settings.siprec.max_calls * 2 + 64
-        if settings.span.interface:
-            streams += settings.span.max_calls * 2
+        overheard = settings.span.max_calls * 2 + 64 if settings.span.interface else 0
         self.calls = Calls(
             settings,
             purposes,
             writer,
-            streams,
+            streams + overheard,
+            most_overheard=overheard,
             ports=ports,
             remember=self._remember,
             opened=source.counts,

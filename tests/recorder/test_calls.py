@@ -12,7 +12,7 @@ from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.endpoint import key
 from agent.model.call import Call, Codec, MediaStream
-from agent.model.events import CallChanged, CallStarted
+from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
 from agent.recorder.calls import Calls, added_up
@@ -82,3 +82,20 @@ def test_the_counts_of_all_times_are_one() -> None:
         (0, StreamCounts(7, 1, jumps=1, ssrcs=(7, 8), formats=("PCMA", "GSM"), jitter_ms=2.0, jitter_max_ms=5.0)),
         (1, StreamCounts(received=9)),
     )
+
+
+def test_what_is_overheard_takes_no_room_from_calls_that_are_sent_to_us(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path, 1 << 20, time.time_ns)
+    calls = Calls(Settings(), (PURPOSE,), writer, 4, most_overheard=2)
+    other = ("10.0.0.9", 5000)
+    calls.started(CallStarted(call_of("a", (PHONE, PBX, True), (PBX, PHONE, True))), DECISIONS, 0)
+    refused = calls.started(CallStarted(call_of("b", (OTHER, other, True), (other, OTHER, True))), DECISIONS, 0)
+    assert not refused.streams
+    calls.ended(CallEnded("b" * 32, 0, "bye"), 0)
+    sent = replace(call_of("c", (OTHER, other, True), (other, OTHER, True)), tap="siprec")
+    assert len(calls.started(CallStarted(sent), DECISIONS, 0).streams) == 2
+    calls.changed(changed(call_of("a", (PHONE, PBX, False), (PBX, PHONE, True))))
+    calls.ended(CallEnded("a" * 32, 0, "bye"), 0)
+    again = calls.started(CallStarted(call_of("d", (PHONE, PBX, True), (PBX, PHONE, True))), DECISIONS, 0)
+    assert len(again.streams) == 2
+    writer.close()
