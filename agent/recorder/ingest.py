@@ -33,14 +33,14 @@ from agent.media.pcapfile import CaptureFile
 from agent.model.call import Call
 from agent.model.events import CallEnded
 from agent.model.purpose import Decision, Purpose
-from agent.recorder.calls import Calls
+from agent.recorder.calls import CARE_S, CARES_A_RELEASE, Calls
 from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.overhearing import Overhearing
 from agent.recorder.ports import LEAST_FREE_BYTES
 from agent.tap.span.traffic import Traffic
 from agent.tap.span.watcher import Watcher
 
-CARE_NS = 750_000_000
+CARE_NS = int(CARE_S * 1e9)
 READ_AHEAD = 4
 """Blocks that were read and wait."""
 POLL_S = 0.5
@@ -124,7 +124,7 @@ class Ingest:
         self._calls = Calls(settings, purposes, writer, settings.span.max_calls * 2 + 64, written=self._written)
         self._ear: Overhearing | None = None
         self._clock = FileClock()
-        self._care_at_ns = 0
+        self._cared_ns = 0
         self._ended: list[str] = []
         self._settling: list[tuple[int, list[str]]] = []
         self._finished = self._closing = self._idle = False
@@ -265,9 +265,11 @@ class Ingest:
         progress.first_ns = progress.first_ns or int(frames.arrival_ns[0])
         progress.last_ns = now_ns = max(progress.last_ns, now_ns)
         self._calls.flush(now_ns)
-        if now_ns >= self._care_at_ns:
-            self._care_at_ns = now_ns + CARE_NS
-            self._calls.care(now_ns, now_ns, all_calls=True)
+        turns = min((now_ns - self._cared_ns) // CARE_NS, CARES_A_RELEASE)  # by the time of the file: each run the same
+        for _ in range(turns):
+            self._calls.care(now_ns, now_ns)
+        if turns > 0:
+            self._cared_ns = now_ns - (now_ns - self._cared_ns) % CARE_NS
         progress.calls, progress.sip_messages = self._ear.calls_seen, self._ear.traffic.messages
         progress.stray_packets = self._calls.engine.stray
         return True
