@@ -33,6 +33,8 @@ ERSPAN_2, ERSPAN_3, BRIDGED = 0x88BE, 0x22EB, 0x6558
 SKIPPED = (0, 43, 60)
 """IPv6 extension headers that are passed over (RFC 8200 §4); a fragment header (44) makes a fragment."""
 MOST_TAGS, MOST_EXTENSIONS, MOST_TUNNELS = 3, 4, 2
+MOST_PIECES = 1024
+"""Fragments of one block that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Payloads:
 
     `frame`: which frame; `start`, `length`: its payload in memory; `protocol`: UDP or TCP; `network`, `header`: offsets
     of the IP and of the UDP or TCP header; `destination`, `source`: keys of `agent.media.endpoint`. `fragments` and
-    `malformed` count frames.
+    `malformed` count frames; `pieces` are the first MOST_PIECES fragments of IPv4: frame, and where it begins and ends.
     """
 
     frame: Numbers
@@ -54,6 +56,7 @@ class Payloads:
     source: Numbers
     fragments: int
     malformed: int
+    pieces: tuple[tuple[int, int, int], ...] = ()
 
     def datagrams(self, frames: Frames) -> PacketBlock | None:
         """What is UDP of `frames`, the very ones that were parsed; None when nothing is."""
@@ -110,6 +113,7 @@ class _Found:
             columns
         )
         self.fragments = self.malformed = 0
+        self.pieces: list[tuple[int, int, int]] = []
 
     def put(
         self,
@@ -141,6 +145,7 @@ class _Found:
             self._source[frame],
             self.fragments,
             self.malformed,
+            tuple(self.pieces[:MOST_PIECES]),
         )
 
 
@@ -197,6 +202,10 @@ class _Walk:
         good &= at + header <= stop
         fragment = good & (heads[:, 1] & 0x3FFF != 0)
         self._count(good, fragment)
+        if fragment.any():
+            ends = np.minimum(stop, at + total)
+            pieces = (column[fragment].tolist() for column in (frame, at, ends))
+            self._found.pieces += zip(*pieces, strict=True)
         good &= ~fragment
         frame, at, stop, header, total, heads = (c[good] for c in (frame, at, stop, header, total, heads))
         stop = np.minimum(stop, at + total)

@@ -79,6 +79,7 @@ class SpanEar:
             "refused_calls": self._watcher.refused,
             "encrypted_calls": self._watcher.encrypted,
             "fragments": traffic.fragments,
+            "datagrams_put_together": traffic.put_together,
             "malformed": traffic.malformed,
             "dropped_packets": self._drops.total,
             "waiting_messages": self._ear.backlog.messages,

@@ -1,5 +1,6 @@
 """Frames of any source, told apart: SIP to be overheard and packets for the engine, in the order they were seen."""
 
+import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ import numpy as np
 from agent.media.block import Frames, PacketBlock, gather
 from agent.media.endpoint import PORT_BITS
 from agent.media.frames import TCP, UDP, Numbers, Payloads, parse
+from agent.tap.span.fragments import Fragments
 from agent.tap.span.message import Overheard
 
 MOST_MESSAGE_BYTES = 65536
+UDP_HEADER_BYTES = 8
 _PORT = (1 << PORT_BITS) - 1
 _TCP_EVENTS = 0x07
 """FIN, SYN and RST: segments without data that mean something all the same."""
@@ -87,7 +90,13 @@ class Traffic:
 
     def __init__(self, sip_ports: Sequence[int]) -> None:
         self._sip_ports = np.array(sorted(sip_ports), np.int64)
+        self._fragments = Fragments()
         self.packets = self.messages = self.fragments = self.malformed = 0
+
+    @property
+    def put_together(self) -> int:
+        """Datagrams that came in fragments and are whole."""
+        return self._fragments.completed
 
     def tell_apart(self, frames: Frames, offset_ns: int) -> tuple[Part, Sequence[Message]]:
         """`offset_ns`: UTC less the clock of the frames."""
@@ -97,13 +106,32 @@ class Traffic:
         self.malformed += found.malformed
         sip = np.isin(found.destination & _PORT, self._sip_ports) | np.isin(found.source & _PORT, self._sip_ports)
         media = found.protocol == UDP
-        if not sip.any():
+        if not sip.any() and not found.pieces:
             rows = np.flatnonzero(media)
             return Part(frames, found, rows, found.datagrams(frames) or found.chosen(frames, rows)), ()
         media &= ~sip
         before, said, rows = np.cumsum(media), np.flatnonzero(sip), np.flatnonzero(media)
-        messages = self._messages(frames, found, said.tolist(), before[said].tolist(), offset_ns)
-        return Part(frames, found, rows, found.chosen(frames, rows)), list(messages)
+        messages = list(self._messages(frames, found, said.tolist(), before[said].tolist(), offset_ns))
+        if found.pieces:
+            messages += self._put_together(frames, found, rows, offset_ns)
+            messages.sort(key=lambda message: message[1])
+        return Part(frames, found, rows, found.chosen(frames, rows)), messages
+
+    def _put_together(self, frames: Frames, found: Payloads, rows: Numbers, offset_ns: int) -> Iterator[Message]:
+        """Messages that came in fragments, as of when their last came."""
+        for frame, start, stop in found.pieces:
+            at_ns = int(frames.arrival_ns[frame]) + offset_ns
+            whole = self._fragments.feed(at_ns, frames.memory[start:stop].tobytes())
+            if whole is None or len(whole[1]) < UDP_HEADER_BYTES:
+                continue
+            hosts, datagram = whole
+            ports = struct.unpack(">2H", datagram[:4])
+            if not np.isin(ports, self._sip_ports).any():
+                continue
+            self.messages += 1
+            source, destination = zip(map(socket.inet_ntoa, (hosts[:4], hosts[4:])), ports, strict=True)
+            before = int(np.searchsorted(found.frame[rows], frame))
+            yield Overheard(at_ns, "udp", source, destination, datagram[UDP_HEADER_BYTES:]), before
 
     def _messages(
         self, frames: Frames, found: Payloads, rows: list[int], before: list[int], offset_ns: int
