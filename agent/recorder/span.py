@@ -33,12 +33,13 @@ class SpanEar:
         self._ear = Overhearing("span", Traffic(span.sip_ports), self._watcher, calls, admit)
         self._drops = Drops(interface)
         self._said_refused, self._say_at = 0, 0.0
+        self._offset_ns = 0
 
     def read(self) -> int | None:
         """Take in the media that has come, and hear what was said; returns when the oldest of that media arrived
         (monotonic ns; 0: there was none), None when nothing has come."""
         frames = self._ring.read_frames()
-        return None if frames is None else self._ear.read(frames, time.time_ns() - time.monotonic_ns())
+        return None if frames is None else self._ear.read(frames, self._utc_offset_ns())
 
     @property
     def is_behind(self) -> bool:
@@ -47,11 +48,18 @@ class SpanEar:
 
     def work(self, until_s: float) -> int:
         """Act on what was said, until `time.monotonic()` is `until_s`; returns as `read` does, of media that waited."""
-        return self._ear.work(until_s, time.time_ns() - time.monotonic_ns())
+        return self._ear.work(until_s, self._utc_offset_ns())
+
+    def _utc_offset_ns(self) -> int:
+        """UTC less the monotonic clock; the same as long as anything waits, though the system's clock be set."""
+        if not self.is_behind:
+            self._offset_ns = time.time_ns() - time.monotonic_ns()
+        return self._offset_ns
 
     def care(self) -> None:
         """Look for calls that are over without having said so, and for packets the kernel had no room for."""
-        self._ear.expire(time.time_ns(), time.time_ns() - time.monotonic_ns())
+        offset_ns = self._utc_offset_ns()
+        self._ear.expire(time.monotonic_ns() + offset_ns, offset_ns)
         now = time.monotonic()
         self._drops.look(self._ring.count_drops(), now)
         if self._watcher.refused > self._said_refused and now >= self._say_at:
