@@ -244,10 +244,11 @@ class Engine:
         """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic).
         Streams whose media waits to be released have none, unless their buffer is full."""
         c = self._columns
-        held = c.end - c.start
-        due = c.active & ~c.waits & (held > 0) & ((held >= c.want) | (now_ns - c.last_ns > self._idle_ns))
-        for row in np.flatnonzero(due).tolist():
-            if now_ns - c.last_ns[row] > self._idle_ns:
+        free = np.flatnonzero(c.active & ~c.waits)
+        held, idle = c.end[free] - c.start[free], now_ns - c.last_ns[free] > self._idle_ns
+        due = (held > 0) & ((held >= c.want[free]) | idle)
+        for row, ended in zip(free[due].tolist(), idle[due].tolist(), strict=True):
+            if ended:
                 self._hand_on_all(row)
             else:
                 self._hand_on_ordered(row)
