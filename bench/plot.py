@@ -1,7 +1,9 @@
 """`python -m bench.plot [--calls 100 250 …] [--results FILE]`: how the recorder's CPU grows with calls.
 
 Runs bench.media at each number of calls, writes what it measured to `--results` (JSON) and docs/media-growth.png. With
-`--from FILE` it only plots what an earlier run has written. Needs the extra `[bench]` (matplotlib).
+`--from FILE` it only plots what an earlier run has written. Calls are overheard on a mirror port unless `--tap siprec`
+is asked for: there the kernel receives in the generator's time, which is then too busy to send for 5,000 calls. Needs
+the extra `[bench]` (matplotlib).
 """
 
 import argparse
@@ -43,6 +45,7 @@ def main() -> None:
     """Measure unless there are results already, and plot."""
     parser = argparse.ArgumentParser(prog="python -m bench.plot", description=__doc__)
     parser.add_argument("--calls", type=int, nargs="+", default=CALLS, help="numbers of calls to measure at")
+    parser.add_argument("--tap", choices=["siprec", "span"], default="span", help="how calls are heard of")
     parser.add_argument("--seconds", type=float, default=6, help="length of each measurement (default 6)")
     parser.add_argument("--results", type=Path, default=Path("results.json"), help="where to write what was measured")
     parser.add_argument("--from", type=Path, dest="existing", help="results of an earlier run: only plot")
@@ -53,7 +56,7 @@ def main() -> None:
     else:
         results = []
         for calls in asked.calls:
-            results.append(run(calls, asked.seconds, yardsticks=False))
+            results.append(run(calls, asked.seconds, yardsticks=False, tap=asked.tap))
             print(json.dumps(results[-1]), flush=True)
             asked.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     for one in results:
