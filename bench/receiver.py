@@ -25,7 +25,7 @@ def receive(interface: str, host: str, core: Choice, ports: list[int]) -> int:
     """Until SIGTERM; packets placed."""
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
-    ring = PacketRing(interface, bpf.own_udp(min(ports), max(ports)), RING_MIB)
+    ring = PacketRing(interface, bpf.own_udp(min(ports), max(ports)), RING_MIB, core=core)
     engine = Engine(len(ports), REORDER_MS, FLUSH_S, core=core)
     addresses = [key(host, port) for port in ports]
     for number, address in enumerate(addresses):

@@ -1,13 +1,17 @@
-"""Two engines that are told the same, one of the compiled core and one of numpy: all they say and hold is the same."""
+"""Two engines that are told the same, one of the compiled core and one of numpy: all they say and hold is the same. And
+two rings of the same memory."""
 
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
-from agent.media.core import Choice, CoreMissing, load
+from agent.media import ring
+from agent.media.block import PacketBlock
+from agent.media.core import Choice, CoreMissing, load, open_walker
 from agent.media.engine import Engine
 
 
@@ -48,6 +52,32 @@ class Twins:
     def _same(self, answers: list[Any]) -> Any:
         assert all(plain(one) == plain(answers[0]) for one in answers)
         return answers[0]
+
+
+def read_by_either(memory: np.ndarray, clocks: tuple[int, int], next_block: int = 0) -> tuple[PacketBlock | None, bool]:
+    """What is read of a ring's memory, which is the same by either core, and whether the compiled one read all of it.
+
+    Raises what reading it raises, which is the same too.
+    """
+    answers, whole = [], False
+    with patch.object(ring, "_clocks", lambda: clocks):
+        for core in ("numpy", "c"):
+            one = object.__new__(ring.PacketRing)
+            one._memory, one._blocks = memory, memory.view(np.uint32).reshape(-1, ring.BLOCK_BYTES // 4)
+            one._walker = open_walker(core, 4096)
+            one._next, one._held, one.fragments, one.malformed = next_block, [], 0, 0
+            error, block = None, None
+            with patch.object(ring, "parse", wraps=ring.parse) as parse:
+                try:
+                    block = one.read()
+                except (IndexError, ValueError) as raised:
+                    error = raised
+            whole = block is not None and not parse.called
+            answers.append((block, error, (plain(block), type(error), one.fragments, one.malformed, one._held)))
+    assert answers[0][2] == answers[1][2]
+    if answers[0][1] is not None:
+        raise answers[0][1]
+    return answers[1][0], whole
 
 
 def held(engine: Engine) -> dict[str, np.ndarray]:

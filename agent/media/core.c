@@ -1,8 +1,12 @@
-/* Takes in the packets of a block that are just the next of their streams, as nearly all are, and says which are not.
+/* What is done for every packet: its headers are read from the ring, and it is put in its place.
 
-   What it does to the columns is what Engine.process, Placer._continues and Placer._place_in_order (engine.py and
-   placing.py in this folder) and Timing.note (timing.py) do: those are the reference, and tests hold this against them.
-   It keeps nothing from call to call and has no memory of its own. Bound by core.py. */
+   greffier_walk reads the packets of a ring's block while they are plain UDP over IPv4, as nearly all are. What it writes
+   is what walk and PacketRing._described (ring.py in this folder) and parse (frames.py) say of them.
+   greffier_place takes in the packets of a PacketBlock that are just the next of their streams, as nearly all are, and
+   says which are not. What it does to the columns is what Engine.process, Placer._continues and Placer._place_in_order
+   (engine.py and placing.py) and Timing.note (timing.py) do.
+   Those are the reference, and tests hold this against them. It keeps nothing from call to call and has no memory of its
+   own. Bound by core.py. */
 
 #include <stdint.h>
 #include <string.h>
@@ -25,6 +29,13 @@
 #define MOST_IN_A_ROW 64
 #define NOT_KNOWN (-(INT64_C(1) << 62))
 #define NONE_YET (INT64_C(1) << 62)
+#define NS 1000000000
+#define HEADER_BYTES 52
+#define VLAN_VALID (1 << 4)
+#define IPV4 0x0800
+#define UDP 17
+#define VXLAN_PORT 4789
+#define PORT_BITS 16
 #define FETCH_AHEAD 16
 #define EMPTY (-1)
 #define SPREAD UINT64_C(0x9E3779B97F4A7C15)
@@ -63,6 +74,46 @@ struct run { /* one row's packets of this block; all zero between calls */
 
 static uint32_t word(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* In the byte order of this machine, as the kernel writes its headers. */
+static int64_t native(const uint8_t *at) {
+    uint32_t number;
+    memcpy(&number, at, sizeof number);
+    return number;
+}
+
+/* Where in `memory` the UDP payloads of one block lie, how long they are, to whom, from whom, and when they came (`now_ns`
+   at most), into five columns of `room` each. The block's first struct tpacket3_hdr is `at`, and it ends at `end`. Stops
+   at a packet that is not plain or does not lie within the block, and returns how many there are before it: no more than
+   the block has room for headers. */
+__attribute__((visibility("default"))) int64_t greffier_walk(
+    const uint8_t *memory, int64_t at, int64_t end, int64_t packets, int64_t clock_ns, int64_t now_ns, int64_t *to,
+    int64_t room) {
+    int64_t step = HEADER_BYTES;
+    for (int64_t n = 0; n < packets; n++, at += step) {
+        if (step < HEADER_BYTES || at % 8 || at > end - HEADER_BYTES) return n;
+        const uint8_t *head = memory + at;
+        step = native(head);
+        const uint8_t *soon = head + FETCH_AHEAD * step;
+        __builtin_prefetch(soon);
+        __builtin_prefetch(soon + 64);
+        __builtin_prefetch(soon + 123); /* where its UDP header ends: these three are all of its lines that are read */
+        int64_t start = at + (native(head + 24) >> 16), size = native(head + 12);
+        if (native(head + 20) & VLAN_VALID || (head[50] << 8 | head[51]) != IPV4) return n;
+        if (size < 28 || size > end - start) return n;
+        const uint8_t *ip = memory + start;
+        int64_t first = word(ip), ports = word(ip + 20), length = (word(ip + 24) >> 16) - INT64_C(8);
+        if (first >> 24 != 0x45 || ip[9] != UDP || (ports & 0xFFFF) == VXLAN_PORT || word(ip + 4) & 0x3FFF) return n;
+        if (length < 0 || (first & 0xFFFF) < length + 28 || size < length + 28) return n;
+        int64_t arrival_ns = native(head + 4) * NS + native(head + 8) - clock_ns;
+        to[n] = start + 28;
+        to[n + room] = length;
+        to[n + 2 * room] = (int64_t)word(ip + 16) << PORT_BITS | (ports & 0xFFFF);
+        to[n + 3 * room] = (int64_t)word(ip + 12) << PORT_BITS | ports >> 16;
+        to[n + 4 * room] = arrival_ns < now_ns ? arrival_ns : now_ns;
+    }
+    return packets;
 }
 
 static uint64_t home_of(const struct table *t, int64_t key) {

@@ -1,10 +1,10 @@
-"""The compiled core (core.c), bound by ctypes: takes in the packets of a block that are just the next of their streams.
+"""The compiled core (core.c), bound by ctypes: reads a ring's headers, and places what is just the next of its stream.
 
-What it places and what numpy places is the same to the last bit. It is used where it was compiled.
+What it does and what numpy does is the same to the last bit. It is used where it was compiled.
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -71,21 +71,22 @@ class _Timing(ctypes.Structure):
 
 
 @cache
-def load() -> Callable[..., int]:
-    """The function of the library that was made of core.c as it is here. Raises CoreMissing."""
+def load() -> ctypes.CDLL:
+    """The library that was made of core.c as it is here. Raises CoreMissing."""
     if not LIBRARY.exists():
         raise CoreMissing("core.c was not compiled")
     try:
         library = ctypes.CDLL(str(LIBRARY))
         made_of = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, "greffier_source")))
-        function: Callable[..., int] = library.greffier_place
+        place, walk = library.greffier_place, library.greffier_walk
     except (OSError, ValueError, AttributeError) as error:
         raise CoreMissing(f"{LIBRARY.name} cannot be used: {error}") from error
     if made_of != digest():
         raise CoreMissing(f"{LIBRARY.name} was made of another core.c")
-    function.argtypes = [ctypes.c_void_p] * 8  # type: ignore[attr-defined]
-    function.restype = ctypes.c_int64  # type: ignore[attr-defined]
-    return function
+    place.argtypes = [ctypes.c_void_p] * 8
+    walk.argtypes = [ctypes.c_void_p, *[ctypes.c_int64] * 5, ctypes.c_void_p, ctypes.c_int64]
+    place.restype = walk.restype = ctypes.c_int64
+    return library
 
 
 def open_core(wanted: Choice, columns: Columns, timing: Timing, table: KeyTable) -> "Core | None":
@@ -105,7 +106,7 @@ class Core:
     """Places packets in `columns` and notes their `timing`; `table` has their rows. Raises CoreMissing."""
 
     def __init__(self, columns: Columns, timing: Timing, table: KeyTable) -> None:
-        self._place = load()
+        self._place = load().greffier_place
         self._arrays = columns, timing  # which the pointers below need to live
         self._columns, self._timing = _Columns(), _Timing()
         self._columns.rows, self._columns.room = columns.rows, columns.room
@@ -134,6 +135,45 @@ class Core:
             *(_address(scratch) for scratch in (self._runs, self._touched, self._row, self._left)),
         )
         return block if left == count else block.take(self._left[:count])
+
+
+def open_walker(wanted: Choice, most: int) -> "Walker | None":
+    """As `open_core`, for a ring; says nothing when there is none."""
+    if wanted == "numpy":
+        return None
+    try:
+        return Walker(most)
+    except CoreMissing:
+        if wanted == "c":
+            raise
+        return None
+
+
+class Walker:
+    """Reads the headers of at most `most` packets of a ring. Raises CoreMissing."""
+
+    def __init__(self, most: int) -> None:
+        self._walk = load().greffier_walk
+        self._columns = np.empty((5, most), np.int64)
+
+    def read(
+        self, memory: npt.NDArray[np.uint8], blocks: Sequence[tuple[int, int, int]], clock_ns: int, now_ns: int
+    ) -> PacketBlock | None:
+        """The UDP packets of these kernel blocks: where in memory its first packet is and it ends, and how many it has.
+
+        None if there is any that is not plain (`agent.media.frames.parse`), or more than there is room for. `clock_ns`:
+        what the clock of the ring is ahead of the monotonic one; nothing came later than `now_ns`. The arrays are used
+        again by the next `read`.
+        """
+        read, room = 0, self._columns.shape[1]
+        start, to = _address(memory), _address(self._columns)
+        for first, end, count in blocks:
+            if count > room - read:
+                return None
+            if self._walk(start, first, end, count, clock_ns, now_ns, to + 8 * read, room) < count:
+                return None
+            read += count
+        return PacketBlock(memory, *self._columns[:, :read])
 
 
 def _address(array: npt.NDArray[Any]) -> int:

@@ -9,6 +9,7 @@ import structlog
 
 from agent.media import bpf
 from agent.media.block import PacketBlock
+from agent.media.core import Choice
 from agent.media.deaf import deaf, deaf_neighbour
 from agent.media.endpoint import PORT_BITS
 from agent.media.ring import PacketRing
@@ -52,10 +53,13 @@ class RingSource:
     name = "ring"
     interval_s = 0.02
 
-    def __init__(self, host: str, ports: tuple[int, int], size_mib: int) -> None:
-        """`host`: the one address of ours, or a wildcard. Raises PermissionError without CAP_NET_RAW, OSError."""
+    def __init__(self, host: str, ports: tuple[int, int], size_mib: int, core: Choice = "auto") -> None:
+        """`host`: the one address of ours, or a wildcard. `core`: see PacketRing.
+
+        Raises PermissionError without CAP_NET_RAW, OSError, CoreMissing.
+        """
         self._any_host = ipaddress.ip_address(host).is_unspecified
-        self._ring = PacketRing("", bpf.own_udp(*ports, without=_subordinate()), size_mib)
+        self._ring = PacketRing("", bpf.own_udp(*ports, without=_subordinate()), size_mib, core=core)
         self._sockets: dict[int, tuple[socket.socket, ...]] = {}
 
     def open_port(self, host: str, port: int) -> None:
@@ -88,11 +92,14 @@ class RingSource:
         self._ring.close()
 
 
-def open_source(wanted: str, host: str, ports: tuple[int, int], size_mib: int) -> LocalSource:
-    """`wanted`: `ring`, `sockets`, or `auto`: the ring where it may be had. Raises OSError when a ring may not."""
+def open_source(wanted: str, host: str, ports: tuple[int, int], size_mib: int, core: Choice = "auto") -> LocalSource:
+    """`wanted`: `ring`, `sockets`, or `auto`: the ring where it may be had. `core`: which one reads the ring's headers.
+
+    Raises OSError when a ring may not be had, CoreMissing.
+    """
     if wanted != "sockets":
         try:
-            return RingSource(host, ports, size_mib)
+            return RingSource(host, ports, size_mib, core)
         except OSError as error:
             if wanted == "ring":
                 raise

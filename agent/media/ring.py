@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from agent.media import bpf
 from agent.media.block import Frames, PacketBlock, gather
+from agent.media.core import Choice, open_walker
 from agent.media.frames import IPV4, IPV6, TAGS, parse
 
 BLOCK_BYTES = 1 << 18
@@ -44,12 +45,22 @@ Numbers = npt.NDArray[np.int64]
 class PacketRing:
     """Everything that `program` lets through, of one interface (a name) or of all (""). One thread at a time."""
 
-    def __init__(self, interface: str, program: bpf.Program, size_mib: int, *, promiscuous: bool = False) -> None:
-        """`promiscuous`: also what is addressed to other machines, which is all that a mirror port has.
+    def __init__(
+        self,
+        interface: str,
+        program: bpf.Program,
+        size_mib: int,
+        *,
+        promiscuous: bool = False,
+        core: Choice = "auto",
+    ) -> None:
+        """`promiscuous`: also what is addressed to other machines, which is all that a mirror port has. `core`: which
+        one `read` has the headers read by.
 
-        Raises PermissionError without the capability, OSError when there is no such interface.
+        Raises PermissionError without the capability, OSError when there is no such interface, CoreMissing.
         """
         self.dropped = self.fragments = self.malformed = 0
+        self._walker = open_walker(core, MOST_PACKETS + BLOCK_BYTES // _HEADER_BYTES)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         try:
             self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
@@ -78,9 +89,15 @@ class PacketRing:
 
         The memory of a block belongs to the kernel again from the next `read` on.
         """
-        seen = self.read_frames()
-        if seen is None:
+        blocks = self._take_blocks()
+        if not blocks:
             return None
+        if self._walker is not None:
+            ends = [(self._first(n) + n * BLOCK_BYTES, (n + 1) * BLOCK_BYTES, self._count(n)) for n in blocks]
+            plain = self._walker.read(self._memory, ends, *_clocks())
+            if plain is not None:
+                return plain
+        seen = self._walked(blocks)
         found = parse(seen.memory, seen.start, seen.stop, seen.kind)
         self.fragments += found.fragments
         self.malformed += found.malformed
@@ -88,23 +105,34 @@ class PacketRing:
 
     def read_frames(self) -> Frames | None:
         """As `read`, but everything that came, from the network header on; times are monotonic."""
+        blocks = self._take_blocks()
+        return self._walked(blocks) if blocks else None
+
+    def _take_blocks(self) -> list[int]:
+        """Give back those read before; the numbers of those that the kernel has handed over since and are not empty."""
         for block in self._held:
             self._blocks[block, _STATUS] = 0
         self._held.clear()
-        frames: list[Numbers] = []
+        taken: list[int] = []
         packets = 0
         while packets < MOST_PACKETS and len(self._held) < len(self._blocks) // 2:
-            words = self._blocks[self._next]
-            if not int(words[_STATUS]) & _USER:
+            if not int(self._blocks[self._next, _STATUS]) & _USER:
                 break
-            count = int(words[_COUNT])
-            if count:
-                frames.append(walk(words, int(words[_FIRST]), count) + self._next * BLOCK_BYTES)
+            if count := self._count(self._next):
+                taken.append(self._next)
                 packets += count
             self._held.append(self._next)
             self._next = (self._next + 1) % len(self._blocks)
-        if not frames:
-            return None
+        return taken
+
+    def _count(self, block: int) -> int:
+        return int(self._blocks[block, _COUNT])
+
+    def _first(self, block: int) -> int:
+        return int(self._blocks[block, _FIRST])
+
+    def _walked(self, blocks: list[int]) -> Frames:
+        frames = [walk(self._blocks[n], self._first(n), self._count(n)) + n * BLOCK_BYTES for n in blocks]
         return self._described(frames[0] if len(frames) == 1 else np.concatenate(frames))
 
     def _described(self, frame: Numbers) -> Frames:
@@ -118,9 +146,8 @@ class PacketRing:
         if len(one_tag_off):
             more = still_tagged(self._memory, start[one_tag_off], stop[one_tag_off], kind[one_tag_off])
             kind[one_tag_off[more]] = TAGS[0]
-        clock_ns = time.time_ns() - time.monotonic_ns()
-        arrival = words[:, 1].astype(np.int64) * NS + words[:, 2] - clock_ns
-        arrival = np.minimum(arrival, time.monotonic_ns())  # the system's clock may have been set back since
+        clock_ns, now_ns = _clocks()
+        arrival = np.minimum(words[:, 1].astype(np.int64) * NS + words[:, 2] - clock_ns, now_ns)
         return Frames(self._memory, start, stop, kind, arrival)
 
     def count_drops(self) -> int:
@@ -135,6 +162,13 @@ class PacketRing:
         self._memory, self._blocks = np.empty(0, np.uint8), np.empty((0, 0), np.uint32)
         with suppress(BufferError):  # somebody still holds a block: the kernel keeps the ring until that is gone
             self._map.close()
+
+
+def _clocks() -> tuple[int, int]:
+    """What the system's clock is ahead of the monotonic one, and the time by that (ns), which no packet came after: the
+    system's clock may have been set back since."""
+    clock_ns = time.time_ns() - time.monotonic_ns()
+    return clock_ns, time.monotonic_ns()
 
 
 def _bind(sock: socket.socket, interface: int) -> None:

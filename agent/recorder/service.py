@@ -60,7 +60,8 @@ class Recorder:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._in_log = InLog(*calls_in(settings.capture_dir))
         media, ports = settings.media, settings.siprec.media_ports
-        self._source = SecureSource(open_source(media.source, settings.siprec.media_host, ports, media.ring_mib))
+        local = open_source(media.source, settings.siprec.media_host, ports, media.ring_mib, media.core)
+        self._source = SecureSource(local)
         self._ports = MediaPorts(self._source, *ports, settings.capture_dir)
         self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
         self._box = ResumeBox(settings.site.run_dir)

@@ -1,6 +1,11 @@
-"""What the media tests share: RTP packets built by hand, blocks of them, and engines of either core."""
+"""What the media tests share: RTP packets built by hand, blocks of them, engines of either core, and a cable."""
 
+import os
+import socket
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from packets import Packet, block_of, rtp
@@ -36,5 +41,21 @@ def either_core(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def _not_compiled() -> Callable[..., int]:
+@pytest.fixture
+def cable() -> Iterator[tuple[str, socket.socket]]:
+    """The name of a cable's near end, and a socket that sends whole frames from its far end."""
+    near, far = f"gn{os.getpid()}", f"gf{os.getpid()}"
+    subprocess.run(["ip", "link", "add", near, "type", "veth", "peer", "name", far], check=True)
+    try:
+        for name in (near, far):
+            Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+            subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sender:
+            sender.bind((far, 0))
+            yield near, sender
+    finally:
+        subprocess.run(["ip", "link", "del", near], check=True)
+
+
+def _not_compiled() -> NoReturn:
     raise core.CoreMissing("not wanted in this test")

@@ -3,6 +3,7 @@
 import random
 import re
 import shutil
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packets import MS, Packet, block_of, rtp
-from twins import Twins, held, why_no_core
+from packets import INNER, MS, PLAIN, Packet, block_of, ipv4, ipv6, rtp, tcp, udp
+from twins import Twins, held, read_by_either, why_no_core
 
-from agent.media import columns, compiling, core, endpoint, engine, placing, timing
+from agent.media import columns, compiling, core, endpoint, engine, frames, placing, ring, timing
 from agent.media import rtp as headers
 from agent.media.core import CoreMissing
 from agent.media.engine import Engine
+from agent.media.frames import IPV4, IPV6, TCP, UDP
+from agent.media.ring import BLOCK_BYTES, NS
 from agent.model.call import CLOCK_RATE, Codec, MediaFormat
 
 FIRST_PORT = 20000
@@ -227,12 +230,169 @@ def test_a_table_that_grew_is_asked_where_it_is_now() -> None:
     assert left.destination.tolist() == [FIRST_PORT + 500] * 2
 
 
+CLOCKS = (1_700_000_000 * NS, 5000 * NS)
+"""Of a ring: see `ring._clocks`."""
+TAGGED = ring._VLAN_VALID
+PACKETS = {
+    "media": (IPV4, PLAIN, 0),
+    "empty": (IPV4, ipv4(udp(1, 2, b""), UDP), 0),
+    "not to be fragmented": (
+        IPV4,
+        ipv4(udp(65535, 65534, b"x"), UDP, "255.255.255.255", "224.0.0.1", fragment=0x4000),
+        0,
+    ),
+    "padded by Ethernet": (IPV4, ipv4(udp(1, 4788, b"x"), UDP) + bytes(17), 0),
+    "padded by IP": (IPV4, ipv4(udp(1, 2, b"x") + bytes(3), UDP), 0),
+}
+ODD_PACKETS = {
+    "another kind": (0x0806, PLAIN, 0),
+    "options": (IPV4, ipv4(udp(1, 2, b"xyz"), UDP, options=udp(1, 2, b"")), 0),
+    "fragment": (IPV4, ipv4(udp(1, 2, b"xyz"), UDP, fragment=0x2000), 0),
+    "last fragment": (IPV4, ipv4(udp(1, 2, b"xyz"), UDP, fragment=100), 0),
+    "six": (IPV6, ipv6(udp(4000, 20000, b"six"), UDP), 0),
+    "six called four": (IPV4, ipv6(udp(4000, 20000, b"six"), UDP), 0),
+    "another protocol": (IPV4, ipv4(udp(1, 2, b"xyz"), 136), 0),
+    "tcp": (IPV4, ipv4(tcp(1, 2, b"INVITE"), TCP), 0),
+    "vxlan": (IPV4, ipv4(udp(5555, 4789, b"\x08\0\0\0\0\0\x63\0" + INNER), UDP), 0),
+    "cut in its media": (IPV4, PLAIN[:-1], 0),
+    "cut in its header": (IPV4, PLAIN[:27], 0),
+    "longer than IP says": (IPV4, ipv4(udp(1, 2, bytes(9))[:-1], UDP) + b"x", 0),
+    "shorter than its header": (IPV4, ipv4(b"\0\1\0\2\0\7\0\0", UDP), 0),
+    "tagged": (IPV4, PLAIN, TAGGED),
+    "tagged, called four": (IPV4, struct.pack(">HH", 42, IPV4) + PLAIN, TAGGED),
+    "tagged twice": (0x8100, struct.pack(">HH", 42, IPV4) + PLAIN, TAGGED),
+}
+
+
+def ring_memory(packets: Sequence[str], steps: Sequence[tuple[int, int]], later_ns: int, stale: int) -> np.ndarray:
+    """Four blocks, two of them handed over: `packets` by name, each so far behind its header and so far from the next
+    as its step says; what the kernel has not written is `stale`."""
+    memory = np.full(4 * BLOCK_BYTES, stale, np.uint8)
+    words = memory.view(np.uint32).reshape(4, -1)
+    words[:, 2] = 0
+    for block, names in enumerate((packets[::2], packets[1::2])):
+        at = first = 48
+        for number, name in enumerate(names):
+            network, gap = steps[number % len(steps)]
+            kind, data, status = {**PACKETS, **ODD_PACKETS}[name]
+            step = -(-(network + len(data)) // 8) * 8 + gap
+            seconds, rest = divmod(CLOCKS[0] + CLOCKS[1] - NS + number * later_ns, NS)
+            last = number == len(names) - 1
+            head = (0 if last else step, seconds, rest, len(data), len(data), status, 82 | network << 16)
+            frame = struct.pack("7I20xH", *head, 17) + struct.pack(">H", kind)
+            memory[block * BLOCK_BYTES + at :][: len(frame)] = np.frombuffer(frame, np.uint8)
+            memory[block * BLOCK_BYTES + at + network :][: len(data)] = np.frombuffer(data, np.uint8)
+            at += step
+        words[block, [2, 3, 4, 5]] = 1, len(names), first, at
+        words[block, [8, 10]] = (CLOCKS[0] + CLOCKS[1]) // NS - 1
+    return memory
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    packets=st.lists(st.sampled_from(list(PACKETS) + ["media"] * 9), min_size=1, max_size=60),
+    odd=st.lists(st.tuples(st.integers(0, 60), st.sampled_from(list(ODD_PACKETS))), max_size=2),
+    steps=st.lists(
+        st.tuples(st.sampled_from([96, 80, 53, 200]), st.sampled_from([0, 0, 8, 4096])), min_size=1, max_size=3
+    ),
+    later_ns=st.sampled_from([0, 1, NS // 3]),
+    stale=st.sampled_from([0, 0x45, 0xFF]),
+    spoilt=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 130), st.integers(0, 255)), max_size=2),
+)
+def test_a_ring_is_read_the_same(
+    packets: list[str],
+    odd: list[tuple[int, str]],
+    steps: list[tuple[int, int]],
+    later_ns: int,
+    stale: int,
+    spoilt: list[tuple[int, int, int]],
+) -> None:
+    for place, name in odd:
+        packets.insert(place, name)
+    memory = ring_memory(packets, steps, later_ns, stale)
+    for packet, byte, value in spoilt:
+        network, gap = steps[0]
+        memory[48 + packet * (network + len(PLAIN) + gap) + byte] = value
+    try:
+        block, whole = read_by_either(memory, CLOCKS)
+    except (IndexError, ValueError):
+        assert spoilt
+    else:
+        assert spoilt or (whole == (not odd) and (odd or len(block) == len(packets)))
+
+
+@pytest.mark.parametrize("name", [*PACKETS, *ODD_PACKETS])
+def test_only_what_is_plain_is_read_from_a_ring_in_c(name: str) -> None:
+    names = ["media"] * 8
+    names[5] = name
+    block, whole = read_by_either(ring_memory(names, [(96, 0)], NS // 2, 0), CLOCKS)
+    assert whole == (name in PACKETS) and block is not None and len(block) >= 7
+    assert len(set(block.arrival_ns.tolist())) == 3 and block.arrival_ns.max() == CLOCKS[1]
+
+
+MOST_BYTES = BLOCK_BYTES - 48 - 304 - 96
+"""Of the second packet, to the end of the block."""
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        *[(0, step) for step in (0, 7, 8, 51, 291, 302, 303, 305, BLOCK_BYTES - 8, BLOCK_BYTES, (1 << 32) - 8)],
+        *[(3, size) for size in (0, 27, MOST_BYTES + 1, 1 << 31, (1 << 32) - 1)],
+        *[(6, 82 | network << 16) for network in (0, 65535)],
+    ],
+)
+@pytest.mark.parametrize("block", [0, 3])
+def test_a_chain_that_leaves_its_block_is_not_followed_in_c(word: int, value: int, block: int) -> None:
+    memory = np.roll(ring_memory(["media"] * 8, [(96, 8)], 1, 0), block * BLOCK_BYTES)
+    second = memory[block * BLOCK_BYTES + 48 + 304 :].view(np.uint32)
+    whole = [(block * BLOCK_BYTES + 48, (block + 1) * BLOCK_BYTES, 4)]
+    walker = core.Walker(4096)
+    second[3] = MOST_BYTES
+    assert walker.read(memory, whole, *CLOCKS) is not None
+    second[word] = value
+    assert walker.read(memory, whole, *CLOCKS) is None
+
+
+@pytest.mark.parametrize("gap", [1, 2, 4])
+def test_headers_that_are_not_where_the_kernel_would_put_them_are_not_read_in_c(gap: int) -> None:
+    memory = ring_memory(["media"] * 8, [(96, gap)], 1, 0)
+    assert core.Walker(4096).read(memory, [(48, BLOCK_BYTES, 4)], *CLOCKS) is None
+
+
+def test_nothing_is_read_beyond_the_end_of_a_block_in_c() -> None:
+    """Which a sanitizer sees, wherever the end is, also when the packet is said to end there."""
+    whole, walker = ring_memory(["media", "empty", "empty"], [(56, 0)], 1, 0), core.Walker(4096)
+    second = 48 + 56 + len(PLAIN)
+    end = second + 56 + 28
+    for cut in range(48, end):
+        memory = whole[:cut].copy()
+        assert walker.read(memory, [(48, cut, 2)], *CLOCKS) is None
+        if cut > second + 56:
+            memory[second + 12] = cut - second - 56
+            assert walker.read(memory, [(48, cut, 2)], *CLOCKS) is None
+    assert walker.read(whole[:end].copy(), [(48, end, 2)], *CLOCKS) is not None
+
+
+def test_a_block_with_more_than_there_is_room_for_is_not_read_in_c() -> None:
+    memory = ring_memory(["media"] * 16, [(96, 0)], 1, 0)
+    blocks = [(n * BLOCK_BYTES + 48, (n + 1) * BLOCK_BYTES, 8) for n in (0, 1)]
+    read = core.Walker(16).read(memory, blocks, *CLOCKS)
+    assert read is not None and len(read) == 16
+    assert core.Walker(15).read(memory, blocks, *CLOCKS) is None
+
+
 def test_its_constants_are_those_of_numpy() -> None:
     source = compiling.SOURCE.read_text(encoding="utf-8")
     defined = dict(re.findall(r"^#define (\w+) (.+)$", source, re.MULTILINE))
-    parts = (columns, endpoint, engine, placing, headers, timing)
+    parts = (columns, endpoint, engine, frames, placing, ring, headers, timing)
     known = {name: value for part in parts for name, value in vars(part).items()}
-    alike = {"NONE_YET": timing._NONE_YET, "SPREAD": endpoint._SPREAD}
+    alike = {
+        "NONE_YET": timing._NONE_YET,
+        "SPREAD": endpoint._SPREAD,
+        "HEADER_BYTES": ring._HEADER_BYTES,
+        "VLAN_VALID": ring._VLAN_VALID,
+    }
     for name, written in defined.items():
         if name != "FETCH_AHEAD":
             value = eval(re.sub(r"U?INT64_C", "", written))

@@ -8,16 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packets import INNER, PLAIN, ethernet, gre, ipv4, ipv6, tcp, udp
+from twins import read_by_either, why_no_core
 
 from agent.media import bpf
+from agent.media.block import PacketBlock
+from agent.media.core import Choice, CoreMissing
 from agent.media.endpoint import key
+from agent.media.frames import IPV4, IPV6, TCP, UDP
 from agent.media.local import LocalSource, RingSource, open_source
-from agent.media.ring import still_tagged, walk
+from agent.media.ring import PacketRing, still_tagged, walk
 from agent.media.udp import UdpSweep
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an AF_PACKET socket needs root")
@@ -167,6 +173,87 @@ def test_without_the_capability_sockets_are_read_and_that_is_said() -> None:
     said = subprocess.run([*without, sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "media.no_ring" in said and said.splitlines()[-2:] == ["sockets", "refused"]
     assert open_source("sockets", "127.0.0.1", (20000, 20010), 4).name == "sockets"
+
+
+STREAM = [ethernet(IPV4, ipv4(udp(4000 + n % 7, 20000 + n, bytes([n % 251]) * 172), UDP)) for n in range(3000)]
+ODD = {
+    "options": ethernet(IPV4, ipv4(udp(1, 2, b"xyz"), UDP, options=b"\1" * 8)),
+    "fragment": ethernet(IPV4, ipv4(udp(1, 2, b"xyz"), UDP, fragment=0x2000)),
+    "last fragment": ethernet(IPV4, ipv4(b"xyz", UDP, fragment=100)),
+    "six": ethernet(IPV6, ipv6(udp(4000, 20000, b"six"), UDP)),
+    "six fragment": ethernet(IPV6, ipv6(b"\x11\0\0\1\0\0\0\7" + udp(1, 30000, b"six"), 44)),
+    "tag": ethernet(IPV4, PLAIN, [0x8100]),
+    "two tags": ethernet(IPV4, PLAIN, [0x88A8, 0x8100]),
+    "vxlan": ethernet(IPV4, ipv4(udp(5555, 4789, b"\x08\0\0\0\0\0\x63\0" + INNER), UDP)),
+    "gre": ethernet(IPV4, ipv4(gre(0x88BE, INNER), 47)),
+    "tcp": ethernet(IPV4, ipv4(tcp(1, 2, b"INVITE"), TCP)),
+    "longer than it is": ethernet(IPV4, PLAIN[:-30]),
+    "shorter than its header": ethernet(IPV4, ipv4(b"\0\1\0\2\0\7\0\0", UDP)),
+    "of another kind": ethernet(0x88B5, PLAIN),
+    "padded": ethernet(IPV4, ipv4(udp(1, 2, b"x"), UDP)) + bytes(17),
+}
+
+
+@pytest.mark.parametrize("odd", [None, *ODD])
+def test_either_core_reads_the_same_of_what_the_kernel_hands_over(
+    cable: tuple[str, socket.socket], odd: str | None
+) -> None:
+    """Two rings that get the same frames; and their memory as it is, which tells the times too."""
+    if missing := why_no_core():
+        pytest.skip(missing)
+    near, sender = cable
+    everything = [(bpf.RETURN, bpf.WHOLE, "", "")]
+    rings = [PacketRing(near, everything, 4, promiscuous=True, core=core) for core in ("numpy", "c")]
+    sent = STREAM if odd is None else [*STREAM[:2000], ODD[odd], *STREAM[2000:]]
+    for frame in sent:
+        sender.send(frame)
+    payloads: list[list[tuple[int, int, bytes]]] = []
+    for ring in rings:
+        wait_for(ring, len(sent))
+        clocks = time.time_ns() - time.monotonic_ns(), time.monotonic_ns()
+        block, whole = read_by_either(ring._memory.copy(), clocks)
+        assert block is not None and whole == (odd in (None, "padded"))
+        assert (block.arrival_ns <= clocks[1]).all() and (block.arrival_ns > clocks[1] - 60_000_000_000).all()
+        payloads.append(told(ring.read()))
+        assert payloads[-1] == told(block) and ring.read() is None and ring.count_drops() == 0
+        ring.close()
+    assert payloads[0] == payloads[1] and len(payloads[0]) >= 3000
+    counts = [(ring.fragments, ring.malformed) for ring in rings]
+    assert counts[0] == counts[1] and (sum(counts[0]) == 1) == (odd in TROUBLE)
+
+
+TROUBLE = ("fragment", "last fragment", "six fragment", "longer than it is", "shorter than its header")
+"""Of ODD: in these no payload is found, and that is counted."""
+
+
+def wait_for(ring: PacketRing, count: int) -> None:
+    """Until the kernel has handed over as many packets, none of which is read yet."""
+    deadline = time.monotonic() + 10
+    while int(ring._blocks[ring._blocks[:, 2] & 1 == 1, 3].sum()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def told(block: PacketBlock | None) -> list[tuple[int, int, bytes]]:
+    assert block is not None
+    stretches = zip(block.start.tolist(), block.length.tolist(), strict=True)
+    data = [block.memory[start : start + length].tobytes() for start, length in stretches]
+    return list(zip(block.destination.tolist(), block.source.tolist(), data, strict=True))
+
+
+def test_the_core_wanted_reads_the_ring(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_compiled(core: Choice) -> bool:
+        source = open_source("ring", "127.0.0.1", (ports[0], ports[-1]), 4, core)
+        source.close()
+        assert isinstance(source, RingSource)
+        return source._ring._walker is not None
+
+    if not why_no_core():
+        assert [is_compiled(core) for core in ("auto", "c", "numpy")] == [True, True, False]
+    monkeypatch.setattr("agent.media.core.load", Mock(side_effect=CoreMissing("not compiled")))
+    assert [is_compiled(core) for core in ("auto", "numpy")] == [False, False]
+    with pytest.raises(CoreMissing):
+        is_compiled("c")
 
 
 @settings(max_examples=200, deadline=None)
