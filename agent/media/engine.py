@@ -323,7 +323,7 @@ class Engine:
         c.base[row], c.accounted[row] = c.high[row] + 1, 0
 
     def _hand_on_ordered(self, row: int) -> None:
-        """What is in order; beyond a gap, only what came so much later that the gap is given up."""
+        """What is in order, beyond a gap if what came after it came so much later that it is given up."""
         c = self._columns
         base, high = int(c.base[row]), int(c.high[row])
         if c.accounted[row] == high - base + 1:
@@ -333,10 +333,11 @@ class Engine:
         present = c.seen[row, places & (WINDOW - 1)]
         where = np.where(present, c.where[row, places & (WINDOW - 1)], 0)
         ends = where >> SIZE_BITS
-        gap = int(np.argmin(present))
         old = np.flatnonzero(ends * present > 0)
         old = old[ends[old] <= c.end[row] - self._reorder_samples]
-        count = max(gap, int(old[-1]) + 1 if len(old) else 0)
+        given_up = int(old[-1]) + 1 if len(old) else 0
+        gaps = np.flatnonzero(~present[given_up:])
+        count = given_up + int(gaps[0]) if len(gaps) else len(present)
         if not count:
             return
         until = int(ends[:count].max())

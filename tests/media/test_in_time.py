@@ -111,6 +111,19 @@ def test_a_burst_after_a_stall_of_the_network_keeps_its_place(new_call, rtp, blo
     assert written.tolist() == np.repeat(np.arange(1, 9), 8000).tolist() and call.engine.remove(PORT).jumps == 0
 
 
+@pytest.mark.parametrize("missing", [100, 900])
+def test_a_press_empties_the_buffer_whatever_went_missing_before(missing: int, rtp, block_of, packet) -> None:
+    call = Call(PCMA, waits=True)
+    for n in range(1000):
+        if n != missing:
+            call.engine.process(block_of([packet(rtp(n, n * 160, b"\x11" * 160), at_ms=20 * (n + 1))]))
+        if n % 5 == 0:
+            call.go_on(20 * (n + 1))
+    call.press(PAUSE, 20_000)
+    c = call.engine._columns
+    assert (c.buffer[c.active] == 0xD5).all()
+
+
 def test_a_sender_ahead_of_its_time_does_not_bring_the_end_of_a_pause(new_call, rtp, block_of, packet) -> None:
     call = new_call(PCMA)
     for n in range(3000):
