@@ -269,14 +269,17 @@ class CallGate:
         ready = [key for key in self._keys if key.position_samples < before]
         if ready:
             self._keys = [key for key in self._keys if key.position_samples >= before]
-            keeping = [span for p in self._purposes.values() if p.keys for span in self._writable.of(p.name)]
-            for key in ready:
-                if any(start <= key.position_samples < end for start, end in keeping):
-                    self._sink.key(key)
+            for key in filter(self._keeps, ready):
+                self._sink.key(key)
+
+    def _keeps(self, key: KeyPress) -> bool:
+        keeping = [span for p in self._purposes.values() if p.keys for span in self._writable.of(p.name)]
+        return any(start <= key.position_samples < end for start, end in keeping)
 
     def _forget_paused(self) -> None:
         if not self._writable.everything_from(self._frontier):
             self._held.keep_only(self._may_stay)
+        self._keys = [key for key in self._keys if key.position_samples >= self._now or self._keeps(key)]
 
     def _may_stay(self, start: int, end: int) -> list[Span]:
         """What of [start, end) may be held: where some purpose writes, and what a later press may still open."""

@@ -247,6 +247,18 @@ def test_keys_are_written_for_purposes_that_keep_them_and_never_of_a_pause(purpo
     assert [key.event for key in sink.keys] == [0, 1, 2], "three seconds before the press, and all after it, are gone"
 
 
+def test_keys_of_a_pause_leave_memory_with_its_sound(purposes, decide) -> None:
+    keeping = replace(purposes["training"], keys=True)
+    gate = CallGate(CALL, [keeping, purposes["evidence"]], _Keys(), 24000, 0, 0)
+    gate.open(decide("training", "evidence"), 0, 0)
+    for second in (1, 4, 9):
+        gate.press(KeyPress(CALL, 0, second, second * 8000))
+    gate.command(GateCommand(CALL, GateVerb.PAUSE, "agent:2001", purpose="training"), 40_000, 0)
+    assert [key.event for key in gate._keys] == [1, 9], "of before the look-back, and what the clock has not reached"
+    gate.release(80_000)
+    assert gate._keys == []
+
+
 def test_keys_are_not_even_held_where_nobody_keeps_them(purposes, decide) -> None:
     sink = _Keys()
     gate = CallGate(CALL, [purposes["training"]], sink, 0, 0, 0)
