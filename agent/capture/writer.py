@@ -35,6 +35,8 @@ SEGMENT_SUFFIX = ".glog"
 _SEGMENT_BITS = 24
 _COUNT_BITS = 40
 _BUFFER_BYTES = 1 << 20
+_SPENT = -1
+"""A counter that fits no header: the key may be in use anew, and two who count would meet."""
 
 log = structlog.get_logger()
 
@@ -45,7 +47,8 @@ class CaptureFailed(RuntimeError):
 
 @dataclass(slots=True)
 class KeyInUse:
-    """A call key as its records are sealed with it: `call` is the id in 16 bytes, `counter` that of the next record."""
+    """A call key as its records are sealed with it: `call` is the id in 16 bytes, `counter` that of the next record,
+    none once the END of the call was written."""
 
     name: tuple[str, int]
     epoch: int
@@ -154,6 +157,7 @@ class LogWriter:
         self._finish(view, in_use)
         if kind is RecordKind.END:
             self._keys.pop(in_use.name, None)
+            in_use.counter = _SPENT
 
     def append_opaque(self, kind: RecordKind, key: CallKey | KeyInUse, payload: bytes) -> None:
         """Write bytes that are sealed already as a record of the call: checked, not encrypted. Raises as `append`."""

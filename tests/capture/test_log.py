@@ -93,6 +93,17 @@ def test_every_start_begins_a_segment_and_no_counter_comes_twice(tmp_path: Path)
     assert len(used) == len(set(used)) == 30
 
 
+def test_who_has_a_key_in_use_beyond_the_end_of_its_call_cannot_repeat_a_counter(writer: LogWriter) -> None:
+    in_use = writer.use(A)
+    writer.append(END, in_use, b"x")
+    writer.append(MEDIA, A, b"x")
+    with pytest.raises(ValueError, match="does not fit"):
+        writer.append(MEDIA, in_use, b"x")
+    with pytest.raises(ValueError, match="does not fit"):
+        writer.append_opaque(RESUME, in_use, b"x")
+    assert writer.appended == 2
+
+
 def test_counters_of_a_key_rise_by_one(writer: LogWriter, tmp_path: Path) -> None:
     for _ in range(5):
         writer.append(MEDIA, A, b"x")
