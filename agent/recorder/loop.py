@@ -21,7 +21,7 @@ from agent.capture.writer import CaptureFailed, LogWriter
 from agent.config import Settings
 from agent.media.srtp import SecureSource
 from agent.model.events import CallChanged, CallEnded, CallStarted
-from agent.model.gate import GateAnswer, GateCommand
+from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.purpose import Decision, Purpose
 from agent.model.srtp import SrtpKey
 from agent.recorder.calls import CARE_S, RELEASE_S, Calls
@@ -145,6 +145,8 @@ class MediaLoop:
 
     def command(self, command: GateCommand, now_ns: int) -> GateAnswer:
         """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
+        if command.verb is GateVerb.RESUME:
+            self._media()  # a sender may hurry ahead of the clock: all it said in the pause must have been heard
         return self.calls.command(command, now_ns, time.time_ns())
 
     def secure(self, port: int, key: SrtpKey | None) -> None:

@@ -1,0 +1,85 @@
+"""The media thread obeys in order: what was said before a press is of before it, wherever it still waits."""
+
+import math
+import time
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+
+from packets import Packet, block_of, rtp
+
+from agent.capture.format import RecordKind
+from agent.capture.keys import CallKey
+from agent.capture.reader import Cursor, open_record, scan
+from agent.capture.writer import LogWriter
+from agent.config import Settings
+from agent.media.block import PacketBlock
+from agent.media.endpoint import key
+from agent.model.call import Call, Codec, MediaStream
+from agent.model.events import CallEnded, CallStarted
+from agent.model.gate import GateCommand, GateVerb
+from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
+from agent.recorder.loop import MediaLoop
+from agent.recorder.resume import ResumeBox
+
+MS = 1_000_000
+CALL, HOST, PORT = "ab" * 16, "10.0.0.1", 6000
+PURPOSE = Purpose("training", Trigger.ALL, (ArtifactKind.AUDIO,), ("age1x",), None)
+AHEAD_MS, FREELY, IN_THE_PAUSE = 100, 0x11, 0x22
+PRESS_MS, RESUME_MS, END_MS = 4_000, 6_000, 12_000
+
+
+class Source:
+    """Blocks that wait to be read."""
+
+    name, interval_s, failed = "test", 0.02, 0
+
+    def __init__(self) -> None:
+        self.waiting: deque[PacketBlock] = deque()
+
+    def read(self) -> PacketBlock | None:
+        return self.waiting.popleft() if self.waiting else None
+
+    def count_drops(self) -> int:
+        return 0
+
+    def counts(self) -> dict[int, SimpleNamespace]:
+        return {}
+
+
+def test_what_was_said_before_a_resume_stays_away_though_it_was_not_read_yet(tmp_path: Path) -> None:
+    source, writer = Source(), LogWriter(tmp_path, 1 << 26, time.time_ns)
+    ports = SimpleNamespace(since_ns=lambda port: 0, give_back=lambda port: None)
+    loop = MediaLoop(Settings(), (PURPOSE,), source, ports, writer, ResumeBox(tmp_path), lambda _: b"")
+    loop._next_care = math.inf  # it is for the test to say what time it is
+    stream = MediaStream(0, "p", 0, "p", Codec.PCMA, 8, PORT, True, HOST)
+    loop.call_started(
+        CallStarted(Call(CALL, "ref", "siprec", "gw", 0, streams=(stream,))),
+        (Decision("training", True, Trigger.ALL, ""),),
+        0,
+    )
+    call_key = CallKey(CALL, 0, bytes(32))
+    loop.calls.use_key(call_key)
+    for n in range(END_MS // 20):
+        ms = max(20, 20 * (n + 1) - AHEAD_MS)  # its first packets come at once: its clock is ahead of ours
+        value = IN_THE_PAUSE if PRESS_MS < ms <= RESUME_MS else FREELY
+        source.waiting.append(block_of([Packet(rtp(n, n * 160, bytes([value]) * 160), key(HOST, PORT), ms)]))
+        for verb, at_ms in ((GateVerb.PAUSE, PRESS_MS), (GateVerb.RESUME, RESUME_MS)):
+            if ms == at_ms:
+                loop.command(GateCommand(CALL, verb, "agent:1"), ms * MS)
+        if ms % 100 == 0 and not RESUME_MS - 200 < ms <= RESUME_MS:  # this thread was kept from its work for a while
+            while (block := source.read()) is not None:
+                loop.calls.process(block)
+            loop.calls.flush(ms * MS)
+            loop.calls.care(ms * MS, 0, all_calls=True)
+    while (block := source.read()) is not None:
+        loop.calls.process(block)
+    loop.calls.ended(CallEnded(CALL, 0, "bye"), END_MS * MS)
+    writer.close()
+    written = b"".join(
+        open_record(record, call_key.key)
+        for _, record in scan(tmp_path, Cursor(0, 0))
+        if record.header.kind is RecordKind.MEDIA
+    )
+    assert written.count(IN_THE_PAUSE) == 0
+    assert written.count(FREELY) > (END_MS - RESUME_MS + PRESS_MS - 3000 - 2 * AHEAD_MS) * 8
