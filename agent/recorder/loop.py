@@ -225,7 +225,7 @@ class MediaLoop:
 
     def _work_off(self, until_s: float) -> bool:
         """Work off what was overheard and waits; False when nothing does."""
-        if self.span is None or not self.span.is_behind:
+        if self.span is None or self._stopping or not self.span.is_behind:
             return False
         if oldest_ns := self.span.work(until_s):
             self._taken_in(oldest_ns, presses=False)
@@ -233,23 +233,29 @@ class MediaLoop:
 
     def _obey(self, patience_s: float) -> None:
         try:
-            if patience_s > 0:
+            if patience_s > 0 and not self._stopping:
                 self._work.get(timeout=patience_s)()
-            while True:
+            while not self._stopping:
                 self._work.get_nowait()()
         except queue.Empty:
             return
 
     def _media(self, *, presses: bool = False) -> None:
-        """Read all that has come and hand on what is ready; with `presses`, posted work need not wait for the end."""
-        now_ns = time.monotonic_ns()
-        while (block := self._source.read()) is not None:
+        """Read all that had come and hand on what is ready; with `presses`, posted work need not wait for the end. What
+        comes meanwhile is for the next time: however much that is, this has an end."""
+        now_ns, oldest_ns = time.monotonic_ns(), 0
+        while not self._stopping and oldest_ns <= now_ns and (block := self._source.read()) is not None:
+            oldest_ns = int(block.arrival_ns.min())
             self.calls.process(block)
-            self._taken_in(int(block.arrival_ns.min()), presses)
-        while self.span is not None and self._overhears and (oldest_ns := self.span.read()) is not None:
-            if oldest_ns:
-                self._taken_in(oldest_ns, presses)
-        self.calls.flush(now_ns)
+            self._taken_in(oldest_ns, presses)
+        heard_ns: int | None = 0
+        while self.span is not None and self._overhears and not self._stopping and (heard_ns or 0) <= now_ns:
+            if (heard_ns := self.span.read()) is None:
+                break
+            if heard_ns:
+                self._taken_in(heard_ns, presses)
+        if not self._stopping:
+            self.calls.flush(now_ns)
 
     def _taken_in(self, oldest_ns: int, presses: bool) -> None:
         self._lags_ms.append((time.monotonic_ns() - oldest_ns) / 1e6)

@@ -1,6 +1,7 @@
 """The media thread obeys in order: what was said before a press is of before it, wherever it still waits."""
 
 import math
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -47,10 +48,31 @@ class Source:
         return {}
 
 
+class Flood(Source):
+    """There is always more to read."""
+
+    def read(self) -> PacketBlock | None:
+        return block_of([Packet(b"no RTP", key(HOST, PORT), time.monotonic_ns() / MS)])
+
+
+def loop_of(source: Source, writer: LogWriter, folder: Path) -> MediaLoop:
+    ports = SimpleNamespace(since_ns=lambda port: 0, give_back=lambda port: None)
+    return MediaLoop(Settings(), (PURPOSE,), source, ports, writer, ResumeBox(folder), lambda _: b"")
+
+
+def test_it_obeys_and_stops_though_packets_come_faster_than_they_are_taken_in(tmp_path: Path) -> None:
+    loop = loop_of(Flood(), LogWriter(tmp_path, 1 << 26, time.time_ns), tmp_path)
+    loop.start()
+    assert loop.ask(loop.calls.all).result(30) == []
+    stopping = threading.Thread(target=loop.stop, daemon=True)
+    stopping.start()
+    stopping.join(30)
+    assert not stopping.is_alive() and loop.failure is None
+
+
 def test_what_was_said_before_a_resume_stays_away_though_it_was_not_read_yet(tmp_path: Path) -> None:
     source, writer = Source(), LogWriter(tmp_path, 1 << 26, time.time_ns)
-    ports = SimpleNamespace(since_ns=lambda port: 0, give_back=lambda port: None)
-    loop = MediaLoop(Settings(), (PURPOSE,), source, ports, writer, ResumeBox(tmp_path), lambda _: b"")
+    loop = loop_of(source, writer, tmp_path)
     loop._next_care = math.inf  # it is for the test to say what time it is
     stream = MediaStream(0, "p", 0, "p", Codec.PCMA, 8, PORT, True, HOST)
     loop.call_started(
