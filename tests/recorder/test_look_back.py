@@ -39,19 +39,22 @@ PURPOSES = (
 )
 
 
-def sound(stream: int, first: int) -> bytes:
-    """160 samples that tell their place and stream, none of them silence."""
-    place = np.arange(first, first + 160)
+def sound(stream: int, first: int, size: int = 160) -> bytes:
+    """Samples that tell their place and stream, none of them silence."""
+    place = np.arange(first, first + size)
     return bytes(((place * 7 + place // 251 + stream * 101) % 200 + 1).astype(np.uint8))
 
 
 class Line:
-    """One recorded call of two streams; `go_on` is what the media thread does with 20 ms."""
+    """One recorded call of two streams, `size` samples a packet; `go_on` is what the media thread does with 20 ms."""
 
-    def __init__(self, folder: Path, purposes: tuple[Purpose, ...], seed: int) -> None:
-        self.folder, self.purposes = folder, purposes
+    def __init__(
+        self, folder: Path, purposes: tuple[Purpose, ...], seed: int, size: int = 160, holdback_s: float = 3.0
+    ) -> None:
+        self.folder, self.purposes, self.size = folder, purposes, size
+        capture = Settings().capture.model_copy(update={"holdback_s": holdback_s})
         self.writer = LogWriter(folder, 1 << 26, time.time_ns)
-        self.calls = Calls(Settings(), purposes, self.writer, 4)
+        self.calls = Calls(Settings().model_copy(update={"capture": capture}), purposes, self.writer, 4)
         streams = tuple(
             MediaStream(n, f"p{n}", n, f"p{n}", Codec.PCMA, 8, to[1], True, to[0]) for n, to in enumerate(ENDS)
         )
@@ -63,27 +66,43 @@ class Line:
         self.ms = 0
         self.sent: set[tuple[int, int]] = set()
         self.delayed: list[list[Packet]] = [[], [], [], []]
+        self.clocks = [(1, 0, 0), (2, 0, 0)]
+        """SSRC of each stream, and where its sequence numbers and timestamps begin."""
+        self.settled = [-10, -10]
         self.cares = 0
 
     def go_on(self, bad: float, talking: tuple[bool, bool]) -> None:
         """20 ms: who talks sends a packet, which may be lost, or, once it has talked for a while, overtaken by up to
         three others. (The first of a stretch tells the engine when this was.)"""
-        first, self.ms = self.ms * 8, self.ms + 20
-        for stream in (0, 1):
-            if talking[stream] and self.chance.random() >= bad:
-                data = rtp(first // 160 & 0xFFFF, first, sound(stream, first), ssrc=stream + 1)
-                settled = (stream, first - 1600) in self.sent
-                late = self.chance.randrange(1, 4) if settled and self.chance.random() < bad else 0
-                self.delayed[late].append(Packet(data, key(*ENDS[stream])))
-                self.sent.add((stream, first))
-        due, *self.delayed = [*self.delayed, []]
-        if due:
-            packets = [Packet(p.data, p.port, self.ms + n / 1000) for n, p in enumerate(due)]
-            self.calls.process(block_of(packets))
+        self.ms += 20
+        for stream, first in ((n, first) for n in (0, 1) for first in range(self.ms * 8 - 160, self.ms * 8, self.size)):
+            ssrc, number, timestamp = self.clocks[stream]
+            if not talking[stream] or self.chance.random() < bad:
+                self.settled[stream] = -10 if not talking[stream] else self.settled[stream]
+                continue
+            data = rtp(number + first // self.size, timestamp + first, sound(stream, first, self.size), ssrc=ssrc)
+            self.settled[stream] += 1
+            late = self.chance.randrange(1, 4) if self.settled[stream] > 0 and self.chance.random() < bad else 0
+            self.delayed[late].append(Packet(data, key(*ENDS[stream]), (first + self.size) / 8))
+            self.sent.add((stream, first))
+        self.arrive()
         self.calls.flush(self.ms * MS)
         while self.cares * 62.5 <= self.ms:
             self.cares += 1
             self.calls.care(self.ms * MS, 0)
+
+    def arrive(self) -> None:
+        due, *self.delayed = [*self.delayed, []]
+        if due:
+            packets = [Packet(p.data, p.port, max(p.at_ms, self.ms - 20) + n / 1e5) for n, p in enumerate(due)]
+            self.calls.process(block_of(packets))
+
+    def restart(self, stream: int) -> None:
+        """Its sender goes on under another SSRC; what is still under way of the one before comes first."""
+        for _ in self.delayed:
+            self.arrive()
+        self.clocks[stream] = tuple(self.chance.randrange(1 << bits) for bits in (32, 16, 32))
+        self.settled[stream] = -10
 
     def press(self, verb: GateVerb, purpose: str | None = None) -> None:
         self.calls.command(GateCommand(CALL, verb, "agent:1", "", purpose), self.ms * MS, 0)
@@ -108,27 +127,37 @@ class Line:
 
 
 @contextmanager
-def line(purposes: tuple[Purpose, ...] = PURPOSES, seed: int = 0) -> Iterator[Line]:
+def line(
+    purposes: tuple[Purpose, ...] = PURPOSES, seed: int = 0, size: int = 160, holdback_s: float = 3.0
+) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as folder:
-        yield Line(Path(folder), purposes, seed)
+        yield Line(Path(folder), purposes, seed, size, holdback_s)
 
 
 STRETCHES = st.tuples(st.integers(1, 150), st.sampled_from([0.0, 0.0, 0.02, 0.2]), st.booleans(), st.booleans())
+RESTARTS = st.tuples(st.just("restart"), st.integers(0, 1))
 PRESSES = st.tuples(st.sampled_from(GateVerb), st.none() | st.sampled_from([p.name for p in PURPOSES]))
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    steps=st.lists(st.one_of(STRETCHES, STRETCHES, PRESSES), max_size=14),
+    steps=st.lists(st.one_of(STRETCHES, STRETCHES, PRESSES, RESTARTS), max_size=14),
     count=st.integers(1, len(PURPOSES)),
     key_at=st.integers(0, 14),
     seed=st.integers(0, 2**32),
+    size=st.sampled_from([40, 80, 160, 160]),
+    holdback_s=st.sampled_from([0.0, 0.5, 3.0, 3.0, 30.0]),
 )
-def test_the_log_has_what_the_gates_permit_and_nothing_else(steps: list, count: int, key_at: int, seed: int) -> None:
-    with line(PURPOSES[:count], seed) as call:
+def test_the_log_has_what_the_gates_permit_and_nothing_else(
+    steps: list, count: int, key_at: int, seed: int, size: int, holdback_s: float
+) -> None:
+    with line(PURPOSES[:count], seed, size, holdback_s) as call:
         for number, step in enumerate(steps):
             if number == key_at:
                 call.calls.use_key(call.key)
+            if step[0] == "restart":
+                call.restart(step[1])
+                continue
             if isinstance(step[0], GateVerb):
                 if step[1] in {None, *(p.name for p in call.purposes)}:
                     call.press(*step)
@@ -139,9 +168,9 @@ def test_the_log_has_what_the_gates_permit_and_nothing_else(steps: list, count: 
         permitted, written = call.end()
     assert {place for _, place in written} <= permitted
     for stream, first in call.sent:
-        for place, value in enumerate(sound(stream, first), first):
+        for place, value in enumerate(sound(stream, first, size), first):
             assert written.get((stream, place)) == (value if place in permitted else None)
-    spoken = {(stream, first + n) for stream, first in call.sent for n in range(160)}
+    spoken = {(stream, first + n) for stream, first in call.sent for n in range(size)}
     assert all(value == SILENCE for at, value in written.items() if at not in spoken)
 
 
