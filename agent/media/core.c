@@ -25,6 +25,7 @@
 #define SIZE_BITS 11
 #define LAG_SAMPLES 8000
 #define LAG_NS 250000000
+#define SILENCE_NS 1000000000
 #define WINDOW_NS 10000000000
 #define MOST_IN_A_ROW 64
 #define NOT_KNOWN (-(INT64_C(1) << 62))
@@ -54,7 +55,7 @@ struct table { /* endpoint.py: KeyTable */
 struct columns { /* columns.py: Columns */
     int64_t rows, room;
     const int64_t *start, *source, *since_ns, *dead_ssrc, *current, *rate, *ssrc, *origin_ns;
-    int64_t *end, *covered, *high, *accounted, *packet, *ref_ts, *ref_position, *last_ns, *received, *placed, *where;
+    int64_t *low, *end, *covered, *high, *accounted, *packet, *ref_ts, *ref_position, *last_ns, *received, *placed, *where;
     const uint8_t *locked, *barred, *framed;
     const uint16_t *kinds;
     uint8_t *seen, *buffer;
@@ -147,6 +148,8 @@ static int goes_on(const struct block *b, const struct columns *c, int64_t n, in
     int64_t since = b->arrival_ns[n] - c->origin_ns[row];
     int64_t transit = since / NS_PER_SAMPLE - (since % NS_PER_SAMPLE < 0) - position;
     if (transit < -AHEAD_SAMPLES || transit > BEHIND_SAMPLES) return 0;
+    int64_t before_ns = run->packets ? b->arrival_ns[run->last] : c->last_ns[row];
+    if (transit > LAG_SAMPLES && b->arrival_ns[n] - before_ns >= SILENCE_NS) return 0;
     if (run->packets < MOST_IN_A_ROW) {
         int64_t step = run->transit == NOT_KNOWN ? 0 : transit - run->transit;
         run->jitter += ((double)(step < 0 ? -step : step) - run->jitter) / 16;
@@ -169,6 +172,7 @@ static void keep(const struct block *b, const struct columns *c, int64_t n, int6
     int64_t position = position_of(c, row, head), size = b->length[n] - FIXED_BYTES;
     int64_t slot = row * WINDOW + (word(head) & (WINDOW - 1)), at = position % c->room;
     int64_t before = size < c->room - at ? size : c->room - at; /* the end of the ring */
+    if (position < c->low[row]) c->low[row] = position;
     c->seen[slot] = 1;
     c->where[slot] = (position + size) << SIZE_BITS | size;
     memcpy(c->buffer + row * c->room + at, head + FIXED_BYTES, (size_t)before);

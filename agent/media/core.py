@@ -54,7 +54,7 @@ class _Columns(ctypes.Structure):
         (name, ctypes.c_void_p)
         for name in (
             *("start", "source", "since_ns", "dead_ssrc", "current", "rate", "ssrc", "origin_ns"),
-            *("end", "covered", "high", "accounted", "packet", "ref_ts", "ref_position", "last_ns"),
+            *("low", "end", "covered", "high", "accounted", "packet", "ref_ts", "ref_position", "last_ns"),
             *("received", "placed", "where", "locked", "barred", "framed", "kinds", "seen", "buffer"),
         )
     ]

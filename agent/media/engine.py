@@ -17,11 +17,12 @@ from agent.media.core import Choice, open_core
 from agent.media.endpoint import KeyTable
 from agent.media.g711 import SILENCE
 from agent.media.keys import EVENT_BYTES, Keys
-from agent.media.placing import Arrivals, Placer
+from agent.media.placing import BEHIND_SAMPLES, Arrivals, Placer
+from agent.media.returns import RETURNING, Returns
 from agent.media.rtp import Headers, parse
 from agent.media.sources import Sources
 from agent.media.tape import Bytes, Tape
-from agent.media.timing import NS_PER_SAMPLE
+from agent.media.timing import LAG_SAMPLES, NS_PER_SAMPLE
 from agent.model.call import CLOCK_RATE, Codec, MediaFormat
 from agent.model.media import Frames, KeyPress, StreamChunk, StreamCounts
 
@@ -32,6 +33,8 @@ _SILENCE = SILENCE | {Codec.G722: 0xFF}
 MOST_FORMATS = 32
 """Payload types of one stream that are listened to."""
 MOST_MEASURES = 200
+NOWHERE = 1 << 60
+"""Where a stream begins of which nothing has come."""
 IDLE_MS = 250
 SPARE_SAMPLES = CLOCK_RATE // 4
 """Of each buffer: for media that is not fetched in time."""
@@ -67,6 +70,7 @@ class Engine:
         self._tape, self._arena = Tape(self._columns), Arena(self._columns)
         self._keys = Keys(self._columns)
         self._sources = Sources(self._columns)
+        self._returns = Returns(self._columns, self._placer.timing)
         self._row_of = KeyTable()
         self._core = open_core(core, self._columns, self._placer.timing, self._row_of)
         self._free = list(range(max_streams - 1, -1, -1))
@@ -120,6 +124,7 @@ class Engine:
     def change(self, address: int, formats: Sequence[MediaFormat], announced: int = 0) -> list[StreamChunk]:
         """From now on the stream is of these formats. Returns what was received before. Raises LookupError."""
         row = self._row_of.get(address)
+        self._settle(row)
         self._columns.announced[row] = announced
         if tuple(formats) == self._formats[row]:
             return []
@@ -148,19 +153,24 @@ class Engine:
         """What comes to `address` from now on is another stream of the call: the same packets, another party's voice.
         Returns what was received before; counts go on. Raises LookupError."""
         row = self._row_of.get(address)
+        self._settle(row)
         self._hand_on_all(row)
         self._names[row] = (self._names[row][0], stream)
+        self._columns.begun[row], self._columns.low[row] = False, NOWHERE
         return self._take_ready()
 
     def finish(self, address: int) -> list[StreamChunk]:
         """All media of the stream not handed on yet. Raises LookupError."""
-        self._hand_on_all(self._row_of.get(address))
+        row = self._row_of.get(address)
+        self._settle(row)
+        self._hand_on_all(row)
         return self._take_ready()
 
     def remove(self, address: int, *, for_good: bool = True) -> StreamCounts:
         """End the stream and return what was counted; what was not handed on is let go. Unless it is `for_good`, its
         sender may go on in a stream that is added later. Raises LookupError."""
         row = self._row_of.get(address)
+        self._returns.forget(row)
         self._sources.end(row, address, remember=for_good)
         counts = self._counts(row)
         self._columns.active[row] = False
@@ -169,8 +179,8 @@ class Engine:
         self._free.append(row)
         return counts
 
-    def process(self, block: PacketBlock) -> None:
-        """Take in a block."""
+    def process(self, block: PacketBlock, *, settled: bool = False) -> None:
+        """Take in a block. `settled`: streams that come back in it do so where their timestamps say."""
         if self._core and not len(block := self._core.place(block)):
             return
         c = self._columns
@@ -185,6 +195,9 @@ class Engine:
             stale &= own
             c.stale += np.bincount(row[stale], minlength=c.rows)
             chosen &= ~stale
+        told: list[int] = []
+        if not settled and ((late := self._late(h, row, chosen & audio, block)).any() or self._returns.holds_some):
+            chosen, told = self._returns.hold(block, row, chosen, late)
         strange = chosen & (block.source != c.source[row])
         if strange.any():
             admitted, waited = self._sources.admit(block, row, strange & audio)
@@ -206,6 +219,27 @@ class Engine:
         self._placer.place(arrivals if chosen.all() else arrivals.take(chosen), block.memory)
         if silent:
             self._without_sound(block, h, row, kind, chosen & mute & c.locked[row] & (h.ssrc == c.ssrc[row]))
+        for one in told:
+            self._settle(one)
+
+    def _late(
+        self, h: Headers, row: Numbers, audio: npt.NDArray[np.bool_], block: PacketBlock
+    ) -> npt.NDArray[np.bool_]:
+        """Which packets of audio come long after their place."""
+        c, lagging = self._columns, self._placer.timing.lagging
+        late = np.zeros(len(row), np.bool_)
+        known = np.flatnonzero(audio & c.locked[row] & (h.ssrc == c.ssrc[row]))
+        rows = row[known]
+        transit = (block.arrival_ns[known] - c.origin_ns[rows]) // NS_PER_SAMPLE
+        transit -= self._placer.position(rows, h.timestamp[known])
+        long_after = (transit > LAG_SAMPLES) & (transit <= BEHIND_SAMPLES)
+        late[known] = long_after & (~lagging[rows] | (c.source[rows] == RETURNING))
+        return late
+
+    def _settle(self, row: int) -> None:
+        """Take in what waited of a stream that has come back."""
+        if (held := self._returns.take(row)) is not None:
+            self.process(held, settled=True)
 
     def _measure(
         self, block: PacketBlock, h: Headers, row: Numbers, own: npt.NDArray[np.bool_]
@@ -244,6 +278,8 @@ class Engine:
         """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic).
         Streams whose media waits to be released have none, unless their buffer is full."""
         c = self._columns
+        for row in self._returns.overdue(now_ns):
+            self._settle(row)
         free = np.flatnonzero(c.active & ~c.waits)
         held, idle = c.end[free] - c.start[free], now_ns - c.last_ns[free] > self._idle_ns
         due = (held > 0) & ((held >= c.want[free]) | idle)

@@ -136,7 +136,7 @@ class Placer:
         starts = np.flatnonzero(new)
         rank = np.arange(len(row)) - np.repeat(starts, np.diff(starts, append=len(row)))
         ext = c.high[row] + 1 + rank
-        position = self._position(a)
+        position = self.position(a.row, a.timestamp)
         end = position + a.size
         before = np.where(new, c.end[row], 0)
         before[1:] = np.where(new[1:], before[1:], end[:-1])
@@ -153,10 +153,10 @@ class Placer:
             ok &= ~framed | self._arena.fits(row, a.length)
         return ok, ext, position, transit
 
-    def _position(self, a: Arrivals) -> Numbers:
-        """Where in the call each packet belongs, by its timestamp."""
-        c, row = self._columns, a.row
-        ticks, rate = signed32(a.timestamp - c.ref_ts[row]), c.rate[row]
+    def position(self, row: Numbers, timestamp: Numbers) -> Numbers:
+        """Where in the call packets belong, by their timestamps."""
+        c = self._columns
+        ticks, rate = signed32(timestamp - c.ref_ts[row]), c.rate[row]
         if (rate != CLOCK_RATE).any():
             ticks = ticks * CLOCK_RATE // rate
         position: Numbers = c.ref_position[row] + ticks
@@ -191,6 +191,7 @@ class Placer:
         for counted in (c.received, c.placed, c.accounted):
             counted[rows] += counts
         c.covered[rows] += np.add.reduceat(a.size, starts)
+        c.low[rows] = np.minimum(c.low[rows], position[starts])
         c.end[rows], c.high[rows], c.last_ns[rows] = end[last], ext[last], a.arrival_ns[last]
         c.packet[rows] = a.size[last]
         self._refer(rows, a.timestamp[last], position[last])
@@ -215,7 +216,7 @@ class Placer:
         c = self._columns
         row = a.row
         step = (a.sequence - c.high[row] + 0x8000 & 0xFFFF) - 0x8000
-        position = self._position(a)
+        position = self.position(a.row, a.timestamp)
         now = (a.arrival_ns - c.origin_ns[row]) // NS_PER_SAMPLE
         plausible = (position <= now + AHEAD_SAMPLES) & (position >= now - BEHIND_SAMPLES)
         plausible &= (step <= 0) | (position >= c.end[row] - self._reorder_samples)

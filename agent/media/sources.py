@@ -5,11 +5,10 @@ A stranger's packets wait in RAM meanwhile, so that nothing is lost when it prov
 known by its SSRC and by its clock, and never becomes part of the next call at the same address.
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import numpy.typing as npt
 
+from agent.media.aside import Aside
 from agent.media.block import PacketBlock
 from agent.media.columns import Columns, Numbers, signed32
 from agent.media.endpoint import PORT_BITS
@@ -20,7 +19,6 @@ PATIENCE_NS = 400_000_000
 PATIENCE_PACKETS = 20
 QUIET_NS = 200_000_000
 """After such a silence another port of the same host is the same source (a media server that restarted the stream)."""
-MOST_WAITING = 150
 STALE_S = 3600
 STALE_SAMPLES = 5 * CLOCK_RATE
 """How far from its clock a sender that did not stop is still recognised."""
@@ -30,22 +28,12 @@ NS_PER_SAMPLE = 1_000_000_000 // CLOCK_RATE
 Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(slots=True)
-class _Stranger:
-    """Packets of a source that may or may not be the stream."""
-
-    source: int
-    first_ns: int
-    packets: list[bytes] = field(default_factory=list)
-    arrival_ns: list[int] = field(default_factory=list)
-
-
 class Sources:
     """Decides for every row of `columns`; see the module."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._strangers: dict[int, _Stranger] = {}
+        self._strangers: dict[int, Aside] = {}
         self._dead: dict[int, tuple[int, int, int]] = {}
         """By address: SSRC, RTP timestamp and arrival of the last packet of the stream that was there."""
 
@@ -122,23 +110,14 @@ class Sources:
             self._dismiss(row)
             stranger = None
         if stranger is not None and stranger.source != source:
-            if first - stranger.arrival_ns[-1] < PATIENCE_NS:
+            if first - stranger.last_ns < PATIENCE_NS:
                 c.foreign[row] += len(mine)
                 return None
             self._dismiss(row)
             stranger = None
         if stranger is None:
-            stranger = self._strangers[row] = _Stranger(source, first)
-        room = MOST_WAITING - len(stranger.packets)
-        for at, length, arrival in zip(
-            block.start[mine][:room].tolist(),
-            block.length[mine][:room].tolist(),
-            block.arrival_ns[mine][:room].tolist(),
-            strict=True,
-        ):
-            stranger.packets.append(block.memory[at : at + length].tobytes())
-            stranger.arrival_ns.append(arrival)
-        c.foreign[row] += max(0, len(mine) - room)
+            stranger = self._strangers[row] = Aside(source, first)
+        c.foreign[row] += stranger.add(block, mine)
         if (
             heard_ns >= stranger.first_ns
             or len(stranger.packets) < PATIENCE_PACKETS
@@ -147,20 +126,8 @@ class Sources:
             return None
         c.source[row] = source
         del self._strangers[row]
-        return _block_of(stranger, int(block.destination[mine[0]]))
+        return stranger.block(int(block.destination[mine[0]]))
 
     def _dismiss(self, row: int) -> None:
         if stranger := self._strangers.pop(row, None):
             self._columns.foreign[row] += len(stranger.packets)
-
-
-def _block_of(stranger: _Stranger, destination: int) -> PacketBlock:
-    length = np.array([len(packet) for packet in stranger.packets], np.int64)
-    return PacketBlock(
-        np.frombuffer(b"".join(stranger.packets), np.uint8),
-        np.cumsum(length) - length,
-        length,
-        np.full(len(length), destination, np.int64),
-        np.full(len(length), stranger.source, np.int64),
-        np.array(stranger.arrival_ns, np.int64),
-    )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from packets import INNER, MS, PLAIN, Packet, block_of, ipv4, ipv6, rtp, tcp, udp
 from twins import Twins, held, read_by_either, why_no_core
 
-from agent.media import columns, compiling, core, endpoint, engine, frames, placing, ring, timing
+from agent.media import columns, compiling, core, endpoint, engine, frames, placing, returns, ring, timing
 from agent.media import rtp as headers
 from agent.media.core import CoreMissing
 from agent.media.engine import Engine
@@ -385,7 +385,7 @@ def test_a_block_with_more_than_there_is_room_for_is_not_read_in_c() -> None:
 def test_its_constants_are_those_of_numpy() -> None:
     source = compiling.SOURCE.read_text(encoding="utf-8")
     defined = dict(re.findall(r"^#define (\w+) (.+)$", source, re.MULTILINE))
-    parts = (columns, endpoint, engine, frames, placing, ring, headers, timing)
+    parts = (columns, endpoint, engine, frames, placing, returns, ring, headers, timing)
     known = {name: value for part in parts for name, value in vars(part).items()}
     alike = {
         "NONE_YET": timing._NONE_YET,

@@ -387,3 +387,25 @@ def test_a_block_longer_than_the_buffer_is_heard_in_order(rtp, packet, block_of)
     counts = engine.counts(PORT)
     assert (counts.late, counts.lost, counts.reordered) == (0, 1, 1)
     assert tape.bytes_from_start() == sound(0, 24000) + bytes([SILENCE]) * 480 + sound(24480, 23520)
+
+
+def test_two_streams_that_exchange_their_names_do_not_overlap(rtp, packet, block_of) -> None:
+    """What one left unsaid before it is no silence of the other's."""
+    engine, tapes = new_engine(), {0: Tape(), 1: Tape()}
+    for number in (0, 1):
+        listen(engine, PORT + number, number)
+
+    def take(chunks: Iterable[StreamChunk]) -> None:
+        for chunk in chunks:
+            tapes[chunk.stream].take([chunk])
+
+    for n in range(200):
+        if n == 150:
+            take(engine.rename(PORT, 1) + engine.rename(PORT + 1, 0))
+        talking = (0, 1) if n < 50 or n >= 150 else (0,)
+        engine.process(block_of([packet(rtp(n, n * 160, b"\x11" * 160), PORT + p, 20 * (n + 1)) for p in talking]))
+        if n % 10 == 0:
+            take(engine.flush(20 * (n + 1) * MS))
+    take(engine.finish(PORT) + engine.finish(PORT + 1))
+    assert set(tapes[0].samples) == set(range(200 * 160))
+    assert set(tapes[1].samples) == {*range(50 * 160), *range(150 * 160, 200 * 160)}

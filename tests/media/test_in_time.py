@@ -97,6 +97,35 @@ def test_a_clock_that_stands_still_during_a_hold_moves_nothing_into_or_out_of_a_
     assert call.engine.remove(PORT).jumps == 1
 
 
+@pytest.mark.parametrize("talk_again_ms", [28_400, 31_000, 33_000, 34_980])
+def test_a_hold_of_a_clock_that_stands_still_may_end_in_a_pause(
+    new_call, rtp, block_of, packet, talk_again_ms: int
+) -> None:
+    """Nothing said in the pause is put before it, not even until it is told that the clock stood still."""
+    call, sent = new_call(PCMA), 0
+    for ms in range(20, 60_000, 20):
+        if not 25_000 < ms <= talk_again_ms:
+            call.engine.process(block_of([packet(rtp(sent, sent * 160, bytes([ms // 1000]) * 160), at_ms=ms)]))
+            sent += 1
+        if ms in (30_000, 40_000):
+            call.press(PAUSE if ms == 30_000 else RESUME, ms)
+        if ms % 100 == 0:
+            call.go_on(ms)
+    seconds = set(call.written(60_000).tolist()) - {0xD5}
+    assert not seconds & set(range(30, 40)) and set(range(1, 25)) | set(range(41, 60)) <= seconds
+    assert call.engine.remove(PORT).jumps == 1
+
+
+def test_a_stream_that_comes_back_and_ends_at_once_is_heard_when_it_came(rtp, block_of, packet) -> None:
+    """It never told whether its clock stood still: then it did."""
+    call = Call(PCMA, waits=True)
+    for n in range(110):
+        ms = 20 * (n + 1) + (5_000 if n >= 100 else 0)
+        call.engine.process(block_of([packet(rtp(n, n * 160, bytes([n + 1]) * 160), at_ms=ms)]))
+    chunks = call.engine.finish(PORT)
+    assert [(c.position_samples, c.samples) for c in chunks] == [(0, 16_000), (7_000 * 8, 1600)]
+
+
 def test_a_burst_after_a_stall_of_the_network_keeps_its_place(new_call, rtp, block_of, packet) -> None:
     call = new_call(PCMA)
     packets = [packet(rtp(n, n * 160, bytes([n // 50 + 1]) * 160), at_ms=20 * (n + 1)) for n in range(100)]
