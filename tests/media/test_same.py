@@ -32,6 +32,8 @@ pytestmark = [
 ]
 
 COUNT, PTIME_S = 150, 0.02
+PATIENCE_MS = 2000
+"""Longer than a busy machine may keep the sender from sending."""
 Heard = dict[int, tuple[bytes, StreamCounts]]
 
 
@@ -39,7 +41,7 @@ class Listener:
     """An engine for the streams of two ports, and what came out of it."""
 
     def __init__(self, ports: list[int], origin_ns: int) -> None:
-        self.engine = Engine(8, 200, 1.0)
+        self.engine = Engine(8, PATIENCE_MS, 1.0)
         self.addresses = [key("127.0.0.1", port) for port in ports]
         self.chunks: list[StreamChunk] = []
         for number, address in enumerate(self.addresses):
