@@ -159,14 +159,6 @@ static int goes_on(const struct block *b, const struct columns *c, int64_t n, in
     return 1;
 }
 
-/* Have the memory at hand that `keep` will write to for this packet. */
-static void fetch(const struct block *b, const struct columns *c, int64_t n, int64_t row) {
-    const uint8_t *head = b->memory + b->start[n], *to = c->buffer + row * c->room + position_of(c, row, head) % c->room;
-    for (int line = 0; line < 3; line++) __builtin_prefetch(to + 64 * line, 1);
-    __builtin_prefetch(c->where + row * WINDOW + (word(head) & (WINDOW - 1)), 1);
-    __builtin_prefetch(c->seen + row * WINDOW + (word(head) & (WINDOW - 1)), 1);
-}
-
 static void keep(const struct block *b, const struct columns *c, int64_t n, int64_t row) {
     const uint8_t *head = b->memory + b->start[n];
     int64_t position = position_of(c, row, head), size = b->length[n] - FIXED_BYTES;
@@ -238,8 +230,6 @@ __attribute__((visibility("default"))) int64_t greffier_place(
         if (run->state == NEXT && !(inside && goes_on(b, c, n, one, run))) run->state = ODD;
     }
     for (int64_t n = 0; n < b->packets; n++) {
-        int64_t soon = n + FETCH_AHEAD;
-        if (soon < b->packets && row[soon] >= 0 && runs[row[soon]].state == NEXT) fetch(b, c, soon, row[soon]);
         left[n] = row[n] < 0 || runs[row[n]].state == ODD;
         remain += left[n];
         if (!left[n]) keep(b, c, n, row[n]);
