@@ -67,7 +67,7 @@ struct timing { /* timing.py: Timing */
     double *jitter, *jitter_max;
 };
 
-struct run { /* one row's packets of this block; all zero between calls */
+struct run { /* one row's packets of this block; UNSEEN between calls */
     enum { UNSEEN, NEXT, ODD } state;
     int64_t packets, samples, end, last, transit, least;
     double jitter;

@@ -196,8 +196,10 @@ class Engine:
             c.stale += np.bincount(row[stale], minlength=c.rows)
             chosen &= ~stale
         told: list[int] = []
-        if not settled and ((late := self._late(h, row, chosen & audio, block)).any() or self._returns.holds_some):
-            chosen, told = self._returns.hold(block, row, chosen, late)
+        if not settled:
+            late, timely = self._late(h, row, chosen & audio, block)
+            if late.any() or self._returns.holds_some:
+                chosen, told = self._returns.hold(block, row, chosen, late, timely)
         strange = chosen & (block.source != c.source[row])
         if strange.any():
             admitted, waited = self._sources.admit(block, row, strange & audio)
@@ -224,17 +226,18 @@ class Engine:
 
     def _late(
         self, h: Headers, row: Numbers, audio: npt.NDArray[np.bool_], block: PacketBlock
-    ) -> npt.NDArray[np.bool_]:
-        """Which packets of audio come long after their place."""
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which packets of audio come long after their place, and which come in time for it."""
         c, lagging = self._columns, self._placer.timing.lagging
-        late = np.zeros(len(row), np.bool_)
         known = np.flatnonzero(audio & c.locked[row] & (h.ssrc == c.ssrc[row]))
         rows = row[known]
         transit = (block.arrival_ns[known] - c.origin_ns[rows]) // NS_PER_SAMPLE
         transit -= self._placer.position(rows, h.timestamp[known])
-        long_after = (transit > LAG_SAMPLES) & (transit <= BEHIND_SAMPLES)
-        late[known] = long_after & (~lagging[rows] | (c.source[rows] == RETURNING))
-        return late
+        late, timely = np.zeros(len(row), np.bool_), np.zeros(len(row), np.bool_)
+        late[known] = (transit > LAG_SAMPLES) & (transit <= BEHIND_SAMPLES)
+        late[known] &= ~lagging[rows] | (c.source[rows] == RETURNING)
+        timely[known] = transit <= LAG_SAMPLES
+        return late, timely
 
     def _settle(self, row: int) -> None:
         """Take in what waited of a stream that has come back."""
@@ -276,7 +279,7 @@ class Engine:
 
     def flush(self, now_ns: int) -> list[StreamChunk]:
         """Chunks of the streams that have enough in-order media, or had no packet for a while (`now_ns` monotonic).
-        Streams whose media waits to be released have none, unless their buffer is full."""
+        Streams whose media waits to be released have none, unless a packet found their buffer full."""
         c = self._columns
         for row in self._returns.overdue(now_ns):
             self._settle(row)
@@ -296,7 +299,7 @@ class Engine:
     ) -> Iterator[tuple[int, int, Codec, int, Bytes, int]]:
         """Of each of these streams what lies before position `before` and is older than the holdback: the number of the
         stream in `addresses`, its stream, codec, position, media (a byte a sample) and lost samples. The media may be
-        the buffer itself, which falls silent when the next is asked for.
+        the buffer itself, which falls silent when the next is asked for; so all must be.
 
         All that the buffer holds must lie at or after `since`. Then it waits there from now on until it is released;
         of all other streams it is handed on by `flush` as it comes, which has to be asked first: a full buffer is

@@ -33,9 +33,9 @@ class Returns:
         """Whether packets of any row wait."""
         return bool(self._held)
 
-    def hold(self, block: PacketBlock, row: Numbers, chosen: Mask, late: Mask) -> tuple[Mask, list[int]]:
-        """Put aside those of the packets chosen that have to wait; `late` are long after their place. Returns which are
-        left, and the rows of which it is told now what they are."""
+    def hold(self, block: PacketBlock, row: Numbers, chosen: Mask, late: Mask, timely: Mask) -> tuple[Mask, list[int]]:
+        """Put aside those of the packets chosen that have to wait; `late` ones come long after their place, `timely`
+        ones do not. Returns which are left, and the rows of which it is told now what they are."""
         c = self._columns
         left, told = chosen.copy(), []
         for one in np.unique(row[chosen & (late | (c.source[row] == RETURNING))]).tolist():
@@ -53,7 +53,7 @@ class Returns:
             left[mine] = False
             own = mine[block.source[mine] == aside.source]
             c.foreign[one] += len(mine) - len(own) + aside.add(block, own)
-            if len(own) and not late[own].all():
+            if timely[own].any():
                 self._timing.lagging[one] = False
                 told.append(one)
             elif aside.last_ns - aside.first_ns >= LAG_NS or len(aside.packets) >= MOST:

@@ -7,6 +7,7 @@ from agent.capture.format import RecordKind
 from agent.capture.frames import pack
 from agent.capture.gate import CallGate
 from agent.capture.keys import CallKey
+from agent.capture.writable import FOREVER
 from agent.capture.writer import KeyInUse, LogWriter
 from agent.model.call import CLOCK_RATE, Call, Codec, MediaStream
 from agent.model.gate import GateMark
@@ -113,8 +114,8 @@ class LiveCall:
     """Of streams that have left their address."""
 
     rests: bool = False
-    """Its gate need not be asked (`CallGate.rests`)."""
-    passing: tuple[int, int] = (0, 0)
+    """Its gate need not be asked (`CallGate.rests`). Who feeds, presses or commands it says that this is over."""
+    passing: tuple[int, int] = (FOREVER, 0)
     """What its gate said last (`CallGate.passing`)."""
 
     def feed(self, chunks: Iterable[StreamChunk]) -> None:

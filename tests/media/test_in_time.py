@@ -116,6 +116,20 @@ def test_a_hold_of_a_clock_that_stands_still_may_end_in_a_pause(
     assert call.engine.remove(PORT).jumps == 1
 
 
+def test_a_key_pressed_after_a_hold_does_not_tell_that_the_clock_went_on(new_call, rtp, block_of, packet) -> None:
+    call, sent = new_call(PCMA, EVENTS), 0
+    for ms in range(20, 45_000, 20):
+        if not 25_000 < ms <= 33_000:
+            pt, payload = (101, bytes([5, 0, 0, 160])) if ms == 33_100 else (8, bytes([ms // 1000]) * 160)
+            call.engine.process(block_of([packet(rtp(sent, sent * 160, payload, pt=pt), at_ms=ms)]))
+            sent += 1
+        if ms == 30_000:
+            call.press(PAUSE, ms)
+        if ms % 100 == 0:
+            call.go_on(ms)
+    assert not set(call.written(45_000).tolist()) & set(range(30, 45)) and call.keys == []
+
+
 def test_a_stream_that_comes_back_and_ends_at_once_is_heard_when_it_came(rtp, block_of, packet) -> None:
     """It never told whether its clock stood still: then it did."""
     call = Call(PCMA, waits=True)
