@@ -196,10 +196,13 @@ class Engine:
             c.stale += np.bincount(row[stale], minlength=c.rows)
             chosen &= ~stale
         told: list[int] = []
+        counted = row >= 0
         if not settled:
             late, timely = self._late(h, row, chosen & audio, block)
             if late.any() or self._returns.holds_some:
-                chosen, told = self._returns.hold(block, row, chosen, late, timely)
+                left, told = self._returns.hold(block, row, chosen, late, timely)
+                counted &= left | ~chosen  # what waits is counted when it is taken in
+                chosen = left
         strange = chosen & (block.source != c.source[row])
         if strange.any():
             admitted, waited = self._sources.admit(block, row, strange & audio)
@@ -207,7 +210,7 @@ class Engine:
                 self.process(held)
             chosen &= ~strange | admitted | (mute & (block.source == c.source[row]))
         if not audio.all():
-            foreign = (row >= 0) & ~audio & ~(mute & (kind >= NOISE))
+            foreign = counted & ~audio & ~(mute & (kind >= NOISE))
             if stale is not None:
                 foreign &= ~stale
             self.stray += int(np.count_nonzero(row < 0))

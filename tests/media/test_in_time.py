@@ -130,6 +130,16 @@ def test_a_key_pressed_after_a_hold_does_not_tell_that_the_clock_went_on(new_cal
     assert not set(call.written(45_000).tolist()) & set(range(30, 45)) and call.keys == []
 
 
+def test_what_waits_is_counted_once(rtp, block_of, packet) -> None:
+    call = Call(PCMA, waits=True)
+    for n in range(120):
+        ms, pt = 20 * (n + 1) + (5_000 if n >= 100 else 0), 77 if n == 110 else 8
+        call.engine.process(block_of([packet(rtp(n, n * 160, bytes(160), pt=pt), at_ms=ms)]))
+    call.engine.finish(PORT)
+    counts = call.engine.remove(PORT)
+    assert (counts.received, counts.foreign, counts.lost) == (119, 1, 0)
+
+
 def test_a_stream_that_comes_back_and_ends_at_once_is_heard_when_it_came(rtp, block_of, packet) -> None:
     """It never told whether its clock stood still: then it did."""
     call = Call(PCMA, waits=True)
