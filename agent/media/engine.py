@@ -9,30 +9,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from agent.media.arena import MOST_BYTES, Arena
 from agent.media.block import PacketBlock
-from agent.media.codecs import amr_packing, durations
-from agent.media.columns import KEYS, LOW_BITS, NOISE, SIZE_BITS, WINDOW, Columns, Numbers
+from agent.media.columns import KEYS, NOISE, Columns, Numbers
 from agent.media.core import Choice, open_core
 from agent.media.endpoint import KeyTable
-from agent.media.g711 import SILENCE
+from agent.media.formats import Formats
+from agent.media.handing import HandingOn
 from agent.media.keys import EVENT_BYTES, Keys
 from agent.media.placing import BEHIND_SAMPLES, Arrivals, Placer
 from agent.media.returns import RETURNING, Returns
 from agent.media.rtp import Headers, parse
 from agent.media.sources import Sources
-from agent.media.tape import Bytes, Tape
+from agent.media.tape import Bytes
 from agent.media.timing import LAG_SAMPLES, NS_PER_SAMPLE
 from agent.model.call import CLOCK_RATE, Codec, MediaFormat
-from agent.model.media import Frames, KeyPress, StreamChunk, StreamCounts
+from agent.model.media import KeyPress, StreamChunk, StreamCounts
 
 SHORTEST, LONGEST = 40, 960
 """Samples of a packet: 5 to 120 ms. Anything else is no audio of ours."""
-_SILENCE = SILENCE | {Codec.G722: 0xFF}
-"""The byte of each codec of a byte a sample that sounds as nothing."""
-MOST_FORMATS = 32
-"""Payload types of one stream that are listened to."""
-MOST_MEASURES = 200
 NOWHERE = 1 << 60
 """Where a stream begins of which nothing has come."""
 IDLE_MS = 250
@@ -62,24 +56,22 @@ class Engine:
         core: Choice = "auto",
     ) -> None:
         self._flush_samples = int(flush_interval_s * CLOCK_RATE)
-        self._reorder_samples = reorder_ms * CLOCK_RATE // 1000
+        reorder_samples = reorder_ms * CLOCK_RATE // 1000
         self._idle_ns = max(reorder_ms, IDLE_MS) * 1_000_000
         held = max(2 * self._flush_samples, int(look_back_s * CLOCK_RATE))
-        self._columns = Columns(max_streams, held + self._reorder_samples + SPARE_SAMPLES)
-        self._placer = Placer(self._columns, self._reorder_samples, self._hand_on_all, self._hand_on_ordered, self._use)
-        self._tape, self._arena = Tape(self._columns), Arena(self._columns)
+        self._columns = Columns(max_streams, held + reorder_samples + SPARE_SAMPLES)
+        self._names: dict[int, tuple[str, int]] = {}
+        self._formats = Formats(self._columns)
+        self._handing = HandingOn(self._columns, self._formats, self._names, reorder_samples, self._idle_ns)
+        self._placer = Placer(
+            self._columns, reorder_samples, self._handing.everything, self._handing.in_order, self._formats.use
+        )
         self._keys = Keys(self._columns)
         self._sources = Sources(self._columns)
         self._returns = Returns(self._columns, self._placer.timing)
         self._row_of = KeyTable()
         self._core = open_core(core, self._columns, self._placer.timing, self._row_of)
         self._free = list(range(max_streams - 1, -1, -1))
-        self._names: dict[int, tuple[str, int]] = {}
-        self._formats: dict[int, tuple[MediaFormat, ...]] = {}
-        self._came: dict[int, dict[str, None]] = {}
-        self._measures: dict[tuple[object, ...], int] = {}
-        self._measured = [MediaFormat(0, Codec.OTHER)]
-        self._ready: list[StreamChunk] = []
         self._pressed: list[KeyPress] = []
         self.stray = 0
         """Packets to addresses that no stream has."""
@@ -116,24 +108,23 @@ class Engine:
         c.active[row], c.origin_ns[row] = True, origin_ns
         c.want[row] = self._flush_samples * (1 + row % STAGGER) // STAGGER  # first chunks do not come due all at once
         self._names[row] = (call_id, stream)
-        self._came[row] = {}
         self._placer.ssrcs[row] = []
         self._sources.begin(row, address, announced, since_ns, origin_ns)
-        self._announce(row, tuple(formats))
+        self._formats.begin(row, tuple(formats))
 
     def change(self, address: int, formats: Sequence[MediaFormat], announced: int = 0) -> list[StreamChunk]:
         """From now on the stream is of these formats. Returns what was received before. Raises LookupError."""
         row = self._row_of.get(address)
         self._settle(row)
         self._columns.announced[row] = announced
-        if tuple(formats) == self._formats[row]:
+        if tuple(formats) == self._formats.of(row):
             return []
-        self._hand_on_all(row)
+        self._handing.everything(row)
         rate = int(self._columns.rate[row])
-        self._announce(row, tuple(formats))
+        self._formats.announce(row, tuple(formats))
         if self._columns.rate[row] != rate:
             self._placer.timing.lagging[row] = True  # another clock: the next packet is where its arrival says
-        return self._take_ready()
+        return self._handing.take()
 
     def heard(self, address: int) -> tuple[int, int]:
         """The SSRC and the arrival of the last packet of a stream; 0 and 0 before the first. Raises LookupError."""
@@ -154,17 +145,17 @@ class Engine:
         Returns what was received before; counts go on. Raises LookupError."""
         row = self._row_of.get(address)
         self._settle(row)
-        self._hand_on_all(row)
+        self._handing.everything(row)
         self._names[row] = (self._names[row][0], stream)
         self._columns.begun[row], self._columns.low[row] = False, NOWHERE
-        return self._take_ready()
+        return self._handing.take()
 
     def finish(self, address: int) -> list[StreamChunk]:
         """All media of the stream not handed on yet. Raises LookupError."""
         row = self._row_of.get(address)
         self._settle(row)
-        self._hand_on_all(row)
-        return self._take_ready()
+        self._handing.everything(row)
+        return self._handing.take()
 
     def remove(self, address: int, *, for_good: bool = True) -> StreamCounts:
         """End the stream and return what was counted; what was not handed on is let go. Unless it is `for_good`, its
@@ -175,7 +166,8 @@ class Engine:
         counts = self._counts(row)
         self._columns.active[row] = False
         self._row_of.remove(address)
-        del self._names[row], self._formats[row], self._came[row], self._placer.ssrcs[row]
+        self._formats.end(row)
+        del self._names[row], self._placer.ssrcs[row]
         self._free.append(row)
         return counts
 
@@ -187,7 +179,7 @@ class Engine:
         row = self._row_of.find(block.destination)
         h = parse(block)
         own = h.valid & (row >= 0)
-        kind, samples = self._measure(block, h, row, own)
+        kind, samples = self._formats.measure(block, h, row, own)
         audio = own & (kind > 0) & (kind < NOISE) & (samples >= SHORTEST) & (samples <= LONGEST)
         mute = own & ~audio & (~c.locked[row] | (h.ssrc == c.ssrc[row]))
         chosen = audio | mute
@@ -247,21 +239,6 @@ class Engine:
         if (held := self._returns.take(row)) is not None:
             self.process(held, settled=True)
 
-    def _measure(
-        self, block: PacketBlock, h: Headers, row: Numbers, own: npt.NDArray[np.bool_]
-    ) -> tuple[Numbers, Numbers]:
-        """The number of each packet's format in its row, and how many samples it lasts."""
-        entry = self._columns.kinds[row, h.payload_type]
-        samples = h.size
-        if len(entry) and int(entry.max()) > 0xFF:
-            measure, samples = entry >> 8, samples.copy()
-            for one in np.unique(measure[own]).tolist():
-                if one:
-                    mine = own & (measure == one)
-                    lasts = durations(self._measured[one - 1], block.memory, h.start[mine], h.size[mine])
-                    samples[mine] = np.where(h.size[mine] <= MOST_BYTES, lasts, 0)
-        return entry & 0xFF, samples
-
     def _without_sound(
         self, block: PacketBlock, h: Headers, row: Numbers, kind: Numbers, chosen: npt.NDArray[np.bool_]
     ) -> None:
@@ -291,11 +268,11 @@ class Engine:
         due = (held > 0) & ((held >= c.want[free]) | idle)
         for row, ended in zip(free[due].tolist(), idle[due].tolist(), strict=True):
             if ended:
-                self._hand_on_all(row)
+                self._handing.everything(row)
             else:
-                self._hand_on_ordered(row)
+                self._handing.in_order(row)
             c.want[row] = self._flush_samples
-        return self._take_ready()
+        return self._handing.take()
 
     def release(
         self, addresses: Sequence[int], since: Sequence[int], before: Sequence[int], now_ns: int, holdback_samples: int
@@ -308,175 +285,20 @@ class Engine:
         of all other streams it is handed on by `flush` as it comes, which has to be asked first: a full buffer is
         handed on as well. Raises LookupError.
         """
-        c = self._columns
-        row = np.array(self._row_of.rows(addresses), np.int64)
-        beyond_window = (c.packet[row] > 0) & (c.packet[row] * WINDOW < c.room)  # what came could not be told any more
-        c.waits[row] = waits = ~c.framed[row] & ~beyond_window & (c.start[row] >= since)
-        complete = np.where(now_ns - c.last_ns[row] > self._idle_ns, c.end[row], c.end[row] - self._reorder_samples)
-        start = np.where(c.begun[row], c.start[row], np.maximum(c.start[row], c.low[row]))
-        old = (now_ns - c.origin_ns[row]) // NS_PER_SAMPLE - holdback_samples
-        until = np.minimum(np.minimum(before, old), complete)
-        due = waits & (until > start)
-        number, row, start, until = np.flatnonzero(due), row[due], start[due], until[due]
-        placed = self._placed(row, start, until)
-        lost = np.maximum(until - start - placed, 0)
-        for one in row[~c.told[row]].tolist():
-            self._note_format(one)
-        c.start[row], c.begun[row] = until, True
-        c.covered[row] = np.maximum(c.covered[row] - placed, 0)
-        lists = (column.tolist() for column in (number, row, start, until, lost, c.current[row], c.silence[row]))
-        for which, one, begin, end, missing, kind, silence in zip(*lists, strict=True):
-            pieces = self._tape.pieces(one, begin, end)
-            media = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-            yield which, self._names[one][1], self._formats[one][kind - 1].codec, begin, media, missing
-            for piece in pieces:
-                piece.fill(silence)
-
-    def _placed(self, row: Numbers, start: Numbers, until: Numbers) -> Numbers:
-        """How many samples of each row from `start`, where its media begins, to `until` came in packets."""
-        c = self._columns
-        placed = until - start
-        torn = np.flatnonzero(c.covered[row] != c.end[row] - start)
-        if len(torn):
-            where = c.where[row[torn]] * c.seen[row[torn]]
-            end = where >> SIZE_BITS
-            begin = np.maximum(end - (where & LOW_BITS), start[torn, None])
-            placed[torn] = np.maximum(np.minimum(end, until[torn, None]) - begin, 0).sum(axis=1)
-        return placed
+        rows = np.array(self._row_of.rows(addresses), np.int64)
+        return self._handing.release(rows, since, before, now_ns, holdback_samples)
 
     def hand_on(self, address: int) -> list[StreamChunk]:
         """What a stream has in order, wherever it waited. Raises LookupError."""
         row = self._row_of.get(address)
         self._columns.waits[row] = False
         if self._columns.end[row] > self._columns.start[row]:
-            self._hand_on_ordered(row)
-        return self._take_ready()
+            self._handing.in_order(row)
+        return self._handing.take()
 
     def counts(self, address: int) -> StreamCounts:
         """What was counted so far for a stream. Raises LookupError."""
         return self._counts(self._row_of.get(address))
-
-    # ---- handing on
-
-    def _hand_on_all(self, row: int) -> None:
-        """Everything placed; what is missing before the end is given up."""
-        c = self._columns
-        self._emit(row, int(c.end[row]), int(c.covered[row]), int(c.high[row]) + 1)
-        c.base[row], c.accounted[row] = c.high[row] + 1, 0
-
-    def _hand_on_ordered(self, row: int) -> None:
-        """What is in order, beyond a gap if what came after it came so much later that it is given up."""
-        c = self._columns
-        base, high = int(c.base[row]), int(c.high[row])
-        if c.accounted[row] == high - base + 1:
-            self._hand_on_all(row)
-            return
-        places = np.arange(max(base, high - WINDOW + 1), high + 1)
-        present = c.seen[row, places & (WINDOW - 1)]
-        where = np.where(present, c.where[row, places & (WINDOW - 1)], 0)
-        ends = where >> SIZE_BITS
-        old = np.flatnonzero(ends * present > 0)
-        old = old[ends[old] <= c.end[row] - self._reorder_samples]
-        given_up = int(old[-1]) + 1 if len(old) else 0
-        gaps = np.flatnonzero(~present[given_up:])
-        count = given_up + int(gaps[0]) if len(gaps) else len(present)
-        if not count:
-            return
-        until = int(ends[:count].max())
-        left = np.minimum(where & LOW_BITS, np.maximum(ends - c.start[row], 0))  # the rest has been released
-        self._emit(row, until, int(left[:count].sum()), int(places[0]) + count)
-        c.base[row] = places[0] + count
-        c.accounted[row] = int(np.count_nonzero(present[count:]))
-
-    def _emit(self, row: int, until: int, covered: int, before: int) -> None:
-        """Hand on the buffer up to position `until`, of packets those of sequence numbers less than `before`."""
-        c = self._columns
-        start = int(c.start[row])
-        if until <= start:
-            return
-        if not c.begun[row]:
-            start = min(until, max(start, int(c.low[row])))
-        if c.framed[row]:
-            self._emit_packets(row, start, until, before)
-        else:
-            self._emit_bytes(row, start, until, covered)
-        self._note_format(row)
-        c.start[row], c.begun[row] = until, True
-        c.covered[row] = max(0, int(c.covered[row]) - covered)
-
-    def _emit_bytes(self, row: int, start: int, until: int, covered: int) -> None:
-        pieces = self._tape.pieces(row, start, until)
-        payload = np.concatenate(pieces)
-        for piece in pieces:
-            piece.fill(self._columns.silence[row])
-        lost = max(0, len(payload) - covered)
-        self._ready.append(StreamChunk(*self._names[row], self._in_use(row).codec, start, payload, lost))
-
-    def _emit_packets(self, row: int, start: int, until: int, before: int) -> None:
-        c = self._columns
-        ext = np.arange(max(int(c.base[row]), int(c.high[row]) - WINDOW + 1), int(c.high[row]) + 1)
-        ext = ext[c.seen[row, ext & (WINDOW - 1)] & (c.where[row, ext & (WINDOW - 1)] > 0)]
-        position, samples, size, payload = self._arena.take(row, ext[ext < before])
-        self._arena.keep_only(row, ext[ext >= before])
-        if not len(position):
-            return
-        position = np.clip(position, start, until)  # packets may overlap, by rounding or by timestamps that go back
-        samples = np.minimum(samples, until - position)
-        frames = Frames(self._in_use(row), until - start, position - start, samples, size)
-        lost = max(0, frames.samples - int(samples.sum()))
-        self._ready.append(StreamChunk(*self._names[row], frames.format.codec, start, payload, lost, frames))
-
-    def _take_ready(self) -> list[StreamChunk]:
-        ready, self._ready = self._ready, []
-        return ready
-
-    # ---- rows
-
-    def _announce(self, row: int, formats: tuple[MediaFormat, ...]) -> None:
-        """Listen to these formats; the first audio of them is in use until another comes."""
-        c = self._columns
-        self._formats[row] = formats
-        c.kinds[row] = 0
-        audio = 0
-        for number, one in enumerate(formats[:MOST_FORMATS], 1):
-            if one.codec.is_audio:
-                c.kinds[row, one.payload_type] = number | self._measure_of(one) << 8
-                audio = audio or number
-            else:
-                c.kinds[row, one.payload_type] = KEYS if one.codec is Codec.TELEPHONE_EVENT else NOISE
-        self._use(row, audio)
-
-    def _measure_of(self, one: MediaFormat) -> int:
-        """The number of what tells how long packets of a format last; 0 for codecs of a byte a sample."""
-        if one.codec.byte_a_sample:
-            return 0
-        named: tuple[object, ...] = (one.codec,)
-        if one.codec in (Codec.AMR, Codec.AMR_WB):
-            named += (amr_packing(one),)
-        elif one.codec is Codec.L16:
-            named += (one.clock_rate, one.channels)
-        if named not in self._measures and len(self._measured) < MOST_MEASURES:
-            self._measured.append(one)
-            self._measures[named] = len(self._measured)
-        return self._measures.get(named, 1)  # too many: as of a codec that nobody knows
-
-    def _use(self, row: int, kind: int) -> None:
-        """Make the format of this number the one in use; the buffer must have been handed on."""
-        c = self._columns
-        c.current[row], c.told[row] = kind, False
-        one = self._in_use(row) if kind else MediaFormat(0, Codec.PCMA)
-        c.rate[row], c.framed[row] = one.clock_rate, not one.codec.byte_a_sample
-        c.silence[row] = _SILENCE.get(one.codec, 0)
-        c.fill[row] = 0
-        c.buffer[row] = c.silence[row]
-
-    def _note_format(self, row: int) -> None:
-        """Media of the format in use has been handed on."""
-        self._came[row][self._in_use(row).name or self._in_use(row).codec.value] = None
-        self._columns.told[row] = True
-
-    def _in_use(self, row: int) -> MediaFormat:
-        return self._formats[row][int(self._columns.current[row]) - 1]
 
     def _counts(self, row: int) -> StreamCounts:
         c, timing = self._columns, self._placer.timing
@@ -496,5 +318,5 @@ class Engine:
             jitter_max_ms=round(float(timing.jitter_max[row]) * 1000 / CLOCK_RATE, 2),
             drift_ppm=round(timing.drift_ppm(row), 1),
             packet_ms=float(c.packet[row]) * 1000 / CLOCK_RATE,
-            formats=tuple(self._came.get(row, ())),
+            formats=self._formats.came(row),
         )
