@@ -203,7 +203,7 @@ class CallGate:
         if pause:
             self._forget_paused()
             since = max((gate.closed_at for gate in targets if gate.state in _PAUSED), default=since)
-        return GateAnswer(self.call_id, self.states, tuple(gate.name for gate in changed), since)
+        return GateAnswer(self.call_id, self.states, tuple(gate.name for gate in changed), since, {})
 
     @property
     def is_paused(self) -> bool:

@@ -1,45 +1,17 @@
 """The configuration as types: sections of greffier.toml, their defaults, ranges and cross-checks."""
 
 import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from agent.config.section import Duration, Patterns, Section, listed
 from agent.model.call import Direction
-from agent.model.purpose import ArtifactKind, AudioFormat, Condition, KeepFrom, Purpose, Trigger
-
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|days?|months?|years?)")
-_UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400, "day": 86400, "days": 86400, "month": 2629800, "months": 2629800}
-_UNIT_S |= {"year": 31557600, "years": 31557600}
+from agent.model.purpose import ArtifactKind, AudioFormat, Condition, KeepFrom, PausedSound, Purpose, Trigger
 
 
-def seconds(value: object) -> int:
-    """A duration as whole seconds: a number, or text such as "90 s", "7 days", "6 months", "5 years"."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value)
-    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('expected a duration such as "90 s", "7 days", "6 months" or "5 years"')
-    return int(float(match[1]) * _UNIT_S[match[2]])
-
-
-Duration = Annotated[int, BeforeValidator(seconds), Field(ge=0)]
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Endpoint(_Section):
+class Endpoint(Section):
     """A listening address written `udp:0.0.0.0:5060`, `tcp:[::1]:5060`, `tls:0.0.0.0:5061`."""
 
     transport: Literal["udp", "tcp", "tls"]
@@ -66,7 +38,7 @@ Listen = Annotated[Endpoint, BeforeValidator(endpoint)]
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7")
 
 
-class Site(_Section):
+class Site(Section):
     """Who and where this box is."""
 
     name: str = Field("site", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
@@ -77,7 +49,7 @@ class Site(_Section):
     """Shell patterns of numbers that are the site's own extensions; everyone else is a customer."""
 
 
-class Siprec(_Section):
+class Siprec(Section):
     """The session recording server."""
 
     listen: tuple[Listen, ...] = Field(
@@ -126,7 +98,7 @@ class Siprec(_Section):
         return self
 
 
-class Span(_Section):
+class Span(Section):
     """The passive tap: what is overheard on a mirror port (off without `interface`) or in a capture file."""
 
     interface: str | None = None
@@ -152,7 +124,7 @@ class Span(_Section):
         return self
 
 
-class Media(_Section):
+class Media(Section):
     """How packets come in: by the ring (needs CAP_NET_RAW), by sockets, or by the ring where it may be had; and whether
     the compiled core takes them in, numpy, or the compiled core where there is one."""
 
@@ -161,7 +133,7 @@ class Media(_Section):
     core: Literal["auto", "c", "numpy"] = "auto"
 
 
-class Capture(_Section):
+class Capture(Section):
     """The gate's look-back in RAM and the capture log."""
 
     holdback_s: float = Field(3.0, ge=0, le=30)
@@ -170,14 +142,16 @@ class Capture(_Section):
     segment_mib: int = Field(64, ge=1, le=1024)
 
 
-class Pause(_Section):
+class Pause(Section):
     """Limits of the agent's pause."""
 
     warn_s: Duration = 240
     limit_s: Duration = 300
+    consent_wait_s: Duration = Field(60, le=600)
+    """So much of a call waits in RAM for the customer's consent; what is older is let go."""
 
 
-class Desk(_Section):
+class Desk(Section):
     """The REST interface. `tokens_file` holds one line a token: sha256 hex, then `admin` or `agent:EXTENSION`."""
 
     host: str = "127.0.0.1"
@@ -185,7 +159,7 @@ class Desk(_Section):
     tokens_file: Path = Path("desk-tokens.txt")
 
 
-class Scribe(_Section):
+class Scribe(Section):
     """Transcription and identities."""
 
     engine: Literal["auto", "faster-whisper", "pocketsphinx", "none"] = "auto"
@@ -196,7 +170,7 @@ class Scribe(_Section):
     poll_s: float = Field(0.5, gt=0, le=60)
 
 
-class Courier(_Section):
+class Courier(Section):
     """Delivery pace."""
 
     poll_s: float = Field(1.0, gt=0, le=60)
@@ -205,7 +179,7 @@ class Courier(_Section):
     part_mib: int = Field(8, ge=5, le=512)
 
 
-class Destination(_Section):
+class Destination(Section):
     """Where artifacts go: a folder, or a bucket of S3-compatible storage (credentials in a file, never here)."""
 
     kind: Literal["folder", "s3"]
@@ -226,17 +200,17 @@ class Destination(_Section):
         return self
 
 
-class When(_Section):
+class When(Section):
     """Conditions; see `agent.model.purpose.Condition`."""
 
-    direction: Annotated[tuple[Direction, ...], BeforeValidator(_listed)] = ()
+    direction: Annotated[tuple[Direction, ...], BeforeValidator(listed)] = ()
     numbers: Patterns = ()
     exclude_numbers: Patterns = ()
     queue: Patterns = ()
     did: Patterns = ()
 
 
-class PurposeSection(_Section):
+class PurposeSection(Section):
     """One `[purpose.NAME]`."""
 
     trigger: Trigger
@@ -252,6 +226,18 @@ class PurposeSection(_Section):
     local_retention: Duration = 7 * 86400
     central_retention: Duration = 0
     basis: str = ""
+    consent: bool = False
+    """Nothing is written before the customer has agreed."""
+    withdrawable: bool | None = None
+    """Whether a customer or agent may withdraw; by default unless the basis is a contract or a legal obligation."""
+    holdback_s: float | None = Field(None, ge=0, le=30)
+    paused_sound: PausedSound = PausedSound.SILENCE
+
+    @property
+    def may_be_withdrawn(self) -> bool:
+        """`withdrawable`, or what the basis says."""
+        binding = any(word in self.basis.lower() for word in ("contract", "legal", "obligation"))
+        return not binding if self.withdrawable is None else self.withdrawable
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -265,7 +251,7 @@ class PurposeSection(_Section):
 PurposeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole of greffier.toml. Relative paths have been made absolute against the file's folder."""
 
     site: Site = Site()
@@ -351,6 +337,10 @@ class Settings(_Section):
                 local_retention_s=p.local_retention,
                 central_retention_s=p.central_retention,
                 basis=p.basis,
+                consent=p.consent,
+                withdrawable=p.may_be_withdrawn,
+                holdback_s=p.holdback_s,
+                paused_sound=p.paused_sound,
             )
             for name, p in self.purpose.items()
         )

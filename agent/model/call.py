@@ -60,6 +60,15 @@ class Codec(StrEnum):
         return self in (Codec.PCMU, Codec.PCMA, Codec.G722)
 
 
+class Consent(StrEnum):
+    """What the customer said to being recorded; the PBX asks, we are told (header, key, API)."""
+
+    UNKNOWN = "unknown"
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFormat:
     """What a payload type means in one stream: `rtpmap` and `fmtp` (RFC 4566 §6).
@@ -126,7 +135,8 @@ class Call:
     """One communication session as the tap knows it.
 
     `call_id` is ours (32 hexadecimal digits, time-ordered); `reference` is the gateway's name for the session
-    (communication session id of RFC 7865, else the SIP Call-ID) and is what `percent` is decided on.
+    (communication session id of RFC 7865, else the SIP Call-ID) and is what `percent` is decided on. `tags` are words
+    or `name=value` that gateway, PBX or desktop said of the call, in alphabetical order.
     """
 
     call_id: str
@@ -139,6 +149,8 @@ class Call:
     streams: tuple[MediaStream, ...] = ()
     queue: str | None = None
     did: str | None = None
+    tags: tuple[str, ...] = ()
+    consent: Consent = Consent.UNKNOWN
 
     @property
     def agent(self) -> Party | None:

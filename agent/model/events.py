@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.model.call import Call, Direction, MediaStream, Party
+from agent.model.call import Call, Consent, Direction, MediaStream, Party
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,21 @@ class CallEnded:
 
 
 CallEvent = CallStarted | CallChanged | CallEnded
+"""What a tap tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What desktop, PBX or the customer said of a call: the whole of queue, tags and consent as they now stand.
+
+    `actor` is who said it (`kind:name`), `source` by which way: `api`, `header`, `dtmf`, `info`, `ami`, `ari`, `esl`.
+    """
+
+    call_id: str
+    at_ns: int
+    queue: str | None
+    tags: tuple[str, ...]
+    consent: Consent
+    actor: str
+    source: str
+    kind: Literal["context"] = "context"

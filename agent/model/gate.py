@@ -6,14 +6,27 @@ from typing import Literal
 
 
 class GateState(StrEnum):
-    """State of one purpose in one call (DESIGN §4). `ARMED_PAUSED` is a pause pressed before *keep*."""
+    """State of one purpose in one call (DESIGN §4).
+
+    `WAITING` for consent: media stays in RAM, up to a limit. Each of the first four has a paused twin: a pause counts
+    before there is anything to pause. `DROPPED`: withdrawn; nothing comes of it any more.
+    """
 
     IDLE = "idle"
+    WAITING = "waiting"
     ARMED = "armed"
     RECORDING = "recording"
-    PAUSED = "paused"
+    IDLE_PAUSED = "idle-paused"
+    WAITING_PAUSED = "waiting-paused"
     ARMED_PAUSED = "armed-paused"
+    PAUSED = "paused"
+    DROPPED = "dropped"
     ENDED = "ended"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a pause holds."""
+        return self.value.endswith("paused")
 
 
 class GateVerb(StrEnum):
@@ -22,34 +35,53 @@ class GateVerb(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     KEEP = "keep"
+    DROP = "drop"
+
+
+AGENT_CAUSE = "agent"
+"""Cause of every press by hand, whichever way it comes: what one key paused another may resume."""
+EVERY_CAUSE = "*"
+"""A resume with this cause ends a pause whatever it is held by."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateCommand:
-    """One press. `purpose` None means every purpose; `actor` is `kind:name` (agent:2001, cli:root)."""
+    """One press. `purpose` None means every purpose; `actor` is `kind:name` (agent:2001, cli:root).
+
+    A pause holds as long as one of its causes does: `agent` (any press by hand), `context:NAME` (a page that is open),
+    `siprec` (the gateway stopped the session), `speech` (a card number is being spoken). `reaches_back`: it also
+    removes what was said in the holdback before it.
+    """
 
     call_id: str
     verb: GateVerb
     actor: str
     reason: str = ""
     purpose: str | None = None
+    cause: str = AGENT_CAUSE
+    reaches_back: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """What the gate did. `since_samples`: no sample at or after it is written (pause), or it is again (resume)."""
+    """What the gate did. `since_samples`: no sample at or after it is written (pause), or it is again (resume).
+
+    `causes`: what still holds the pause, for each purpose that is paused.
+    """
 
     call_id: str
     states: dict[str, GateState]
     changed: tuple[str, ...]
     since_samples: int
+    causes: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class GateMark:
     """A change of one purpose's gate at a media position, as written to the capture log.
 
-    `verb` is one of: select, arm, keep, pause, resume, limit (auto-resume), end.
+    `verb` is one of: select, arm, wait (for consent), exclude (policy says no from here on), keep, pause, resume,
+    limit (auto-resume), drop, end. `cause`: see `GateCommand`.
     """
 
     call_id: str
@@ -60,4 +92,5 @@ class GateMark:
     since_samples: int
     actor: str
     reason: str = ""
+    cause: str = ""
     kind: Literal["gate"] = "gate"

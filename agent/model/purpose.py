@@ -38,6 +38,14 @@ class AudioFormat(StrEnum):
     WAV = "wav"
 
 
+class PausedSound(StrEnum):
+    """What derived audio has where a purpose was paused. CUT takes the time out as well; the manifest keeps it."""
+
+    SILENCE = "silence"
+    TONE = "tone"
+    CUT = "cut"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Narrowing of a trigger; every field that is set must hold. Numbers, queues and DIDs are shell patterns."""
@@ -53,7 +61,9 @@ class Condition:
 class Purpose:
     """One use of recordings, complete: trigger, permitted artifacts, readers, destination, deadlines.
 
-    `keys`: whether the manifest may say which keys were pressed on the phones.
+    `keys`: whether the manifest may say which keys were pressed on the phones. `consent`: nothing is written before
+    the customer has agreed. `withdrawable`: its basis lets a customer or agent withdraw, and then it is destroyed.
+    `holdback_s`: its own look-back; None: that of the site. `paused_sound`: what is heard where it was paused.
     """
 
     name: str
@@ -70,13 +80,23 @@ class Purpose:
     local_retention_s: int = 7 * 86400
     central_retention_s: int = 0
     basis: str = ""
+    consent: bool = False
+    withdrawable: bool = True
+    holdback_s: float | None = None
+    paused_sound: PausedSound = PausedSound.SILENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a purpose applies to a call or not: `rule` is a sentence for the journal, free of numbers and names."""
+    """Why a purpose applies to a call or not: `rule` is a sentence for the journal, free of numbers and names.
+
+    `waits`: it would apply, once the customer has agreed. `at_ns`: when it was decided (UTC); a call that changes is
+    decided on again.
+    """
 
     purpose: str
     applies: bool
     trigger: Trigger
     rule: str
+    waits: bool = False
+    at_ns: int = 0

@@ -22,7 +22,7 @@ from agent.capture.reader import Record
 from agent.media.decoders import is_decodable, is_wideband
 from agent.media.quality import measure
 from agent.model.call import CLOCK_RATE, Call, MediaStream, Party
-from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.events import CallChanged, CallContext, CallEnded, CallStarted
 from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamCounts
 from agent.model.purpose import Decision
@@ -39,7 +39,7 @@ DRIFT_SAMPLES = CLOCK_RATE // 100
 MOST_DRIFT_PPM = 500
 """No clock of a telephone is so wrong: such a sender does not keep to its RTP clock at all, and is left as it came."""
 
-EVENT: Any = CallStarted | CallChanged
+EVENT: Any = CallStarted | CallChanged | CallContext
 DECISIONS: Any = tuple[Decision, ...]
 COUNTS: Any = tuple[tuple[int, StreamCounts], ...]
 
@@ -48,14 +48,16 @@ COUNTS: Any = tuple[tuple[int, StreamCounts], ...]
 class Tape:
     """A whole call, `samples` long. `lines` are the stretches captured, `captured` where they lie, a channel each.
 
-    `rate` is that of the sound, samples per second: 16000 when anything captured is wideband, else 8000; all positions
-    count at CLOCK_RATE. `counts` pairs each stream with what the engine counted for it. `spoiled` records could not be
-    opened or read: what they held is missing. `keys` are those pressed on the phones. `ended` is None when the log has
-    no end.
+    `decisions` are all there were, in order: a call that changed was decided on again. `contexts`: what others than the
+    tap said of it. `rate` is that of the sound, samples per second: 16000 when anything captured is wideband, else
+    8000; all positions count at CLOCK_RATE. `counts` pairs each stream with what the engine counted for it. `spoiled`
+    records could not be opened or read: what they held is missing. `keys` are those pressed on the phones. `ended` is
+    None when the log has no end.
     """
 
     call: Call
     decisions: tuple[Decision, ...]
+    contexts: tuple[CallContext, ...]
     marks: tuple[GateMark, ...]
     counts: tuple[tuple[MediaStream, StreamCounts], ...]
     keys: tuple[KeyPress, ...]
@@ -111,7 +113,8 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
     call: Call | None = None
     first_ns: int | None = None
     streams: dict[int, MediaStream] = {}
-    decisions: tuple[Decision, ...] = ()
+    decisions: list[Decision] = []
+    contexts: list[CallContext] = []
     marks: list[GateMark] = []
     keys: list[KeyPress] = []
     counted: tuple[tuple[int, StreamCounts], ...] = ()
@@ -136,9 +139,11 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
             if head.kind is RecordKind.EVENT:
                 event = load(EVENT, payload)
                 call = seated(event.call) if isinstance(event, CallStarted) else changed(call, event)
+                if isinstance(event, CallContext):
+                    contexts.append(event)
                 streams |= {s.stream: s for s in (call.streams if call else ())}
             elif head.kind is RecordKind.DECISIONS:
-                decisions = load(DECISIONS, payload)
+                decisions.extend(load(DECISIONS, payload))
             elif head.kind is RecordKind.GATE:
                 marks.append(load(GateMark, payload))
             elif head.kind is RecordKind.KEY:
@@ -156,7 +161,8 @@ def rebuild(call_id: str, records: Iterable[tuple[Record, bytes | None]]) -> Tap
     counts = tuple((streams[number], counts) for number, counts in counted if number in streams)
     return Tape(
         replace(call, streams=tuple(streams[n] for n in sorted(streams))),
-        decisions,
+        tuple(decisions),
+        tuple(contexts),
         tuple(marks),
         counts,
         tuple(keys),
@@ -175,10 +181,12 @@ def unreadable(call_id: str, at_ns: int) -> Call:
     return Call(call_id, "", "unknown", "unknown", at_ns)
 
 
-def changed(call: Call | None, event: CallChanged) -> Call | None:
-    """The call after new metadata; parties that the event no longer lists are kept."""
+def changed(call: Call | None, event: CallChanged | CallContext) -> Call | None:
+    """The call after new metadata, or new words of others; parties that the event no longer lists are kept."""
     if call is None:
         return None
+    if isinstance(event, CallContext):
+        return replace(call, queue=event.queue, tags=event.tags, consent=event.consent)
     parties: dict[str, Party] = {p.participant_id: p for p in call.parties}
     for party in event.parties:
         old = parties.get(party.participant_id, party)

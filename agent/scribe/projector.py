@@ -15,7 +15,7 @@ import structlog
 from agent.capture.format import RecordKind
 from agent.capture.reader import Cursor, Record, Tampered, open_record, scan
 from agent.model.call import CLOCK_RATE, Call, MediaStream
-from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.events import CallChanged, CallContext, CallEnded, CallStarted
 from agent.model.gate import GateMark
 from agent.model.wire import load
 from agent.scribe.channels import COUNTS, DECISIONS, EVENT, changed, seated, unreadable
@@ -163,13 +163,17 @@ class Projector:
         if head.kind is RecordKind.END and head.call_id not in batch.ended:
             self._end(at, CallEnded(head.call_id, head.at_ns, "interrupted"), batch)  # its own words were spoiled
 
-    def _event(self, at: Cursor, event: CallStarted | CallChanged, batch: _Batch) -> None:
+    def _event(self, at: Cursor, event: CallStarted | CallChanged | CallContext, batch: _Batch) -> None:
         if isinstance(event, CallStarted):
             call: Call | None = seated(event.call)
             batch.rows.append(lambda: self._catalog.start_call(self._names.call_row(event.call)))
             self._say(at, "call.started", event.call_id, self._names.started(event.call))
         else:
             call = changed(self._calls.get(event.call_id), event)
+        if isinstance(event, CallContext):
+            batch.rows.append(lambda: self._catalog.add_context(event))
+            what: Fields = {"source": event.source, "actor": event.actor, "consent": event.consent.value}
+            self._say(at, "context", event.call_id, what)
         self._started.add(event.call_id)
         if call is None:
             return
@@ -190,6 +194,8 @@ class Projector:
         batch.rows.append(lambda: self._catalog.add_decisions(call_id, decisions))
         for number, d in enumerate(decisions):
             what: Fields = {"purpose": d.purpose, "applies": d.applies, "trigger": d.trigger.value, "rule": d.rule}
+            if d.waits:
+                what["waits"] = True
             self._say(at, "decision", call_id, what, number)
 
     def _gate(self, at: Cursor, mark: GateMark, batch: _Batch) -> None:
@@ -201,6 +207,7 @@ class Projector:
             "since_samples": mark.since_samples,
             "actor": mark.actor,
             "reason": mark.reason[:REASON_CHARACTERS],
+            "cause": mark.cause,
         }
         self._say(at, "gate", mark.call_id, what)
 

@@ -3,6 +3,7 @@
 Safe with several processes: the scribe writes calls and artifacts, the courier their delivery and deletion.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.model.artifact import Artifact, Delivery
-from agent.model.call import MediaStream
+from agent.model.call import Consent, MediaStream
+from agent.model.events import CallContext
 from agent.model.gate import GateMark, GateState
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Trigger
@@ -52,8 +54,22 @@ class Catalog:
         """Which purposes apply, and why."""
         with self.transaction():
             for d in decisions:
-                values = {"purpose": d.purpose, "applies": d.applies, "trigger": d.trigger.value, "rule": d.rule}
-                self._base.insert("decisions", {"call_id": call_id, **values})
+                self._base.insert("decisions", {"call_id": call_id, **asdict(d), "trigger": d.trigger.value})
+
+    def add_context(self, said: CallContext) -> None:
+        """What others than the tap said of a call."""
+        values = asdict(said) | {"tags": json.dumps(said.tags), "consent": said.consent.value}
+        del values["kind"]
+        self._base.insert("contexts", values)
+
+    def contexts(self, call_id: str) -> list[CallContext]:
+        """In the order it was said."""
+        sql = "SELECT call_id, at_ns, queue, tags, consent, actor, source FROM contexts WHERE call_id = ? ORDER BY id"
+        rows = self._base.rows(sql, [call_id])
+        return [
+            CallContext(**{**row, "tags": tuple(json.loads(row["tags"])), "consent": Consent(row["consent"])})
+            for row in rows
+        ]
 
     def add_mark(self, mark: GateMark) -> None:
         """A change of a gate."""
@@ -106,15 +122,20 @@ class Catalog:
         return [PartyRow(**row) for row in self._base.rows(sql, [call_id])]
 
     def decisions(self, call_id: str) -> list[Decision]:
-        """In the order of the configuration."""
-        sql = "SELECT purpose, applies, trigger, rule FROM decisions WHERE call_id = ? ORDER BY id"
+        """In the order they were made; those of one moment in the order of the configuration."""
+        sql = "SELECT purpose, applies, trigger, rule, waits, at_ns FROM decisions WHERE call_id = ? ORDER BY id"
         rows = self._base.rows(sql, [call_id])
-        return [Decision(r["purpose"], bool(r["applies"]), Trigger(r["trigger"]), r["rule"]) for r in rows]
+        return [
+            Decision(
+                r["purpose"], bool(r["applies"]), Trigger(r["trigger"]), r["rule"], bool(r["waits"]), r["at_ns"] or 0
+            )
+            for r in rows
+        ]
 
     def marks(self, call_id: str) -> list[GateMark]:
         """In the order they were made."""
         sql = (
-            "SELECT call_id, at_ns, purpose, verb, state, since_samples, actor, reason FROM marks "
+            "SELECT call_id, at_ns, purpose, verb, state, since_samples, actor, reason, cause FROM marks "
             "WHERE call_id = ? ORDER BY id"
         )
         rows = self._base.rows(sql, [call_id])

@@ -135,4 +135,23 @@ def _quality(db: Database) -> None:
     db.execute("CREATE UNIQUE INDEX quality_by_call ON quality (call_id)")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality)
+def _hand(db: Database) -> None:
+    """What holds a pause; when a call was decided on, and what waits for consent; what others said of it."""
+    db.execute("ALTER TABLE marks ADD COLUMN cause TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE decisions ADD COLUMN waits INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE decisions ADD COLUMN at_ns INTEGER NOT NULL DEFAULT 0")
+    columns = {
+        "id": int,
+        "call_id": str,
+        "at_ns": int,
+        "queue": str,
+        "tags": str,
+        "consent": str,
+        "actor": str,
+        "source": str,
+    }
+    db.execute(db.create_table_sql("contexts", columns=columns, pk="id"))
+    db.execute("CREATE INDEX contexts_by_call ON contexts (call_id)")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import ConfigError, load, parse
-from agent.config.settings import seconds
+from agent.config.section import seconds
 
 SOURCE = Path("/etc/greffier/greffier.toml")
 DEFAULTS = {

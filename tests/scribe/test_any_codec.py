@@ -2,7 +2,6 @@
 
 import io
 import json
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 from encoders import encoded
+from sqlite_utils import Database
 from typer.testing import CliRunner
 
 from agent.cli import app
@@ -20,6 +20,7 @@ from agent.model.media import Frames, StreamChunk, StreamCounts
 from agent.model.quality import ChannelQuality
 from agent.scribe.loop import Scribe
 from agent.store.catalog import Catalog
+from agent.store.schema import STEPS
 from agent.vault import age
 
 CALL = "0192f0a0" + "0" * 23 + "1"
@@ -158,10 +159,10 @@ def test_quality_is_in_manifest_catalog_and_words_and_knows_nothing_hidden(make_
 
 def test_a_catalog_of_before_learns_of_quality(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite3"
-    Catalog(path)
-    with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE quality")
-        old.execute("PRAGMA user_version = 1")
+    old = Database(path)
+    STEPS[0](old)
+    old.execute("PRAGMA user_version = 1")
+    old.close()
     catalog = Catalog(path)
     assert catalog.quality(CALL) == ()
     found = (ChannelQuality(0, 1.0, 0.0, 0.5, 0.0, 0.0, 2, ("SPEEX",)),)
