@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agent.capture.holdback import Holdback, keep
+from agent.capture.pausing import Cause, Causes
+from agent.capture.waiting import Waiting
 from agent.capture.writable import FOREVER, Span, Writable, merge
-from agent.model.gate import GateAnswer, GateCommand, GateMark, GateState, GateVerb
+from agent.model.call import CLOCK_RATE
+from agent.model.gate import AGENT_CAUSE, GateAnswer, GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump, load
-from agent.policy.gate import opening_verb, step, writes
+from agent.policy.gate import holdback_s, hopes, step, verb_of, writes
 
 POLICY = "policy"
 """Actor of the marks that nobody pressed."""
 MOST_KEYS = 1000
 """Keys of one call that wait in RAM."""
-_PAUSED = frozenset({GateState.PAUSED, GateState.ARMED_PAUSED})
-_SHUT = frozenset({GateState.IDLE, GateState.ENDED})
+_SHUT = frozenset({GateState.IDLE, GateState.DROPPED, GateState.ENDED})
+_WAITS = frozenset({GateState.WAITING, GateState.WAITING_PAUSED})
 
 
 class GateSink(Protocol):
@@ -50,14 +53,15 @@ class GateAlert:
 
 @dataclass(slots=True)
 class _Gate:
-    """One purpose's gate. `closed_at`: no sample from there on was written for it; `paused_at`: when it was pressed."""
+    """One purpose's gate. `closed_at`: no sample from there on was written for it; `kept`: *keep* was pressed before
+    there was anything to keep."""
 
     name: str
     state: GateState = GateState.IDLE
     closed_at: int = 0
-    paused_at: int = 0
-    paused_by: str = ""
-    warned: bool = False
+    causes: Causes = field(default_factory=Causes)
+    kept: bool = False
+    hopes_from: int = 0
     spans: list[Span] = field(default_factory=list)
 
 
@@ -72,9 +76,9 @@ class _Snapshot:
 class CallGate:
     """One call's purposes and the RAM holdback of its streams. One thread; never blocks but in its sink.
 
-    All `now_samples` are media positions; a clock that goes back counts as standing still. `holdback_samples`: how long
-    media waits in RAM; `warn_samples` and `limit_samples`: length of a pause at which it is warned about and ended (a
-    limit of 0 is none).
+    All `now_samples` are media positions; a clock that goes back counts as standing still. `holdback_samples`: how far
+    a pause reaches back where a purpose says nothing else; `warn_samples` and `limit_samples`: length of a pause at
+    which it is warned about and ended (a limit of 0 is none); `wait_samples`: so much waits in RAM for consent.
     """
 
     def __init__(
@@ -85,17 +89,22 @@ class CallGate:
         holdback_samples: int,
         limit_samples: int,
         warn_samples: int,
+        wait_samples: int = 60 * CLOCK_RATE,
     ) -> None:
         self.call_id = call_id
         self._purposes = {purpose.name: purpose for purpose in purposes}
         self._gates = {name: _Gate(name) for name in self._purposes}
         self._sink = sink
-        self._holdback_samples = holdback_samples
+        site_s = holdback_samples / CLOCK_RATE
+        self._back = {name: round(holdback_s(p, site_s) * CLOCK_RATE) for name, p in self._purposes.items()}
+        self.holdback_samples = max(self._back.values(), default=holdback_samples)
+        """How long media waits in RAM: as long as the longest that a purpose demands."""
         self._limit_samples = limit_samples
         self._warn_samples = warn_samples
         self._now = 0
         self._frontier = 0
         self._writable = Writable()
+        self._waiting = Waiting(wait_samples)
         self._held = Holdback()
         self._keys: list[KeyPress] = []
 
@@ -108,6 +117,7 @@ class CallGate:
         holdback_samples: int,
         limit_samples: int,
         warn_samples: int,
+        wait_samples: int = 60 * CLOCK_RATE,
     ) -> "CallGate":
         """The gate of before a restart, in the states it had: paused stays paused and the pause's clock goes on.
 
@@ -115,16 +125,28 @@ class CallGate:
         `snapshot` did not make.
         """
         was = load(_Snapshot, snapshot)
-        gate = cls(was.call_id, purposes, sink, holdback_samples, limit_samples, warn_samples)
+        gate = cls(was.call_id, purposes, sink, holdback_samples, limit_samples, warn_samples, wait_samples)
         gate._now, gate._frontier = was.now, was.frontier
         gate._gates.update({g.name: g for g in was.gates if g.name in gate._gates})
         gate._writable = Writable({g.name: g.spans for g in gate._gates.values()})
+        for one in gate._gates.values():
+            if one.state.is_paused and not one.causes:
+                one.causes.give(AGENT_CAUSE, POLICY, was.now)
+            gate._waiting.set(one.name, hopes(one.state, gate._purposes[one.name]), one.hopes_from)
         return gate
 
     def snapshot(self) -> bytes:
         """What `restore` needs: states, spans and clocks, no media."""
         gates = tuple(
-            _Gate(g.name, g.state, g.closed_at, g.paused_at, g.paused_by, g.warned, list(self._writable.of(g.name)))
+            _Gate(
+                g.name,
+                g.state,
+                g.closed_at,
+                g.causes,
+                g.kept,
+                self._waiting.hopes_from(g.name),
+                list(self._writable.of(g.name)),
+            )
             for g in self._gates.values()
         )
         return dump(_Snapshot(self.call_id, self._now, self._frontier, gates))
@@ -135,9 +157,19 @@ class CallGate:
         return {name: gate.state for name, gate in self._gates.items()}
 
     @property
+    def causes(self) -> dict[str, tuple[Cause, ...]]:
+        """What holds the pause of each purpose that has one, or would have one if it were not idle."""
+        return {name: tuple(gate.causes.held) for name, gate in self._gates.items() if gate.causes}
+
+    @property
+    def warned(self) -> tuple[str, ...]:
+        """The purposes whose pause has been warned about."""
+        return tuple(name for name, gate in self._gates.items() if gate.state.is_paused and gate.causes.warned)
+
+    @property
     def held_samples(self) -> int:
         """Samples in RAM, of all streams."""
-        return len(self._held)
+        return len(self._held) + self._waiting.held_samples
 
     @property
     def passing(self) -> tuple[int, int]:
@@ -149,15 +181,33 @@ class CallGate:
     @property
     def rests(self) -> bool:
         """Nothing is held and nobody has paused: as long as nothing is fed, pressed or asked, time changes nothing."""
-        return not (self._held.holds_some or self._keys or self.is_paused)
+        return not (self._held.holds_some or self._waiting.holds_some or self._keys or self.is_paused)
 
-    def open(self, decisions: Sequence[Decision], now_samples: int, at_ns: int) -> None:
-        """Select or arm the purposes that apply. `at_ns`, here and below, is UTC and only goes into marks."""
+    def decide(
+        self, decisions: Sequence[Decision], now_samples: int, at_ns: int, heard_samples: int = 0
+    ) -> tuple[str, ...]:
+        """Select, arm, let wait for consent, or exclude the purposes decided on; returns those whose state changed.
+
+        What was excluded is not written from the holdback before on; what was idle begins after all that has come
+        (`heard_samples`: see `command`). A pause that was pressed before there was anything to pause holds at once.
+        `at_ns`, here and below, is UTC and only goes into marks.
+        """
         self._advance(now_samples)
+        changed = []
         for decision in decisions:
-            verb = opening_verb(decision)
-            if verb is not None and (gate := self._gates.get(decision.purpose)) is not None:
-                self._turn(gate, verb, self._now, at_ns, POLICY, decision.rule)
+            if (gate := self._gates.get(decision.purpose)) is None:
+                continue
+            verb, before = verb_of(decision), gate.state
+            since = self._reach(gate) if verb == "exclude" else max(self._now, heard_samples)
+            self._turn(gate, verb, since, at_ns, POLICY, decision.rule)
+            if gate.kept:
+                gate.kept = not self._turn(gate, "keep", self._now, at_ns, POLICY, "keep was pressed before")
+            if before is GateState.IDLE and gate.state is not before:
+                self._pause_at_once(gate, since, at_ns)
+            if gate.state is not before:
+                changed.append(gate.name)
+        self._settle()
+        return tuple(changed)
 
     def feed(self, chunk: StreamChunk) -> None:
         """Take a stretch from the media engine. What may not be written is let go here and now."""
@@ -178,9 +228,9 @@ class CallGate:
     def release(self, now_samples: int) -> None:
         """Hand to the sink, or let go, every sample before `now_samples` less the holdback."""
         self._advance(now_samples)
-        self._frontier = max(self._frontier, self._now - self._holdback_samples)
+        self._frontier = max(self._frontier, self._now - self.holdback_samples)
         self._hand_over(self._frontier)
-        self._forget_paused()
+        self._settle()
 
     def command(self, cmd: GateCommand, now_samples: int, at_ns: int, heard_samples: int = 0) -> GateAnswer:
         """Obey a press; when this returns the gate stands as answered.
@@ -189,26 +239,37 @@ class CallGate:
         said before the end of a pause stays away wherever it lies.
 
         A pause holds from `now_samples` less the holdback, but never from before what was released or opened. Raises
-        ValueError when the command names a purpose that is not configured.
+        ValueError when the command names a purpose that is not configured, or drops one that may not be withdrawn.
         """
         if cmd.purpose is not None and cmd.purpose not in self._gates:
             raise ValueError("the command names a purpose that is not configured")
         self._advance(now_samples)
         targets = [gate for gate in self._gates.values() if cmd.purpose in (None, gate.name)]
-        pause = cmd.verb is GateVerb.PAUSE
-        since = max(self._now - self._holdback_samples, self._frontier) if pause else self._now
-        if cmd.verb is GateVerb.RESUME:
-            since = max(since, heard_samples)
-        changed = [gate for gate in targets if self._turn(gate, cmd.verb.value, since, at_ns, cmd.actor, cmd.reason)]
-        if pause:
-            self._forget_paused()
-            since = max((gate.closed_at for gate in targets if gate.state in _PAUSED), default=since)
-        return GateAnswer(self.call_id, self.states, tuple(gate.name for gate in changed), since, {})
+        before, since = self.states, self._now
+        match cmd.verb:
+            case GateVerb.PAUSE:
+                for gate in targets:
+                    self._pause(gate, cmd, at_ns)
+                self._settle()
+                since = max((gate.closed_at for gate in targets if gate.state.is_paused), default=since)
+            case GateVerb.RESUME:
+                since = max(since, heard_samples)
+                for gate in targets:
+                    self._resume(gate, cmd, since, at_ns)
+            case GateVerb.KEEP:
+                for gate in targets:
+                    gate.kept |= gate.state in _WAITS
+                    self._turn(gate, "keep", since, at_ns, cmd.actor, cmd.reason)
+            case GateVerb.DROP:
+                self._drop(targets, cmd, at_ns)
+        changed = tuple(gate.name for gate in targets if gate.state is not before[gate.name])
+        causes = {name: tuple(cause.name for cause in held) for name, held in self.causes.items()}
+        return GateAnswer(self.call_id, self.states, changed, since, causes)
 
     @property
     def is_paused(self) -> bool:
         """Whether any purpose is."""
-        return any(gate.state in _PAUSED for gate in self._gates.values())
+        return any(gate.state.is_paused for gate in self._gates.values())
 
     def tick(self, now_samples: int, at_ns: int, heard_samples: int = 0) -> list[GateAlert]:
         """Warn of pauses that last, each once, and resume those at the limit. `heard_samples`: see `command`."""
@@ -217,15 +278,16 @@ class CallGate:
         if self._limit_samples <= 0:
             return alerts
         for gate in self._gates.values():
-            if gate.state not in _PAUSED:
+            if not gate.state.is_paused or (lasted := gate.causes.lasted(self._now)) is None:
                 continue
-            lasted = self._now - gate.paused_at
+            whole = self._now - gate.causes.began
             if lasted >= self._limit_samples:
+                alerts.append(GateAlert("limit", gate.name, gate.causes.actor, self.call_id, whole))
+                gate.causes = Causes()
                 self._turn(gate, "limit", max(self._now, heard_samples), at_ns, POLICY, "the pause reached its limit")
-                alerts.append(GateAlert("limit", gate.name, gate.paused_by, self.call_id, lasted))
-            elif lasted >= self._warn_samples and not gate.warned:
-                gate.warned = True
-                alerts.append(GateAlert("warn", gate.name, gate.paused_by, self.call_id, lasted))
+            elif lasted >= self._warn_samples and not gate.causes.warned:
+                gate.causes.warned = True
+                alerts.append(GateAlert("warn", gate.name, gate.causes.actor, self.call_id, whole))
         return alerts
 
     def end(self, now_samples: int, at_ns: int) -> None:
@@ -236,28 +298,99 @@ class CallGate:
         for gate in self._gates.values():
             self._turn(gate, "end", self._now, at_ns, POLICY, "")
         self._held.clear()
+        self._waiting.clear()
         self._keys.clear()
 
     def _advance(self, now_samples: int) -> None:
         self._now = max(self._now, now_samples)
 
     def _may_write(self) -> bool:
-        return any(gate.state not in _SHUT and self._purposes[gate.name].artifacts for gate in self._gates.values())
+        live = [gate for gate in self._gates.values() if gate.state is not GateState.ENDED]
+        if live and self._writable.permits_some:  # what comes late may be of before
+            return True
+        return any(gate.state not in _SHUT and self._purposes[gate.name].artifacts for gate in live)
 
-    def _turn(self, gate: _Gate, verb: str, since: int, at_ns: int, actor: str, reason: str) -> bool:
+    # ---- turning one purpose's gate
+
+    def _reach(self, gate: _Gate) -> int:
+        """How far back it can be closed: its holdback, but not what was released, nor what lies before it opened."""
+        since = max(self._now - self._back[gate.name], self._frontier)
+        return max([since, *(start for start, _ in self._writable.of(gate.name)[-1:])])
+
+    def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int) -> None:
+        known = cmd.cause in gate.causes.names
+        gate.causes.give(cmd.cause, cmd.actor, self._now)
+        since = self._reach(gate) if cmd.reaches_back else self._now
+        if self._turn(gate, "pause", since, at_ns, cmd.actor, cmd.reason, cmd.cause) or not gate.state.is_paused:
+            return
+        if since < gate.closed_at:  # what paused it first did not reach so far back
+            self._close(gate, since)
+        if since == gate.closed_at or not known:
+            self._mark(gate, "pause", gate.closed_at, at_ns, cmd.actor, cmd.reason, cmd.cause)
+
+    def _pause_at_once(self, gate: _Gate, since: int, at_ns: int) -> None:
+        lasted = gate.causes.lasted(self._now)
+        if lasted is not None and 0 < self._limit_samples <= lasted:
+            gate.causes = Causes()
+        for cause in gate.causes.held:
+            self._turn(gate, "pause", since, at_ns, cause.actor, "paused before", cause.name)
+
+    def _resume(self, gate: _Gate, cmd: GateCommand, since: int, at_ns: int) -> None:
+        if not gate.causes.take(cmd.cause):
+            return
+        if not gate.causes:
+            self._turn(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
+        elif gate.state.is_paused:
+            self._mark(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
+
+    def _drop(self, targets: Sequence[_Gate], cmd: GateCommand, at_ns: int) -> None:
+        if cmd.purpose is not None and not self._purposes[cmd.purpose].withdrawable:
+            raise ValueError(f"{cmd.purpose} cannot be withdrawn: its basis is {self._purposes[cmd.purpose].basis}")
+        for gate in targets:
+            purpose = self._purposes[gate.name]
+            if purpose.withdrawable:
+                self._turn(gate, "drop", self._reach(gate), at_ns, cmd.actor, cmd.reason, cmd.cause)
+            elif gate.state not in _SHUT:
+                self._mark(gate, "drop", self._now, at_ns, cmd.actor, f"kept, its basis is {purpose.basis}", cmd.cause)
+        self._settle()
+
+    def _turn(self, gate: _Gate, verb: str, since: int, at_ns: int, actor: str, reason: str, cause: str = "") -> bool:
         """Step one gate; False when the verb means nothing in its state."""
         state = step(gate.state, verb)
         if state is gate.state:
             return False
-        purpose, before = self._purposes[gate.name], gate.state
-        if not writes(state, purpose) and (opened := self._writable.opened_at(gate.name)) is not None:
-            since = max(since, opened)
-        gate.state = state
-        self._writable.set(gate.name, writes(state, purpose), since)
-        if state in _PAUSED and before not in _PAUSED:
-            gate.closed_at, gate.paused_at, gate.paused_by, gate.warned = since, self._now, actor, False
-        self._sink.mark(GateMark(self.call_id, at_ns, gate.name, verb, state, since, actor, reason))
+        purpose, before, gate.state = self._purposes[gate.name], gate.state, state
+        if before in _WAITS and verb in ("select", "arm"):
+            since = self._agreed(gate, since)
+        elif not writes(state, purpose):
+            self._close(gate, since)
+        if state not in _WAITS:
+            self._waiting.give_up(gate.name)
+        if writes(state, purpose):
+            since = max(since, self._writable.opened_at(gate.name) or 0)
+            self._writable.set(gate.name, True, since)
+        if hopes(state, purpose):
+            self._waiting.set(gate.name, True, since)
+        self._mark(gate, verb, since, at_ns, actor, reason, cause)
         return True
+
+    def _agreed(self, gate: _Gate, now: int) -> int:
+        """The customer has agreed: what waited may be written. Returns where it begins."""
+        spans = self._waiting.agreed(gate.name)
+        if not writes(step(gate.state, "resume"), self._purposes[gate.name]):
+            return now
+        self._writable.add(gate.name, spans)
+        return spans[0][0] if spans else now
+
+    def _close(self, gate: _Gate, since: int) -> None:
+        gate.closed_at = since
+        self._writable.cut(gate.name, since)
+        self._waiting.cut(gate.name, since)
+
+    def _mark(self, gate: _Gate, verb: str, since: int, at_ns: int, actor: str, reason: str, cause: str = "") -> None:
+        self._sink.mark(GateMark(self.call_id, at_ns, gate.name, verb, gate.state, since, actor, reason, cause))
+
+    # ---- what is held
 
     def _hand_over(self, before: int) -> None:
         for chunk in self._held.take(before):
@@ -266,6 +399,7 @@ class CallGate:
                 continue
             for part in keep(chunk, self._writable.parts):
                 self._sink.media(part)
+            self._waiting.add(chunk, self._writable)
         ready = [key for key in self._keys if key.position_samples < before]
         if ready:
             self._keys = [key for key in self._keys if key.position_samples >= before]
@@ -276,12 +410,17 @@ class CallGate:
         keeping = [span for p in self._purposes.values() if p.keys for span in self._writable.of(p.name)]
         return any(start <= key.position_samples < end for start, end in keeping)
 
-    def _forget_paused(self) -> None:
+    def _settle(self) -> None:
+        """Write what was agreed to, and let go of what nobody may have."""
+        for chunk in self._waiting.take(self._writable):
+            self._sink.media(chunk)
+        self._waiting.forget(self._now)
         if not self._writable.everything_from(self._frontier):
             self._held.keep_only(self._may_stay)
         self._keys = [key for key in self._keys if key.position_samples >= self._now or self._keeps(key)]
 
     def _may_stay(self, start: int, end: int) -> list[Span]:
-        """What of [start, end) may be held: where some purpose writes, and what a later press may still open."""
+        """What of [start, end) may be held: where some purpose writes or hopes to, and what a press may still open."""
         now = min(max(start, self._now), end)
-        return merge([*self._writable.parts(start, now), (now, end)]) if now > start else [(start, end)]
+        past = [*self._writable.parts(start, now), *self._waiting.parts(start, now)]
+        return merge([*past, (now, end)]) if now > start else [(start, end)]

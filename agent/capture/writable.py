@@ -34,6 +34,17 @@ class Writable:
                 mine.append((start, at_samples))
         self._union = merge(chain.from_iterable(self._spans.values()))
 
+    def add(self, purpose: str, spans: Iterable[Span]) -> None:
+        """The purpose may have these as well, of which the last may be open."""
+        self._spans[purpose] = merge([*self._spans.get(purpose, ()), *spans])[-MOST_SPANS:]
+        self._union = merge(chain.from_iterable(self._spans.values()))
+
+    def cut(self, purpose: str, at_samples: int) -> None:
+        """The purpose may have nothing at or after `at_samples`, whatever it could have before."""
+        mine = [(start, min(end, at_samples)) for start, end in self._spans.get(purpose, ()) if start < at_samples]
+        self._spans[purpose] = mine
+        self._union = merge(chain.from_iterable(self._spans.values()))
+
     def opened_at(self, purpose: str) -> int | None:
         """Where the span begins in which this purpose writes now; None when it does not."""
         mine = self._spans.get(purpose)
@@ -50,6 +61,11 @@ class Writable:
     def everything_from(self, start: int) -> bool:
         """Whether every sample at or after `start` may be written as things stand."""
         return self.everything_since() <= start
+
+    @property
+    def permits_some(self) -> bool:
+        """Whether anything may be written at all."""
+        return bool(self._union)
 
     def parts(self, start: int, end: int) -> list[Span]:
         """What of [start, end) some purpose may write, in order."""

@@ -8,15 +8,14 @@ from typing import Literal
 class GateState(StrEnum):
     """State of one purpose in one call (DESIGN §4).
 
-    `WAITING` for consent: media stays in RAM, up to a limit. Each of the first four has a paused twin: a pause counts
-    before there is anything to pause. `DROPPED`: withdrawn; nothing comes of it any more.
+    `WAITING` for consent: media stays in RAM, up to a limit. `DROPPED`: withdrawn; nothing comes of it any more. A
+    pause of what is idle is remembered, and holds as soon as there is something to pause.
     """
 
     IDLE = "idle"
     WAITING = "waiting"
     ARMED = "armed"
     RECORDING = "recording"
-    IDLE_PAUSED = "idle-paused"
     WAITING_PAUSED = "waiting-paused"
     ARMED_PAUSED = "armed-paused"
     PAUSED = "paused"

@@ -7,25 +7,28 @@ already, changes nothing and is answered with the state as it stands.
 from agent.model.gate import GateState
 from agent.model.purpose import Decision, KeepFrom, Purpose, Trigger
 
-IDLE, ARMED, RECORDING = GateState.IDLE, GateState.ARMED, GateState.RECORDING
-PAUSED, ARMED_PAUSED, ENDED = GateState.PAUSED, GateState.ARMED_PAUSED, GateState.ENDED
+IDLE, WAITING, ARMED, RECORDING = GateState.IDLE, GateState.WAITING, GateState.ARMED, GateState.RECORDING
+WAITING_PAUSED, ARMED_PAUSED, PAUSED = GateState.WAITING_PAUSED, GateState.ARMED_PAUSED, GateState.PAUSED
+DROPPED, ENDED = GateState.DROPPED, GateState.ENDED
+
+_PAUSES = {WAITING: WAITING_PAUSED, ARMED: ARMED_PAUSED, RECORDING: PAUSED}
+_LIVE = (IDLE, *_PAUSES, *_PAUSES.values())
 
 TABLE: dict[tuple[GateState, str], GateState] = {
     (IDLE, "select"): RECORDING,
     (IDLE, "arm"): ARMED,
-    (IDLE, "end"): ENDED,
+    (IDLE, "wait"): WAITING,
+    (WAITING, "select"): RECORDING,
+    (WAITING, "arm"): ARMED,
+    (WAITING_PAUSED, "select"): PAUSED,
+    (WAITING_PAUSED, "arm"): ARMED_PAUSED,
     (ARMED, "keep"): RECORDING,
-    (ARMED, "pause"): ARMED_PAUSED,
-    (ARMED, "end"): ENDED,
     (ARMED_PAUSED, "keep"): PAUSED,
-    (ARMED_PAUSED, "resume"): ARMED,
-    (ARMED_PAUSED, "limit"): ARMED,
-    (ARMED_PAUSED, "end"): ENDED,
-    (RECORDING, "pause"): PAUSED,
-    (RECORDING, "end"): ENDED,
-    (PAUSED, "resume"): RECORDING,
-    (PAUSED, "limit"): RECORDING,
-    (PAUSED, "end"): ENDED,
+    **{(open_, "pause"): paused for open_, paused in _PAUSES.items()},
+    **{(paused, verb): open_ for open_, paused in _PAUSES.items() for verb in ("resume", "limit")},
+    **{(state, "exclude"): IDLE for state in _LIVE if state is not IDLE},
+    **{(state, "drop"): DROPPED for state in _LIVE},
+    **{(state, "end"): ENDED for state in (*_LIVE, DROPPED)},
 }
 
 
@@ -34,10 +37,12 @@ def step(state: GateState, verb: str) -> GateState:
     return TABLE.get((state, verb), state)
 
 
-def opening_verb(decision: Decision) -> str | None:
-    """The verb that opens a purpose's gate at the start of the call: select, arm, or None (stays idle)."""
+def verb_of(decision: Decision) -> str:
+    """What a decision asks of its purpose's gate: select, arm, wait (for consent) or exclude."""
+    if decision.waits:
+        return "wait"
     if not decision.applies:
-        return None
+        return "exclude"
     return "arm" if decision.trigger is Trigger.ON_DEMAND else "select"
 
 
@@ -46,3 +51,15 @@ def writes(state: GateState, purpose: Purpose) -> bool:
     if not purpose.artifacts:
         return False
     return state is RECORDING or (state is ARMED and purpose.keep_from is KeepFrom.START)
+
+
+def hopes(state: GateState, purpose: Purpose) -> bool:
+    """Whether samples must wait in RAM on behalf of this purpose, for they may be written once it is agreed to."""
+    if state is not WAITING or not purpose.artifacts:
+        return False
+    return purpose.trigger is not Trigger.ON_DEMAND or purpose.keep_from is KeepFrom.START
+
+
+def holdback_s(purpose: Purpose, site_s: float) -> float:
+    """How far a pause of this purpose reaches back; `site_s` where it has no own."""
+    return site_s if purpose.holdback_s is None else purpose.holdback_s

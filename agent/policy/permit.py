@@ -1,9 +1,12 @@
 """Which artifacts a purpose may have, and when they must be gone. Pure."""
 
+from collections.abc import Iterable
+
 from agent.model.gate import GateMark, GateState
-from agent.model.purpose import ArtifactKind, Purpose
+from agent.model.purpose import ArtifactKind, KeepFrom, Purpose
 
 NS = 1_000_000_000
+_OPEN = 1 << 62
 
 
 def permitted(purpose: Purpose, kept: bool) -> tuple[ArtifactKind, ...]:
@@ -34,21 +37,57 @@ def central_deadline_ns(purpose: Purpose, made_ns: int) -> int:
 def recorded_spans(marks: list[GateMark], purpose: Purpose, end_samples: int) -> tuple[tuple[int, int], ...]:
     """Half-open spans of media positions that `purpose` may see, from its gate marks in order of time.
 
-    Samples outside them are silence in every artifact of the purpose. For `on_demand` that keeps from the start,
-    the armed time before the press counts once *keep* was pressed.
+    Samples outside them are silence in every artifact of the purpose. For `on_demand` that keeps from the start, the
+    armed time before the press counts once *keep* was pressed; the time of waiting for consent counts, as far back as
+    the mark that ended it says. A mark that reaches back takes away what was seen before. A purpose that was dropped
+    sees nothing.
     """
     mine = [m for m in marks if m.purpose == purpose.name]
-    from_start = any(m.verb == "keep" for m in mine) and purpose.keep_from.value == "start"
-    visible = {GateState.RECORDING} | ({GateState.ARMED} if from_start else set())
-    spans: list[tuple[int, int]] = []
-    open_at: int | None = None
+    if any(m.state is GateState.DROPPED for m in mine):
+        return ()
+    kept = any(m.verb == "keep" and m.state in (GateState.RECORDING, GateState.PAUSED) for m in mine)
+    seen = {GateState.RECORDING: _Spans(), GateState.ARMED: _Spans(), GateState.WAITING: _Spans()}
     for mark in mine:
-        if open_at is not None and mark.state not in visible:
-            if mark.since_samples > open_at:
-                spans.append((open_at, mark.since_samples))
-            open_at = None
-        elif open_at is None and mark.state in visible:
-            open_at = mark.since_samples
-    if open_at is not None and end_samples > open_at:
-        spans.append((open_at, end_samples))
-    return tuple(spans)
+        waited = seen[GateState.WAITING]
+        if mark.verb in ("select", "arm"):
+            into = GateState.RECORDING if mark.verb == "select" else GateState.ARMED
+            seen[into].spans.extend((max(a, mark.since_samples), b) for a, b in waited.spans if b > mark.since_samples)
+            waited.spans.clear()
+        else:
+            for state, spans in seen.items():
+                if state is not mark.state:
+                    spans.close(mark.since_samples)
+        if mark.verb == "exclude":
+            waited.spans.clear()
+        if mark.state in seen:
+            seen[mark.state].open(mark.since_samples)
+    visible = list(seen[GateState.RECORDING].spans)
+    if kept and purpose.keep_from is KeepFrom.START:
+        visible += seen[GateState.ARMED].spans
+    return _union((max(a, 0), min(b, end_samples)) for a, b in visible)
+
+
+class _Spans:
+    """Spans of which the last may still be open."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[int, int]] = []
+
+    def open(self, at: int) -> None:
+        """From `at` on, unless it is open already."""
+        if not self.spans or self.spans[-1][1] != _OPEN:
+            self.spans.append((at, _OPEN))
+
+    def close(self, at: int) -> None:
+        """Nothing at or after `at`, whatever there was."""
+        self.spans = [(a, min(b, at)) for a, b in self.spans if a < at]
+
+
+def _union(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(span for span in spans if span[1] > span[0]):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return tuple(found)

@@ -116,7 +116,7 @@ class Calls:
             self._keyless[event.call_id] = live.sink
         live.sink.record(RecordKind.EVENT, dump(event))
         live.sink.record(RecordKind.DECISIONS, dump(decisions))
-        live.gate.open(decisions, 0, event.call.started_ns)
+        live.gate.decide(decisions, 0, event.call.started_ns)
         self._listen(live)
         live.passing = live.gate.passing
         self._release([live], origin_ns)

@@ -14,8 +14,10 @@ from agent.model.purpose import ArtifactKind, Decision, KeepFrom, Purpose, Trigg
 CALL = "00112233445566778899aabbccddeeff"
 
 
-def purpose(name: str, trigger: Trigger, keep_from: KeepFrom, artifacts: tuple[ArtifactKind, ...]) -> Purpose:
-    return Purpose(name, trigger, artifacts, (), None, keep_from=keep_from)
+def purpose(
+    name: str, trigger: Trigger, keep_from: KeepFrom, artifacts: tuple[ArtifactKind, ...], **more: object
+) -> Purpose:
+    return Purpose(name, trigger, artifacts, (), None, keep_from=keep_from, **more)
 
 
 AUDIO = (ArtifactKind.AUDIO,)
@@ -24,6 +26,9 @@ PURPOSES = {
     "analytics": purpose("analytics", Trigger.ALL, KeepFrom.START, AUDIO),
     "evidence": purpose("evidence", Trigger.ON_DEMAND, KeepFrom.START, AUDIO),
     "contract": purpose("contract", Trigger.ON_DEMAND, KeepFrom.PRESS, AUDIO),
+    "asked": purpose("asked", Trigger.ALL, KeepFrom.START, AUDIO, consent=True),
+    "binding": purpose("binding", Trigger.ON_DEMAND, KeepFrom.START, AUDIO, consent=True, withdrawable=False),
+    "long": purpose("long", Trigger.ALL, KeepFrom.START, AUDIO, holdback_s=55 / 8000),
     "assistance": purpose("assistance", Trigger.ALL, KeepFrom.START, ()),
 }
 
@@ -71,5 +76,12 @@ def media() -> Callable[..., StreamChunk]:
 
 @pytest.fixture
 def decide() -> Callable[..., tuple[Decision, ...]]:
-    """All named purposes apply."""
-    return lambda *names: tuple(Decision(name, True, PURPOSES[name].trigger, "rule") for name in names)
+    """All named purposes apply; with `waits` those that need consent wait for it, with `applies` false none applies."""
+
+    def build(*names: str, waits: bool = False, applies: bool = True) -> tuple[Decision, ...]:
+        asked = {name: waits and PURPOSES[name].consent for name in names}
+        return tuple(
+            Decision(name, applies and not asked[name], PURPOSES[name].trigger, "rule", asked[name]) for name in names
+        )
+
+    return build

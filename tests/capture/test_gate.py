@@ -29,7 +29,7 @@ def make(purposes, memory, decide):
     def build(*names: str):
         sink = memory()
         gate = CallGate(CALL, [purposes[n] for n in names], sink, HOLDBACK, LIMIT, WARN)
-        gate.open(decide(*names), 0, 7)
+        gate.decide(decide(*names), 0, 7)
         return gate, sink
 
     return build
@@ -135,7 +135,7 @@ def test_a_forgotten_pause_is_warned_about_once_and_ends_at_the_limit(make, medi
 
 def test_a_limit_of_zero_is_no_limit(purposes, memory, decide) -> None:
     gate = CallGate(CALL, [purposes["training"]], memory(), HOLDBACK, 0, WARN)
-    gate.open(decide("training"), 0, 7)
+    gate.decide(decide("training"), 0, 7)
     gate.command(press(PAUSE), 1000, 8)
     assert gate.tick(10**9, 9) == [] and gate.states["training"] is GateState.PAUSED
 
@@ -236,7 +236,7 @@ class _Keys:
 def test_keys_are_written_for_purposes_that_keep_them_and_never_of_a_pause(purposes, decide) -> None:
     sink, keeping = _Keys(), replace(purposes["training"], keys=True)
     gate = CallGate(CALL, [keeping, purposes["evidence"]], sink, 24000, 0, 0)
-    gate.open(decide("training", "evidence"), 0, 0)
+    gate.decide(decide("training", "evidence"), 0, 0)
     pressed = [KeyPress(CALL, 0, n, n * 8000) for n in range(8)]
     for n, key in enumerate(pressed):
         gate.press(key)
@@ -250,7 +250,7 @@ def test_keys_are_written_for_purposes_that_keep_them_and_never_of_a_pause(purpo
 def test_keys_of_a_pause_leave_memory_with_its_sound(purposes, decide) -> None:
     keeping = replace(purposes["training"], keys=True)
     gate = CallGate(CALL, [keeping, purposes["evidence"]], _Keys(), 24000, 0, 0)
-    gate.open(decide("training", "evidence"), 0, 0)
+    gate.decide(decide("training", "evidence"), 0, 0)
     for second in (1, 4, 9):
         gate.press(KeyPress(CALL, 0, second, second * 8000))
     gate.command(GateCommand(CALL, GateVerb.PAUSE, "agent:2001", purpose="training"), 40_000, 0)
@@ -262,7 +262,7 @@ def test_keys_of_a_pause_leave_memory_with_its_sound(purposes, decide) -> None:
 def test_keys_are_not_even_held_where_nobody_keeps_them(purposes, decide) -> None:
     sink = _Keys()
     gate = CallGate(CALL, [purposes["training"]], sink, 0, 0, 0)
-    gate.open(decide("training"), 0, 0)
+    gate.decide(decide("training"), 0, 0)
     gate.press(KeyPress(CALL, 0, 1, 0))
     gate.end(8000, 0)
     assert sink.keys == []

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agent.model.gate import GateMark, GateState
 from agent.model.purpose import ArtifactKind, Decision, KeepFrom, Purpose, Trigger
-from agent.policy.gate import TABLE, opening_verb, step, writes
+from agent.policy.gate import TABLE, step, verb_of, writes
 from agent.policy.permit import central_deadline_ns, local_deadline_ns, permitted, recorded_spans
 
 VERBS = ("select", "arm", "keep", "pause", "resume", "limit", "end")
@@ -57,10 +57,10 @@ def test_armed_writes_only_when_it_keeps_from_the_start_and_nothing_permits_noth
     assert not writes(GateState.RECORDING, replace(EVIDENCE, artifacts=()))
 
 
-def test_opening_verbs():
-    assert opening_verb(Decision("p", False, Trigger.ALL, "")) is None
-    assert opening_verb(Decision("p", True, Trigger.PERCENT, "")) == "select"
-    assert opening_verb(Decision("p", True, Trigger.ON_DEMAND, "")) == "arm"
+def test_verb_ofs():
+    assert verb_of(Decision("p", False, Trigger.ALL, "")) == "exclude"
+    assert verb_of(Decision("p", True, Trigger.PERCENT, "")) == "select"
+    assert verb_of(Decision("p", True, Trigger.ON_DEMAND, "")) == "arm"
 
 
 def test_s15_keep_shows_the_call_from_its_start_or_from_the_press():
