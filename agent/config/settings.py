@@ -3,12 +3,14 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from holidays import list_supported_countries
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from agent.config.section import Duration, Patterns, Section, listed
-from agent.model.call import Direction
-from agent.model.purpose import ArtifactKind, AudioFormat, Condition, KeepFrom, PausedSound, Purpose, Trigger
+from agent.config.section import Duration, Patterns, Section
+from agent.config.when import When
+from agent.model.purpose import ArtifactKind, AudioFormat, KeepFrom, PausedSound, Purpose, Stratify, Trigger
 
 
 class Endpoint(Section):
@@ -47,6 +49,29 @@ class Site(Section):
     keys_dir: Path = Path("/etc/greffier/keys")
     agents: Patterns = ("[1-9][0-9][0-9]", "[1-9][0-9][0-9][0-9]", "[1-9][0-9][0-9][0-9][0-9]")
     """Shell patterns of numbers that are the site's own extensions; everyone else is a customer."""
+    timezone: str = "Europe/Paris"
+    """By its IANA name: `hours` of conditions are on the clocks of this zone."""
+    holidays: str = Field("FR", pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,8})?)?$")
+    """Whose public holidays: a country by ISO 3166-1, and a part of it where that differs (FR-57, DE-BY)."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError of OSError's kin
+            raise ValueError('expected the name of a time zone such as "Europe/Paris"') from None
+        return name
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_country(cls, name: str) -> str:
+        country, _, part = name.partition("-")
+        known = list_supported_countries(include_aliases=False)
+        if country and (country not in known or (part and part not in known[country])):
+            parts = f"; parts of {country}: {', '.join(known[country])}" if country in known else ""
+            raise ValueError(f'no holidays are known of "{name}"{parts}')
+        return name
 
 
 class Siprec(Section):
@@ -200,21 +225,13 @@ class Destination(Section):
         return self
 
 
-class When(Section):
-    """Conditions; see `agent.model.purpose.Condition`."""
-
-    direction: Annotated[tuple[Direction, ...], BeforeValidator(listed)] = ()
-    numbers: Patterns = ()
-    exclude_numbers: Patterns = ()
-    queue: Patterns = ()
-    did: Patterns = ()
-
-
 class PurposeSection(Section):
     """One `[purpose.NAME]`."""
 
     trigger: Trigger
     percent: float = Field(100.0, ge=0, le=100)
+    stratify: Stratify | None = None
+    """Each agent, or each queue, has exactly this share of its calls recorded."""
     keep_from: KeepFrom = KeepFrom.START
     when: When = When()
     artifacts: tuple[ArtifactKind, ...] = ()
@@ -245,6 +262,10 @@ class PurposeSection(Section):
             raise ValueError("recipients_file is missing: without a reader's key nothing may be kept")
         if self.trigger is not Trigger.PERCENT and self.percent != 100.0:
             raise ValueError('percent is only for trigger = "percent"')
+        if self.stratify and self.trigger is not Trigger.PERCENT:
+            raise ValueError('stratify is only for trigger = "percent"')
+        if self.stratify and not (self.percent * 10).is_integer():
+            raise ValueError("a stratified percent is a multiple of 0.1: blocks of calls would be too long otherwise")
         return self
 
 
@@ -329,8 +350,9 @@ class Settings(Section):
                 recipients=read_recipients(p.recipients_file) if p.recipients_file else (),
                 destination=p.destination,
                 percent=p.percent,
+                stratify=p.stratify,
                 keep_from=p.keep_from,
-                when=Condition(**{field: getattr(p.when, field) for field in When.model_fields}),
+                when=p.when.condition(),
                 audio_format=p.audio_format,
                 pseudonymise=p.pseudonymise,
                 keys=p.keys,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.model.call import Direction
+from agent.model.condition import ANY_CALL, Condition
 
 
 class Trigger(StrEnum):
@@ -46,15 +46,11 @@ class PausedSound(StrEnum):
     CUT = "cut"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Narrowing of a trigger; every field that is set must hold. Numbers, queues and DIDs are shell patterns."""
+class Stratify(StrEnum):
+    """By what `percent` is made exact: each agent, or each queue, has its share."""
 
-    direction: tuple[Direction, ...] = ()
-    numbers: tuple[str, ...] = ()
-    exclude_numbers: tuple[str, ...] = ()
-    queue: tuple[str, ...] = ()
-    did: tuple[str, ...] = ()
+    AGENT = "agent"
+    QUEUE = "queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +68,9 @@ class Purpose:
     recipients: tuple[str, ...]
     destination: str | None
     percent: float = 100.0
+    stratify: Stratify | None = None
     keep_from: KeepFrom = KeepFrom.START
-    when: Condition = Condition()
+    when: Condition = ANY_CALL
     audio_format: AudioFormat = AudioFormat.FLAC
     pseudonymise: bool = False
     keys: bool = False
@@ -87,11 +84,19 @@ class Purpose:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """What `percent` drew for a call and purpose: drawn once, kept whatever becomes of the call."""
+
+    taken: bool
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Why a purpose applies to a call or not: `rule` is a sentence for the journal, free of numbers and names.
 
     `waits`: it would apply, once the customer has agreed. `at_ns`: when it was decided (UTC); a call that changes is
-    decided on again.
+    decided on again, `draw` being kept.
     """
 
     purpose: str
@@ -100,3 +105,4 @@ class Decision:
     rule: str
     waits: bool = False
     at_ns: int = 0
+    draw: Draw | None = None

@@ -1,61 +1,90 @@
-"""Which purposes apply to a call, and why: the trigger, narrowed by its conditions. Pure.
+"""Which purposes apply to a call, and why: lists, conditions, consent, then the trigger. Pure but for the counter.
 
-`percent` is decided by a keyed hash of the gateway's own name for the call, so the same call replayed is decided the
-same way, an auditor with the key can repeat the decision, and nobody without it can steer it.
+A call is decided on when it starts and again whenever it changes: a transfer, a third party, a queue, a tag, consent.
+What `percent` drew is drawn once and kept; lists, conditions and consent are looked at again, so that a purpose that
+applied goes on unless something speaks against it.
 """
 
-import hashlib
-import hmac
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 
-from agent.model.call import Call
-from agent.model.purpose import Condition, Decision, KeepFrom, Purpose, Trigger
-
-
-def decide(call: Call, purposes: Sequence[Purpose], percent_key: bytes) -> tuple[Decision, ...]:
-    """One decision per purpose, in the order given. `percent_key` is the site's secret of at least 16 bytes."""
-    return tuple(_decide_one(call, purpose, percent_key) for purpose in purposes)
-
-
-def share(purpose: str, reference: str, percent_key: bytes) -> float:
-    """The call's place in [0, 100) for this purpose: a keyed hash, independent between purposes."""
-    digest = hmac.digest(percent_key, f"{purpose}\0{reference}".encode(), hashlib.sha256)
-    return int.from_bytes(digest[:8], "big") / 2**64 * 100
+from agent.model.call import Call, Consent
+from agent.model.purpose import Decision, Draw, KeepFrom, Purpose, Stratify, Trigger
+from agent.policy.calendar import FRANCE, Calendar, Moment
+from agent.policy.conditions import agents, unmet
+from agent.policy.lists import NO_LISTS, Lists
+from agent.policy.share import Strata, plain_draw, stratified_draw
 
 
-def _decide_one(call: Call, purpose: Purpose, percent_key: bytes) -> Decision:
-    def verdict(applies: bool, rule: str) -> Decision:
-        return Decision(purpose.name, applies, purpose.trigger, rule)
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that decides. `percent_key` is the site's secret of at least 16 bytes."""
 
-    failed = unmet(call, purpose.when)
-    if failed is not None:
-        return verdict(False, f"condition not met: {failed}")
-    if purpose.trigger is Trigger.ALL:
-        return verdict(True, "trigger all")
-    if purpose.trigger is Trigger.PERCENT:
-        place = share(purpose.name, call.reference, percent_key)
-        sign, applies = ("<", True) if place < purpose.percent else (">=", False)
-        return verdict(applies, f"trigger percent: {place:.4f} {sign} {purpose.percent:g}")
-    start = "the start of the call" if purpose.keep_from is KeepFrom.START else "the press"
-    return verdict(True, f"trigger on_demand: armed, keeps from {start}")
+    purposes: tuple[Purpose, ...]
+    percent_key: bytes
+    lists: Lists = NO_LISTS
+    calendar: Calendar = FRANCE
+
+    def decide(self, call: Call, now_ns: int, strata: Strata, before: Sequence[Decision] = ()) -> tuple[Decision, ...]:
+        """One decision per purpose, in the order given. `now_ns` is UTC; `before` are the decisions made already, all
+        or the last of each purpose; `strata` counts the calls of this process, or of what is replayed."""
+        moment = self.calendar.moment(now_ns)
+        forbidden = self.lists.forbids(call)
+        drawn = {d.purpose: d.draw for d in before if d.draw is not None}
+        return tuple(
+            replace(self._one(call, purpose, forbidden, moment, strata, drawn.get(purpose.name)), at_ns=now_ns)
+            for purpose in self.purposes
+        )
+
+    def with_lists(self, lists: Lists) -> "Policy":
+        """The same purposes under other lists: what a live call is decided on again with, after a change of lists."""
+        return replace(self, lists=lists)
+
+    def _one(
+        self, call: Call, purpose: Purpose, forbidden: str | None, moment: Moment, strata: Strata, draw: Draw | None
+    ) -> Decision:
+        def verdict(applies: bool, rule: str, *, waits: bool = False) -> Decision:
+            return Decision(purpose.name, applies, purpose.trigger, rule, waits, draw=draw)
+
+        if forbidden is not None:
+            return verdict(False, forbidden)
+        if (failed := unmet(call, purpose.when, moment)) is not None:
+            return verdict(False, f"condition not met: {failed}")
+        if (said_no := objection(call.consent, purpose)) is not None:
+            return verdict(False, said_no)
+        if purpose.trigger is Trigger.PERCENT and draw is None:
+            draw = self._draw(call, purpose, strata)
+        rule = _rule(purpose, draw)
+        if draw is not None and not draw.taken:
+            return verdict(False, rule)
+        if purpose.consent and call.consent is Consent.UNKNOWN:
+            return verdict(False, f"waits for consent; {rule}", waits=True)
+        return verdict(True, rule)
+
+    def _draw(self, call: Call, purpose: Purpose, strata: Strata) -> Draw:
+        if purpose.stratify is None:
+            return plain_draw(purpose, call.reference, self.percent_key)
+        return stratified_draw(purpose, _stratum(call, purpose.stratify), self.percent_key, strata)
 
 
-def unmet(call: Call, when: Condition) -> str | None:
-    """The name of the first condition the call does not meet, or None when all hold."""
-    numbers = [p.number for p in call.parties]
-    if when.direction and call.direction not in when.direction:
-        return "direction"
-    if when.numbers and not _any_match(numbers, when.numbers):
-        return "numbers"
-    if when.exclude_numbers and _any_match(numbers, when.exclude_numbers):
-        return "exclude_numbers"
-    if when.queue and not _any_match([call.queue], when.queue):
-        return "queue"
-    if when.did and not _any_match([call.did], when.did):
-        return "did"
+def objection(consent: Consent, purpose: Purpose) -> str | None:
+    """Why what the customer said forbids the purpose; None when it does not. A refusal counts wherever consent is
+    demanded or may be withdrawn; what the law or a contract demands goes on."""
+    if consent in (Consent.REFUSED, Consent.WITHDRAWN) and (purpose.consent or purpose.withdrawable):
+        return f"consent {consent}"
     return None
 
 
-def _any_match(values: Sequence[str | None], patterns: Sequence[str]) -> bool:
-    return any(value is not None and fnmatchcase(value, pattern) for value in values for pattern in patterns)
+def _stratum(call: Call, by: Stratify) -> str | None:
+    if by is Stratify.QUEUE:
+        return call.queue
+    return next((party.number for party in agents(call)), None)
+
+
+def _rule(purpose: Purpose, draw: Draw | None) -> str:
+    if purpose.trigger is Trigger.PERCENT and draw is not None:
+        return f"trigger percent: {draw.how}"
+    if purpose.trigger is Trigger.ON_DEMAND:
+        start = "the start of the call" if purpose.keep_from is KeepFrom.START else "the press"
+        return f"trigger on_demand: armed, keeps from {start}"
+    return f"trigger {purpose.trigger.value}"

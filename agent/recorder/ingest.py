@@ -32,7 +32,9 @@ from agent.media.block import Frames
 from agent.media.pcapfile import CaptureFile
 from agent.model.call import Call
 from agent.model.events import CallEnded
-from agent.model.purpose import Decision, Purpose
+from agent.model.purpose import Decision
+from agent.policy.decide import Policy
+from agent.policy.share import Strata
 from agent.recorder.calls import CARE_S, CARES_A_RELEASE, Calls
 from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.overhearing import Overhearing
@@ -91,8 +93,8 @@ class InLog:
 class Ingest:
     """One run. Made in any thread; `step` and `stop` belong to the media thread; `progress` may be read by all.
 
-    `decide` decides about a call, `make_key(call_id, epoch, use)` has its key made durable and `use` called with it in
-    the media thread, which `wake` sets to work when it waits. Raises OSError when the file cannot be opened,
+    `policy` decides about its calls, `make_key(call_id, epoch, use)` has a key made durable and `use` called with it
+    in the media thread, which `wake` sets to work when it waits. Raises OSError when the file cannot be opened,
     NotACapture when it is none.
     """
 
@@ -100,9 +102,8 @@ class Ingest:
         self,
         path: Path,
         settings: Settings,
-        purposes: tuple[Purpose, ...],
         writer: LogWriter,
-        decide: Callable[[Call], tuple[Decision, ...]],
+        policy: Policy,
         make_key: MakeKey,
         in_log: InLog,
         wake: Callable[[], None],
@@ -110,7 +111,8 @@ class Ingest:
         again: bool = False,
     ) -> None:
         self._settings, self._writer = settings, writer
-        self._decide, self._make_key = decide, make_key
+        self._policy, self._make_key = policy, make_key
+        self._strata = Strata("")
         self._in_log = in_log
         self._wake, self._again = wake, again
         self._file: BinaryIO = path.open("rb")
@@ -121,7 +123,7 @@ class Ingest:
         self._stopped = threading.Event()
         self._ledger: Ledger | None = None
         self._whole: set[str] = set()
-        self._calls = Calls(settings, purposes, writer, settings.span.max_calls * 2 + 64, written=self._written)
+        self._calls = Calls(settings, policy.purposes, writer, settings.span.max_calls * 2 + 64, written=self._written)
         self._ear: Overhearing | None = None
         self._clock = FileClock()
         self._cared_ns = 0
@@ -182,7 +184,7 @@ class Ingest:
 
     def _use(self, ledger: Ledger) -> None:
         tag = id_tag(ledger)
-
+        self._strata = Strata(tag)  # counted from the start of the file: decided the same when it is run again
         times: Counter[str] = Counter()
 
         def new_id(at_ns: int, seed: str) -> str:
@@ -288,7 +290,7 @@ class Ingest:
         if self._written(call.call_id) is not None:
             left = self._in_log.left_open.get(call.call_id)
             self._make_key(call.call_id, left.last_epoch + 1 if left else 0, self._calls.use_key)
-        return self._decide(call)
+        return self._policy.decide(call, call.started_ns, self._strata)
 
     def _settle(self) -> None:
         """Tell the ledger of the calls whose end is durable by now."""

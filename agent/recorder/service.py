@@ -6,6 +6,7 @@ anything of the call is; the tap and the media never wait for it.
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,18 +30,18 @@ from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.purpose import Decision
 from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
-from agent.policy.decide import decide
+from agent.policy.share import Strata
 from agent.recorder.calls import Calls, UnknownCall
 from agent.recorder.control import ControlSocket
 from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
 from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop
+from agent.recorder.policy import policy_of
 from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
 from agent.recorder.span import SpanEar
 from agent.tap.siprec import Srs
-from agent.vault.secretfile import read_secret
 
 IDENTITY_POLL_S = 0.1
 LEND_S = 2.0
@@ -54,8 +55,9 @@ class Recorder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._purposes = settings.purposes()
-        self._percent_key = read_secret(settings.site.keys_dir / "percent.key")
+        self._policy = policy_of(settings)
+        self._purposes = self._policy.purposes
+        self._strata = Strata(secrets.token_hex(4))
         for folder in (settings.capture_dir, settings.callkeys_dir, settings.site.run_dir):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._in_log = InLog(*calls_in(settings.capture_dir))
@@ -132,7 +134,7 @@ class Recorder:
         return self._decide(call)
 
     def _decide(self, call: Call) -> tuple[Decision, ...]:
-        return decide(call, self._purposes, self._percent_key)
+        return self._policy.decide(call, time.time_ns(), self._strata)
 
     def _begin_ingest(self, path: Path, *, again: bool = False) -> Ingest:
         """Raises ValueError in words, when the file cannot be read or another one is being read."""
@@ -144,9 +146,8 @@ class Recorder:
             job = Ingest(
                 path,
                 self._settings,
-                self._purposes,
                 self._writer,
-                self._decide,
+                self._policy,
                 self._make_key,
                 self._in_log,
                 lambda: self._loop.post(lambda: None),

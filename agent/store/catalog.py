@@ -54,7 +54,9 @@ class Catalog:
         """Which purposes apply, and why."""
         with self.transaction():
             for d in decisions:
-                self._base.insert("decisions", {"call_id": call_id, **asdict(d), "trigger": d.trigger.value})
+                values = asdict(d) | {"call_id": call_id, "trigger": d.trigger.value}
+                del values["draw"]
+                self._base.insert("decisions", values)
 
     def add_context(self, said: CallContext) -> None:
         """What others than the tap said of a call."""
