@@ -59,7 +59,7 @@ class Site(Section):
     def _known_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError of OSError's kin
+        except (KeyError, OSError, ValueError):
             raise ValueError('expected the name of a time zone such as "Europe/Paris"') from None
         return name
 

@@ -4,8 +4,9 @@ import re
 from dataclasses import fields
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from agent.config.expression import checked
 from agent.config.section import Patterns, Section, listed
 from agent.model.call import Consent, Direction
 from agent.model.condition import WEEKDAYS, Condition, Hours, OnHolidays
@@ -13,7 +14,7 @@ from agent.model.condition import WEEKDAYS, Condition, Hours, OnHolidays
 _HOURS = re.compile(r"(?:(\w{3})(?:\s*-\s*(\w{3}))?\s+)?(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 
 
-def hours(value: object) -> object:
+def stretch(value: object) -> object:
     """A stretch of the day such as `mon-fri 08:00-20:00`, `sat 09:00-12:30` or, every day, `22:00-06:00`."""
     if not isinstance(value, str):
         return value
@@ -51,8 +52,9 @@ class When(Section):
     parties_at_least: int | None = Field(None, ge=1, le=32)
     parties_at_most: int | None = Field(None, ge=1, le=32)
     consent: Annotated[tuple[Consent, ...], BeforeValidator(listed)] = ()
-    hours: Annotated[tuple[Annotated[Hours, BeforeValidator(hours)], ...], BeforeValidator(listed)] = ()
+    hours: Annotated[tuple[Annotated[Hours, BeforeValidator(stretch)], ...], BeforeValidator(listed)] = ()
     holidays: OnHolidays | None = None
+    expression: Annotated[str, AfterValidator(checked)] = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -28,12 +28,20 @@ class Hours:
     until_min: int
 
 
+EXPRESSION_FIELDS: dict[str, frozenset[str]] = {"call": frozenset({"direction", "gateway", "tap", "did", "consent"})}
+EXPRESSION_NAMES = frozenset(
+    {"parties", "agent", "queue", "tags", "hour", "minute", "weekday", "holiday", *EXPRESSION_FIELDS}
+)
+"""What an expression may speak of; docs/policy.md explains each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Narrowing of a trigger; every field that is set must hold.
 
     Numbers, agents, queues, DIDs, tags and gateways are shell patterns, of which one must match. `numbers` are those of
     anyone who took part, `agent` is who has the call now; parties are counted that have not left.
+    `expression` is CEL and must give true.
     """
 
     direction: tuple[Direction, ...] = ()

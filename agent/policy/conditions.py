@@ -3,27 +3,16 @@
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from agent.model.call import Call, Party, Role
+from agent.model.call import Call
 from agent.model.condition import Condition, OnHolidays
 from agent.policy.calendar import Moment, within
+from agent.policy.people import agents, present
 
 Check = Callable[[Call, Condition, Moment], bool]
 
 
 def _numbers(call: Call) -> list[str]:
     return [party.number for party in call.parties]
-
-
-def present(call: Call) -> list[Party]:
-    """Who has not left."""
-    return [party for party in call.parties if party.left_ns is None]
-
-
-def agents(call: Call) -> list[Party]:
-    """Who has the call on our side now; where everyone has left, who left last."""
-    found = [party for party in call.parties if party.role is Role.AGENT]
-    here = [party for party in found if party.left_ns is None]
-    return here or sorted(found, key=lambda party: party.left_ns or 0)[-1:]
 
 
 def _any_match(values: Iterable[str | None], patterns: Sequence[str]) -> bool:

@@ -11,19 +11,27 @@ from dataclasses import dataclass, replace
 from agent.model.call import Call, Consent
 from agent.model.purpose import Decision, Draw, KeepFrom, Purpose, Stratify, Trigger
 from agent.policy.calendar import FRANCE, Calendar, Moment
-from agent.policy.conditions import agents, unmet
+from agent.policy.conditions import unmet
+from agent.policy.expression import compiled, names_of, refusal
 from agent.policy.lists import NO_LISTS, Lists
+from agent.policy.people import agents
 from agent.policy.share import Strata, plain_draw, stratified_draw
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that decides. `percent_key` is the site's secret of at least 16 bytes."""
+    """All that decides. `percent_key` is the site's secret of at least 16 bytes. Raises ValueError for an expression
+    that is none (the configuration has none such)."""
 
     purposes: tuple[Purpose, ...]
     percent_key: bytes
     lists: Lists = NO_LISTS
     calendar: Calendar = FRANCE
+
+    def __post_init__(self) -> None:
+        for purpose in self.purposes:
+            if purpose.when.expression:
+                compiled(purpose.when.expression)
 
     def decide(self, call: Call, now_ns: int, strata: Strata, before: Sequence[Decision] = ()) -> tuple[Decision, ...]:
         """One decision per purpose, in the order given. `now_ns` is UTC; `before` are the decisions made already, all
@@ -46,12 +54,9 @@ class Policy:
         def verdict(applies: bool, rule: str, *, waits: bool = False) -> Decision:
             return Decision(purpose.name, applies, purpose.trigger, rule, waits, draw=draw)
 
-        if forbidden is not None:
-            return verdict(False, forbidden)
-        if (failed := unmet(call, purpose.when, moment)) is not None:
-            return verdict(False, f"condition not met: {failed}")
-        if (said_no := objection(call.consent, purpose)) is not None:
-            return verdict(False, said_no)
+        against = forbidden or _narrowed(call, purpose, moment) or objection(call.consent, purpose)
+        if against is not None:
+            return verdict(False, against)
         if purpose.trigger is Trigger.PERCENT and draw is None:
             draw = self._draw(call, purpose, strata)
         rule = _rule(purpose, draw)
@@ -65,6 +70,13 @@ class Policy:
         if purpose.stratify is None:
             return plain_draw(purpose, call.reference, self.percent_key)
         return stratified_draw(purpose, _stratum(call, purpose.stratify), self.percent_key, strata)
+
+
+def _narrowed(call: Call, purpose: Purpose, moment: Moment) -> str | None:
+    """Why a condition excludes the call; None when all hold."""
+    if (failed := unmet(call, purpose.when, moment)) is not None:
+        return f"condition not met: {failed}"
+    return refusal(purpose.when.expression, names_of(call, moment)) if purpose.when.expression else None
 
 
 def objection(consent: Consent, purpose: Purpose) -> str | None:
