@@ -25,6 +25,7 @@ from agent.config import Settings
 from agent.media.local import open_source
 from agent.media.srtp import SecureSource
 from agent.model.call import Call
+from agent.model.context import ContextNote
 from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.purpose import Decision
@@ -122,6 +123,17 @@ class Recorder:
             self._loop.post(lambda: self._loop.call_changed(event))
         else:
             self._loop.post(lambda: self._loop.call_ended(event, now_ns))
+
+    def on_press(self, command: GateCommand) -> Future[GateAnswer]:
+        """From the tap: a press by telephony."""
+        return self._loop.ask(lambda: self._loop.command(command, time.monotonic_ns()))
+
+    def on_context(self, note: ContextNote) -> Future[GateAnswer]:
+        """From the tap: what a header or a key said of a call."""
+        log.info("call.context", call=note.call_id, source=note.source)
+        refused: Future[GateAnswer] = Future()
+        refused.set_exception(ValueError("the context of a call is not taken yet"))
+        return refused
 
     # ---- calls that nobody sends us
 

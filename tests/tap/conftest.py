@@ -6,13 +6,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import pytest
 from running_site import wait_for
 
 from agent.config import Endpoint, Siprec, Site
+from agent.model.context import ContextNote
 from agent.model.events import CallEvent
+from agent.model.gate import GateAnswer, GateCommand
 from agent.model.srtp import SrtpKey
 from agent.tap.siprec import Srs
 
@@ -38,6 +41,9 @@ class Tap:
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
         self.events: list[CallEvent] = []
+        self.told: list[tuple[GateCommand | ContextNote, Future[GateAnswer]]] = []
+        self.obeys = True
+        """Whether presses are answered at once; else a test answers them."""
         self.media: dict[int, socket.socket] = {}
         self.keys: dict[int, SrtpKey] = {}
         self.ports_left = 10_000
@@ -73,6 +79,29 @@ class Tap:
 
     def on_event(self, event: CallEvent) -> None:
         self.events.append(event)
+
+    def on_press(self, command: GateCommand) -> Future[GateAnswer]:
+        return self._told(command)
+
+    def on_context(self, note: ContextNote) -> Future[GateAnswer]:
+        return self._told(note)
+
+    def _told(self, what: GateCommand | ContextNote) -> Future[GateAnswer]:
+        future: Future[GateAnswer] = Future()
+        self.told.append((what, future))
+        if self.obeys:
+            future.set_result(GateAnswer(what.call_id, {}, (), 0, {}))
+        return future
+
+    @property
+    def presses(self) -> list[GateCommand]:
+        """What was pressed."""
+        return [what for what, _ in self.told if isinstance(what, GateCommand)]
+
+    @property
+    def notes(self) -> list[ContextNote]:
+        """What was said of calls."""
+        return [what for what, _ in self.told if isinstance(what, ContextNote)]
 
     def wait(self, awaitable: Any) -> Any:
         """The result of a coroutine in the server's loop."""

@@ -1,8 +1,11 @@
-"""What the SIPREC tap asks of the recorder that runs it: media ports, an ear for call events, a clock."""
+"""What the SIPREC tap asks of the recorder that runs it: media ports, an ear for calls and presses, a clock."""
 
+from concurrent.futures import Future
 from typing import Protocol
 
+from agent.model.context import ContextNote
 from agent.model.events import CallEvent
+from agent.model.gate import GateAnswer, GateCommand
 from agent.model.srtp import SrtpKey
 
 
@@ -27,6 +30,16 @@ class CallListener(Protocol):
 
     def on_event(self, event: CallEvent) -> None:
         """A call has started, changed or ended."""
+
+    def on_press(self, command: GateCommand) -> Future[GateAnswer]:
+        """Somebody presses by telephony. Returns at once; the future is done when the gate stands so.
+
+        It carries LookupError for a call that is over, ValueError for a command that cannot be obeyed.
+        """
+
+    def on_context(self, note: ContextNote) -> Future[GateAnswer]:
+        """Somebody says something of a call. Returns at once; the future is done when its purposes have been decided on
+        again and the gate stands so. It carries LookupError for a call that is over."""
 
 
 class Clock(Protocol):
