@@ -263,8 +263,12 @@ class CallGate:
             case GateVerb.DROP:
                 self._drop(targets, cmd, at_ns)
         changed = tuple(gate.name for gate in targets if gate.state is not before[gate.name])
+        return self.answer(changed, since)
+
+    def answer(self, changed: tuple[str, ...], since_samples: int) -> GateAnswer:
+        """How it stands."""
         causes = {name: tuple(cause.name for cause in held) for name, held in self.causes.items()}
-        return GateAnswer(self.call_id, self.states, changed, since, causes)
+        return GateAnswer(self.call_id, self.states, changed, since_samples, causes)
 
     @property
     def is_paused(self) -> bool:

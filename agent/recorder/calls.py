@@ -17,28 +17,20 @@ from agent.media.block import PacketBlock
 from agent.media.endpoint import key
 from agent.media.engine import Engine, EngineFull
 from agent.media.srtp import Opened
-from agent.model.call import CLOCK_RATE, Call, MediaStream
-from agent.model.events import CallChanged, CallEnded, CallStarted
-from agent.model.gate import GateAnswer, GateCommand
-from agent.model.media import StreamCounts
+from agent.model.call import CLOCK_RATE, Call, Consent, MediaStream
+from agent.model.context import ContextNote
+from agent.model.events import CallChanged, CallContext, CallEnded, CallStarted
+from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump
-from agent.recorder.live import CallSink, LiveCall
+from agent.policy.gate import holdback_s
+from agent.recorder.describing import UnknownCall
+from agent.recorder.live import CallSink, DecideAgain, LiveCall, as_before
+from agent.recorder.news import Newsroom
+from agent.recorder.pauses import Pauses
 from agent.recorder.ports import MediaPorts
+from agent.recorder.streams import added_up, heard_streams
 
-_SUMMED = (
-    "received",
-    "lost",
-    "late",
-    "duplicates",
-    "reordered",
-    "foreign",
-    "stale",
-    "undecryptable",
-    "keys",
-    "noise",
-    "ssrcs",
-)
 CARE_S = 0.0625
 CARES_A_RELEASE = 12
 RELEASE_S = CARE_S * CARES_A_RELEASE
@@ -52,14 +44,11 @@ PASSIVE = ("span", FROM_FILE)
 log = structlog.get_logger()
 
 
-class UnknownCall(LookupError):
-    """No live call has this id or belongs to this agent."""
-
-
 class Calls:
     """`max_streams` at once, at most `most_overheard` of them of passive taps. `ports` are those of our own that calls
     may have been lent; `remember` is told of every call of which a restart would have to know more than before;
-    `written` says how many records of a call are in the log already (None: all); `opened` what became of secure RTP."""
+    `written` says how many records of a call are in the log already (None: all); `opened` what became of secure RTP;
+    `decide_again(call, before, at_ns)` decides on a call that has changed; `news` is told of what happens."""
 
     def __init__(
         self,
@@ -73,20 +62,27 @@ class Calls:
         remember: Callable[[LiveCall], None] = lambda live: None,
         written: Callable[[str], int | None] = lambda call_id: 0,
         opened: Callable[[], Mapping[int, Opened]] = lambda: {},
+        decide_again: DecideAgain = as_before,
+        news: Newsroom | None = None,
     ) -> None:
         self._settings = settings
         self._holdback_samples = int(settings.capture.holdback_s * CLOCK_RATE)
+        longest_s = max((holdback_s(p, settings.capture.holdback_s) for p in purposes), default=0.0)
+        self._longest_samples = max(self._holdback_samples, round(longest_s * CLOCK_RATE))
         self._purposes = purposes
         self._writer = writer
         self._ports = ports
         self._remember = remember
         self._written = written
         self._opened = opened
+        self._decide_again = decide_again
+        self._news = news or Newsroom()
+        self._pauses = Pauses()
         self.engine = Engine(
             max_streams=max_streams,
             reorder_ms=settings.capture.reorder_ms,
             flush_interval_s=settings.capture.flush_interval_s,
-            look_back_s=settings.capture.holdback_s + RELEASE_S,
+            look_back_s=self._longest_samples / CLOCK_RATE + RELEASE_S,
             core=settings.media.core,
         )
         self._calls: dict[str, LiveCall] = {}
@@ -98,6 +94,8 @@ class Calls:
         self._most_overheard = max_streams if most_overheard is None else most_overheard
         self._overheard = 0
         self._cares = self._number = 0
+        self.forgotten_pauses = 0
+        """Pauses that their limit ended, for each purpose."""
 
     def all(self) -> list[LiveCall]:
         """Oldest first."""
@@ -116,17 +114,30 @@ class Calls:
             self._keyless[event.call_id] = live.sink
         live.sink.record(RecordKind.EVENT, dump(event))
         live.sink.record(RecordKind.DECISIONS, dump(decisions))
+        live.decisions = tuple(decisions)
         live.gate.decide(decisions, 0, event.call.started_ns)
+        if self._pauses.carry(event.call_id, event.call.reference, live.gate, origin_ns, event.call.started_ns):
+            log.warning("pause.carried_over", call=event.call_id)
         self._listen(live)
         live.passing = live.gate.passing
         self._release([live], origin_ns)
         self._remember(live)
+        self._news.call(live)
         return live
 
-    def restored(self, call: Call, origin_ns: int, gate_snapshot: bytes, key: CallKey, now_ns: int) -> None:
+    def restored(
+        self,
+        call: Call,
+        origin_ns: int,
+        gate_snapshot: bytes,
+        decisions: tuple[Decision, ...],
+        key: CallKey,
+        now_ns: int,
+    ) -> None:
         """Go on with a call of before a restart, in the gate states it had."""
         live = self._new(call, origin_ns, gate_snapshot)
-        live.since_ns = now_ns
+        live.since_ns, live.decisions = now_ns, decisions
+        self._pauses.note(call.reference, live.gate, now_ns)
         live.sink.use_key(key)
         self._listen(live)
         self._remember(live)
@@ -141,27 +152,53 @@ class Calls:
         """Calls whose records wait in RAM for their key."""
         return len(self._keyless)
 
-    def changed(self, event: CallChanged) -> None:
+    def changed(self, event: CallChanged, now_ns: int) -> None:
         """New parties or streams. What came before must have been processed: it is of the old codec."""
         live = self._calls.get(event.call_id)
         if live is None:
             return
-        before = live.call
-        live.call = Call(
-            before.call_id,
-            before.reference,
-            before.tap,
-            before.gateway,
-            before.started_ns,
-            event.direction,
-            event.parties,
-            event.streams,
-            before.queue,
-            before.did,
-        )
+        live.call = replace(live.call, direction=event.direction, parties=event.parties, streams=event.streams)
         live.sink.record(RecordKind.EVENT, dump(event))
         self._listen(live)
+        self._decide(live, now_ns, event.at_ns)
         self._remember(live)
+        self._news.call(live)
+
+    def said(self, note: ContextNote, now_ns: int, at_ns: int) -> GateAnswer:
+        """Somebody says something of a call; its purposes are decided on again, and when this returns the gate stands
+        so. Consent that is withdrawn drops what may be withdrawn. Raises UnknownCall."""
+        live = self._live(note.call_id)
+        before = live.call
+        tags = tuple(sorted((set(before.tags) - set(note.remove_tags)) | set(note.add_tags)))
+        queue = before.queue if note.queue is None else note.queue or None
+        live.call = replace(before, queue=queue, tags=tags, consent=note.consent or before.consent)
+        if live.call != before or note.consent is not None:
+            what = live.call
+            event = CallContext(
+                note.call_id, at_ns, what.queue, what.tags, what.consent, note.actor[:100], note.source[:20]
+            )
+            live.sink.record(RecordKind.EVENT, dump(event))
+            self._decide(live, now_ns, at_ns)
+        if note.consent is Consent.WITHDRAWN:
+            withdrawn = GateCommand(note.call_id, GateVerb.DROP, note.actor[:100], "consent withdrawn", cause="consent")
+            return self.command(withdrawn, now_ns, at_ns)
+        self._remember(live)
+        self._news.call(live)
+        return live.gate.answer((), live.now_samples(now_ns))
+
+    def _decide(self, live: LiveCall, now_ns: int, at_ns: int) -> None:
+        """Decide on a call again; only what is different now is written down and turns a gate."""
+        decisions = tuple(self._decide_again(live.call, live.decisions, at_ns))
+        stood = {d.purpose: (d.applies, d.waits) for d in live.decisions}
+        anew = tuple(d for d in decisions if stood.get(d.purpose) != (d.applies, d.waits))
+        live.decisions = decisions
+        if not anew:
+            return
+        live.rests = False
+        for address in live.streams:
+            live.feed(self.engine.hand_on(address))
+        live.sink.record(RecordKind.DECISIONS, dump(anew))
+        live.gate.decide(anew, live.now_samples(now_ns), at_ns, self._heard_until(live))
 
     def ended(self, event: CallEnded, now_ns: int) -> None:
         """Close the gates, write the counts and the end. What came before must have been processed."""
@@ -181,26 +218,32 @@ class Calls:
             if (ports := self._ports_of(live)) is not None:
                 self._listened.discard(stream.port)
                 ports.give_back(stream.port)
+        self._pauses.ended(live.call.reference, live.gate, event.cause, now_ns)
         live.gate.end(live.now_samples(now_ns), event.at_ns)
         live.sink.record(RecordKind.COUNTS, dump(added_up([*live.counted, *counts])))
         live.sink.record(RecordKind.END, dump(event))
+        self._news.ended(live)
         if live.call.tap == FROM_FILE:
             self._ended.append(event.call_id)
         log.info("call.ended", call=event.call_id, cause=event.cause)
 
     def command(self, command: GateCommand, now_ns: int, at_ns: int) -> GateAnswer:
         """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
-        live = self._calls.get(command.call_id)
-        if live is None:
-            raise UnknownCall(f"no live call {command.call_id}")
+        live = self._live(command.call_id)
         live.rests = False
         for address in live.streams:
             live.feed(self.engine.hand_on(address))
         answer = live.gate.command(command, live.now_samples(now_ns), at_ns, self._heard_until(live))
-        if answer.changed:
-            self._remember(live)
+        self._pauses.note(live.call.reference, live.gate, now_ns)
+        self._remember(live)
+        self._news.call(live)
         log.info("gate", call=command.call_id, verb=command.verb, actor=command.actor, changed=list(answer.changed))
         return answer
+
+    def _live(self, call_id: str) -> LiveCall:
+        if (live := self._calls.get(call_id)) is None:
+            raise UnknownCall(f"no live call {call_id}")
+        return live
 
     def take_ended(self) -> list[str]:
         """The calls of a file that have ended since this was asked last."""
@@ -241,7 +284,7 @@ class Calls:
         live.gate.release(at)
         heard = self._heard_until(live) if live.gate.is_paused else 0
         for alert in live.gate.tick(at, at_ns, heard):
-            self._alert(live, alert)
+            self._alert(live, alert, now_ns)
         live.passing, live.rests = live.gate.passing, live.gate.rests
 
     def _release(self, calls: list[LiveCall], now_ns: int) -> None:
@@ -254,13 +297,16 @@ class Calls:
                 since.append(free_from)
                 before.append(until)
                 sinks.append(live.sink)
-        released = self.engine.release(addresses, since, before, now_ns, self._holdback_samples)
+        released = self.engine.release(addresses, since, before, now_ns, self._longest_samples)
         for number, stream, codec, position, media, lost in released:
             sinks[number].sound(stream, codec, position, media.data, lost)
 
-    def _alert(self, live: LiveCall, alert: GateAlert) -> None:
+    def _alert(self, live: LiveCall, alert: GateAlert, now_ns: int) -> None:
         log.warning("pause." + alert.kind, call=live.call.call_id, purpose=alert.purpose, actor=alert.actor)
+        self.forgotten_pauses += alert.kind == "limit"
+        self._pauses.note(live.call.reference, live.gate, now_ns)
         self._remember(live)
+        self._news.alert(live, alert)
 
     def _new(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
         pause = self._settings.pause
@@ -269,6 +315,7 @@ class Calls:
             "holdback_samples": self._holdback_samples,
             "limit_samples": pause.limit_s * CLOCK_RATE,
             "warn_samples": pause.warn_s * CLOCK_RATE,
+            "wait_samples": pause.consent_wait_s * CLOCK_RATE,
         }
         if gate_snapshot is None:
             gate = CallGate(call.call_id, self._purposes, sink, **limits)
@@ -343,27 +390,3 @@ class Calls:
 
     def _ports_of(self, live: LiveCall) -> MediaPorts | None:
         return None if live.call.tap in PASSIVE else self._ports
-
-
-def added_up(counts: list[tuple[int, StreamCounts]]) -> tuple[tuple[int, StreamCounts], ...]:
-    """The counts of each stream, of all the times it was listened to; what was measured is that of the last."""
-    whole: dict[int, StreamCounts] = {}
-    for stream, part in counts:
-        before = whole.get(stream, StreamCounts())
-        sums = {name: getattr(before, name) + getattr(part, name) for name in _SUMMED}
-        highest = max(before.jitter_max_ms, part.jitter_max_ms)
-        formats = tuple(dict.fromkeys(before.formats + part.formats))
-        again = part.jumps + (stream in whole)
-        whole[stream] = replace(part, **sums | {"jumps": before.jumps + again}, jitter_max_ms=highest, formats=formats)
-    return tuple(whole.items())
-
-
-def heard_streams(call: Call) -> dict[int, MediaStream]:
-    """The streams by the address their packets are sent to. Where that is the same for several, it is the active one's,
-    the last of those."""
-    found: dict[int, MediaStream] = {}
-    for stream in call.streams:
-        address = key(stream.host, stream.port)
-        if address not in found or stream.active or not found[address].active:
-            found[address] = stream
-    return found

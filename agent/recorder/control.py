@@ -1,7 +1,8 @@
 """The recorder's control socket: one JSON object a line in, one a line out; only our user and group and root may talk.
 
 Requests: `{"op": "calls"}`, `{"op": "gate", "call": ID | "agent": NUMBER, "verb": "pause", "actor": "cli:root", …}`,
-`{"op": "stats"}`. Answers carry `ok`, and `error` in words when it is false.
+`{"op": "stats"}` and others (`agent.recorder.questions`). Answers carry `ok`, and `error` in words when it is false.
+The answer to `watch` has no end: a line for everything that happens.
 """
 
 import asyncio
@@ -15,10 +16,13 @@ from typing import Any
 
 import structlog
 
+from agent.recorder.news import Watcher
+
 MAX_LINE = 65536
 _UCRED = struct.Struct("3i")
 
-Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+Answer = dict[str, Any] | Watcher
+Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
 
 log = structlog.get_logger()
 
@@ -50,23 +54,46 @@ class ControlSocket:
                 log.warning("control.refused", why="the peer is another user")
                 return
             while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                answer = await self._answer(line)
+                if not isinstance(answer, dict):
+                    await _stream(answer, reader, writer)
+                    return
+                writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError):  # gone, or a line beyond the limit
             return
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes) -> Answer:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise ValueError("expected a JSON object")
-            return {"ok": True, **await self._handler(request)}
+            answer = await self._handler(request)
+            return {"ok": True, **answer} if isinstance(answer, dict) else answer
         except KeyError as error:
             return {"ok": False, "error": f"missing or unknown field {error}"}
-        except (LookupError, ValueError) as error:
+        except (LookupError, TypeError, OverflowError, ValueError) as error:
             return {"ok": False, "error": str(error)}
+
+
+async def _stream(news: Watcher, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write news until there are none, or the peer goes or says anything more."""
+
+    async def write() -> None:
+        async for one in news:
+            writer.write(json.dumps(one).encode() + b"\n")
+            await writer.drain()
+
+    writing, gone = asyncio.ensure_future(write()), asyncio.ensure_future(reader.readline())
+    try:
+        await asyncio.wait((writing, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        news.close()
+        for task in (writing, gone):
+            task.cancel()
+        await asyncio.gather(writing, gone, return_exceptions=True)
 
 
 def may_talk(connection: socket.socket) -> bool:

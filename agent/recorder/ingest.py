@@ -123,7 +123,14 @@ class Ingest:
         self._stopped = threading.Event()
         self._ledger: Ledger | None = None
         self._whole: set[str] = set()
-        self._calls = Calls(settings, policy.purposes, writer, settings.span.max_calls * 2 + 64, written=self._written)
+        self._calls = Calls(
+            settings,
+            policy.purposes,
+            writer,
+            settings.span.max_calls * 2 + 64,
+            written=self._written,
+            decide_again=lambda call, before, at_ns: self._policy.decide(call, at_ns, self._strata, before),
+        )
         self._ear: Overhearing | None = None
         self._clock = FileClock()
         self._cared_ns = 0

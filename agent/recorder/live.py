@@ -1,6 +1,6 @@
 """One live call as the media thread holds it: its gate, its key, and the sink that writes both to the capture log."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.capture.format import RecordKind
@@ -12,6 +12,7 @@ from agent.capture.writer import KeyInUse, LogWriter
 from agent.model.call import CLOCK_RATE, Call, Codec, MediaStream
 from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamChunk, StreamCounts
+from agent.model.purpose import Decision
 from agent.model.wire import dump
 
 
@@ -94,6 +95,15 @@ class CallSink:
             write(self._key)
 
 
+DecideAgain = Callable[[Call, Sequence[Decision], int], Sequence[Decision]]
+"""Decides on a call that has changed: the call, what was decided before, UTC ns."""
+
+
+def as_before(_call: Call, before: Sequence[Decision], _at_ns: int) -> Sequence[Decision]:
+    """Nothing is decided anew."""
+    return before
+
+
 @dataclass(slots=True)
 class LiveCall:
     """A call in progress. `origin_ns` is the monotonic time of media position 0; `since_ns` when we took it up.
@@ -107,6 +117,9 @@ class LiveCall:
     sink: CallSink
     since_ns: int
     number: int
+    decisions: tuple[Decision, ...] = ()
+    """Those that hold now, one for each purpose."""
+
     streams: dict[int, MediaStream] = field(default_factory=dict)
     """By the address its packets are sent to (`agent.media.endpoint.key`)."""
 

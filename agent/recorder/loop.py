@@ -20,6 +20,7 @@ from agent.capture.keys import CallKey
 from agent.capture.writer import CaptureFailed, LogWriter
 from agent.config import Settings
 from agent.media.srtp import SecureSource
+from agent.model.context import ContextNote
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.purpose import Decision, Purpose
@@ -27,7 +28,8 @@ from agent.model.srtp import SrtpKey
 from agent.recorder.calls import CARE_S, RELEASE_S, Calls
 from agent.recorder.drops import Drops
 from agent.recorder.ingest import Ingest
-from agent.recorder.live import LiveCall
+from agent.recorder.live import DecideAgain, LiveCall, as_before
+from agent.recorder.news import Newsroom
 from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
 from agent.recorder.span import SpanEar
@@ -62,6 +64,8 @@ class MediaLoop:
         box: ResumeBox,
         dialog_of: Callable[[str], bytes],
         span_ear: Callable[[Calls], SpanEar] | None = None,
+        decide_again: DecideAgain = as_before,
+        news: Newsroom | None = None,
     ) -> None:
         self._source = source
         self._ports = ports
@@ -79,6 +83,8 @@ class MediaLoop:
             ports=ports,
             remember=self._remember,
             opened=source.counts,
+            decide_again=decide_again,
+            news=news,
         )
         self.span = span_ear(self.calls) if span_ear else None
         self._interval_s = min(source.interval_s, SPAN_INTERVAL_S) if self.span else source.interval_s
@@ -131,12 +137,12 @@ class MediaLoop:
 
     def call_restored(self, resume: Resume, key: CallKey) -> None:
         """Go on with a call of before the restart, in the gate states it had."""
-        self.calls.restored(resume.call, resume.origin_ns, resume.gate, key, time.monotonic_ns())
+        self.calls.restored(resume.call, resume.origin_ns, resume.gate, resume.decisions, key, time.monotonic_ns())
 
     def call_changed(self, event: CallChanged) -> None:
         """New parties or streams."""
         self._media()  # what came before the change is of the old codec
-        self.calls.changed(event)
+        self.calls.changed(event, time.monotonic_ns())
 
     def call_ended(self, event: CallEnded, now_ns: int) -> None:
         """Drain, close the gates, write the counts and the end."""
@@ -148,6 +154,12 @@ class MediaLoop:
         if command.verb is GateVerb.RESUME:
             self._media()  # a sender may hurry ahead of the clock: all it said in the pause must have been heard
         return self.calls.command(command, now_ns, time.time_ns())
+
+    def said(self, note: ContextNote, now_ns: int) -> GateAnswer:
+        """Somebody says something of a call. When this returns its purposes have been decided on again. Raises
+        UnknownCall."""
+        self._media()  # what is selected begins after all that was said before
+        return self.calls.said(note, now_ns, time.time_ns())
 
     def secure(self, port: int, key: SrtpKey | None) -> None:
         """A port has another key: what came before is of the old one."""
@@ -176,6 +188,7 @@ class MediaLoop:
             "dropped_packets": self._drops.total,
             "stray_packets": self.calls.engine.stray,
             "undecryptable_packets": self._source.failed,
+            "forgotten_pauses": self.calls.forgotten_pauses,
             "lag_p99_ms": round(lags[len(lags) * 99 // 100], 1) if lags else 0.0,
         }
         return state | ({"span": self.span.state()} if self.span else {})
@@ -183,7 +196,7 @@ class MediaLoop:
     def _remember(self, live: LiveCall) -> None:
         dialog_of = self.span.snapshot if self.span and live.call.tap == "span" else self._dialog_of
         dialog = dialog_of(live.call.call_id)
-        resume = Resume(live.call, live.origin_ns, dialog, live.gate.snapshot())
+        resume = Resume(live.call, live.origin_ns, dialog, live.gate.snapshot(), live.decisions)
         live.sink.opaque(RecordKind.RESUME, self._box.seal(resume))
 
     def _run(self) -> None:

@@ -141,6 +141,6 @@ class Overhearing:
                 call = replace(event.call, tap=self._tap)
                 self._calls.started(CallStarted(call), self._admit(call), call.started_ns - offset_ns)
             elif isinstance(event, CallChanged):
-                self._calls.changed(event)
+                self._calls.changed(event, event.at_ns - offset_ns)
             else:
                 self._calls.ended(event, event.at_ns - offset_ns)

@@ -10,27 +10,31 @@ import os
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from agent.model.call import Call
+from agent.model.purpose import Decision
 from agent.model.wire import dump, load
 from agent.vault.secretfile import create_secret, read_secret
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _AAD = b"greffier resume 1"
 _NONCE_BYTES = 12
+_DECISIONS: Any = tuple[Decision, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """State of one live call: the tap's dialog, the gate, and the media origin (monotonic ns)."""
+    """State of one live call: the tap's dialog, the gate, the media origin (monotonic ns), and what was decided."""
 
     call: Call
     origin_ns: int
     dialog: bytes
     gate: bytes
+    decisions: tuple[Decision, ...] = ()
 
 
 class ResumeBox:
@@ -49,6 +53,7 @@ class ResumeBox:
             "origin_ns": resume.origin_ns,
             "dialog": b64encode(resume.dialog).decode(),
             "gate": b64encode(resume.gate).decode(),
+            "decisions": dump(resume.decisions).decode(),
         }
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, json.dumps(fields).encode(), _AAD)
@@ -62,5 +67,9 @@ class ResumeBox:
         if fields["boot"] != self._boot:
             return None
         return Resume(
-            load(Call, fields["call"]), fields["origin_ns"], b64decode(fields["dialog"]), b64decode(fields["gate"])
+            load(Call, fields["call"]),
+            fields["origin_ns"],
+            b64decode(fields["dialog"]),
+            b64decode(fields["gate"]),
+            load(_DECISIONS, fields.get("decisions", "[]")),
         )

@@ -8,7 +8,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -27,19 +27,20 @@ from agent.media.srtp import SecureSource
 from agent.model.call import Call
 from agent.model.context import ContextNote
 from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
-from agent.model.gate import GateAnswer, GateCommand, GateVerb
+from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision
 from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
 from agent.policy.share import Strata
-from agent.recorder.calls import Calls, UnknownCall
-from agent.recorder.control import ControlSocket
+from agent.recorder.calls import Calls
+from agent.recorder.control import Answer, ControlSocket
 from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
 from agent.recorder.ledger import Finished, Ledger, runs
-from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop
+from agent.recorder.news import Newsroom
 from agent.recorder.policy import policy_of
 from agent.recorder.ports import MediaPorts
+from agent.recorder.questions import Questions
 from agent.recorder.resume import Resume, ResumeBox
 from agent.recorder.span import SpanEar
 from agent.tap.siprec import Srs
@@ -69,6 +70,7 @@ class Recorder:
         self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
         self._box = ResumeBox(settings.site.run_dir)
         self._srs = Srs(settings.siprec, settings.site, self, self, time)
+        self._news = Newsroom()
         self._loop = MediaLoop(
             settings,
             self._purposes,
@@ -78,7 +80,10 @@ class Recorder:
             self._box,
             self._srs.snapshot,
             self._listen if settings.span.interface else None,
+            self._decide_again,
+            self._news,
         )
+        self._questions = Questions(self._loop, self._news, lambda: {p.name for p in self._purposes})
         self._ingest: Ingest | None = None
         self._ingest_lock = asyncio.Lock()
         self._control = ControlSocket(settings.recorder_socket, self._handle)
@@ -130,10 +135,7 @@ class Recorder:
 
     def on_context(self, note: ContextNote) -> Future[GateAnswer]:
         """From the tap: what a header or a key said of a call."""
-        log.info("call.context", call=note.call_id, source=note.source)
-        refused: Future[GateAnswer] = Future()
-        refused.set_exception(ValueError("the context of a call is not taken yet"))
-        return refused
+        return self._loop.ask(lambda: self._loop.said(note, time.monotonic_ns()))
 
     # ---- calls that nobody sends us
 
@@ -144,6 +146,9 @@ class Recorder:
     def _admit(self, call: Call) -> tuple[Decision, ...]:
         self._make_key(call.call_id, 0, self._loop.calls.use_key)
         return self._decide(call)
+
+    def _decide_again(self, call: Call, before: Sequence[Decision], at_ns: int) -> tuple[Decision, ...]:
+        return self._policy.decide(call, at_ns, self._strata, before)
 
     def _decide(self, call: Call) -> tuple[Decision, ...]:
         return self._policy.decide(call, time.time_ns(), self._strata)
@@ -291,21 +296,20 @@ class Recorder:
 
     # ---- control
 
-    async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _handle(self, request: dict[str, Any]) -> Answer:
         operation = request["op"]
-        if operation == "calls":
-            return {"calls": [describe(live) for live in await self._live()]}
-        if operation == "gate":
-            return describe_answer(await self._gate(request))
+        if (ask := self._questions.by_name.get(operation)) is not None:
+            return await ask(request)
         if operation == "stats":
             return {
-                "calls": len(await self._live()),
+                "calls": len(await self._questions.live()),
                 "segment": self._writer.segment,
                 "tls_refused": self._srs.tls_refused,
             } | self._loop.media_state()
         if operation == "ingest":
             return await self._ingested(request)
-        raise ValueError(f"unknown op {operation!r}; known: calls, gate, stats, ingest")
+        known = ", ".join([*self._questions.by_name, "stats", "ingest"])
+        raise ValueError(f"unknown op {operation!r}; known: {known}")
 
     async def _ingested(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin with a file (`path`, `again`), or say how far the one begun last is."""
@@ -315,63 +319,3 @@ class Recorder:
                 job = await asyncio.to_thread(lambda: self._begin_ingest(path, again=again))
             return {"ingest": job.progress()}
         return {"ingest": self._ingest.progress() if self._ingest else None}
-
-    async def _live(self) -> list[LiveCall]:
-        calls: list[LiveCall] = await asyncio.wrap_future(self._loop.ask(self._loop.calls.all))
-        return calls
-
-    async def _gate(self, request: dict[str, Any]) -> GateAnswer:
-        purpose = request.get("purpose")
-        if purpose is not None and purpose not in {p.name for p in self._purposes}:
-            raise ValueError(f"no purpose {purpose!r}")
-        verb, actor, reason = GateVerb(request["verb"]), str(request["actor"]), str(request.get("reason", ""))
-
-        def obey() -> GateAnswer:
-            command = GateCommand(wanted(self._loop.calls.all(), request), verb, actor[:100], reason[:200], purpose)
-            return self._loop.command(command, time.monotonic_ns())
-
-        answer: GateAnswer = await asyncio.wrap_future(self._loop.ask(obey))
-        return answer
-
-
-def wanted(live: list[LiveCall], request: dict[str, Any]) -> str:
-    """The id of the call that a request means: the newest of an agent, or the one whose id begins so.
-
-    Raises UnknownCall, and KeyError when the request names neither.
-    """
-    if "agent" in request:
-        found = [c.call.call_id for c in live if c.call.agent and c.call.agent.number == request["agent"]]
-        if not found:
-            raise UnknownCall("no live call of this agent")
-        return found[-1]
-    found = [c.call.call_id for c in live if c.call.call_id.startswith(str(request["call"]))]
-    if len(found) != 1:
-        raise UnknownCall("no live call has this id" if not found else "several live calls begin with this id")
-    return found[0]
-
-
-def describe(live: LiveCall) -> dict[str, Any]:
-    """A live call for people: numbers in clear, since this never leaves RAM."""
-    call = live.call
-    return {
-        "call_id": call.call_id,
-        "reference": call.reference,
-        "gateway": call.gateway,
-        "started_ns": call.started_ns,
-        "direction": call.direction,
-        "queue": call.queue,
-        "agent": call.agent.number if call.agent else None,
-        "parties": [{"number": p.number, "name": p.name, "role": p.role} for p in call.parties],
-        "states": {name: state.value for name, state in live.gate.states.items()},
-        "media_s": live.now_samples(time.monotonic_ns()) / 8000,
-    }
-
-
-def describe_answer(answer: GateAnswer) -> dict[str, Any]:
-    """What the gate did, with the media time since which it holds."""
-    return {
-        "call_id": answer.call_id,
-        "states": {name: state.value for name, state in answer.states.items()},
-        "changed": list(answer.changed),
-        "since_s": answer.since_samples / 8000,
-    }

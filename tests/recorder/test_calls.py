@@ -15,7 +15,8 @@ from agent.model.call import Call, Codec, MediaStream
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
-from agent.recorder.calls import Calls, added_up
+from agent.recorder.calls import Calls
+from agent.recorder.streams import added_up
 
 MS = 1_000_000
 PHONE, PBX, OTHER = ("10.0.0.5", 4000), ("10.0.0.1", 6000), ("10.0.0.7", 4400)
@@ -54,11 +55,11 @@ def test_a_call_hears_nothing_more_at_an_address_it_has_left(calls: Calls) -> No
     live = calls.started(CallStarted(one), DECISIONS, 0)
     send(0, 1, 20)
     moved = call_of("a", (PHONE, PBX, False), (PBX, OTHER, True), (OTHER, PBX, True))
-    calls.changed(changed(moved))
+    calls.changed(changed(moved), 0)
     send(10, 2, 220)
     assert calls.engine.stray == 10 and set(live.streams) == {key(*PBX), key(*OTHER)}
     back = call_of("a", (PHONE, PBX, True), (PBX, PHONE, True))
-    calls.changed(changed(back))
+    calls.changed(changed(back), 0)
     send(20, 3, 420)
     calls.flush(10_000 * MS)
     held = [int(v) for chunk in live.gate._held._streams[0] for v in set(chunk.payload.tolist()) - {0xD5}]
@@ -67,7 +68,7 @@ def test_a_call_hears_nothing_more_at_an_address_it_has_left(calls: Calls) -> No
 
 def test_an_address_a_call_has_left_may_be_the_next_calls(calls: Calls) -> None:
     calls.started(CallStarted(call_of("a", (PHONE, PBX, True))), DECISIONS, 0)
-    calls.changed(changed(call_of("a", (PHONE, PBX, False))))
+    calls.changed(changed(call_of("a", (PHONE, PBX, False))), 0)
     live = calls.started(CallStarted(call_of("b", (PHONE, PBX, True))), DECISIONS, 0)
     assert set(live.streams) == {key(*PHONE)}
 
@@ -94,7 +95,7 @@ def test_what_is_overheard_takes_no_room_from_calls_that_are_sent_to_us(tmp_path
     calls.ended(CallEnded("b" * 32, 0, "bye"), 0)
     sent = replace(call_of("c", (OTHER, other, True), (other, OTHER, True)), tap="siprec")
     assert len(calls.started(CallStarted(sent), DECISIONS, 0).streams) == 2
-    calls.changed(changed(call_of("a", (PHONE, PBX, False), (PBX, PHONE, True))))
+    calls.changed(changed(call_of("a", (PHONE, PBX, False), (PBX, PHONE, True))), 0)
     calls.ended(CallEnded("a" * 32, 0, "bye"), 0)
     again = calls.started(CallStarted(call_of("d", (PHONE, PBX, True), (PBX, PHONE, True))), DECISIONS, 0)
     assert len(again.streams) == 2

@@ -1,0 +1,45 @@
+"""The streams of a live call by their addresses, and the counts of all the times each was listened to."""
+
+from dataclasses import replace
+
+from agent.media.endpoint import key
+from agent.model.call import Call, MediaStream
+from agent.model.media import StreamCounts
+
+_SUMMED = (
+    "received",
+    "lost",
+    "late",
+    "duplicates",
+    "reordered",
+    "foreign",
+    "stale",
+    "undecryptable",
+    "keys",
+    "noise",
+    "ssrcs",
+)
+
+
+def added_up(counts: list[tuple[int, StreamCounts]]) -> tuple[tuple[int, StreamCounts], ...]:
+    """The counts of each stream, of all the times it was listened to; what was measured is that of the last."""
+    whole: dict[int, StreamCounts] = {}
+    for stream, part in counts:
+        before = whole.get(stream, StreamCounts())
+        sums = {name: getattr(before, name) + getattr(part, name) for name in _SUMMED}
+        highest = max(before.jitter_max_ms, part.jitter_max_ms)
+        formats = tuple(dict.fromkeys(before.formats + part.formats))
+        again = part.jumps + (stream in whole)
+        whole[stream] = replace(part, **sums | {"jumps": before.jumps + again}, jitter_max_ms=highest, formats=formats)
+    return tuple(whole.items())
+
+
+def heard_streams(call: Call) -> dict[int, MediaStream]:
+    """The streams by the address their packets are sent to. Where that is the same for several, it is the active one's,
+    the last of those."""
+    found: dict[int, MediaStream] = {}
+    for stream in call.streams:
+        address = key(stream.host, stream.port)
+        if address not in found or stream.active or not found[address].active:
+            found[address] = stream
+    return found
