@@ -13,6 +13,7 @@ from agent.commands import (
     ingest,
     init,
     model,
+    policy,
     probe,
     run,
     show,
@@ -49,6 +50,7 @@ for command in (
     app.command()(command)
 app.add_typer(config_check.app, name="config")
 app.add_typer(model.app, name="model")
+app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 
 

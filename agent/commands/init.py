@@ -48,7 +48,7 @@ def init(
         template = template.replace(f"@{mark}@", str(value))
     if not (keys / "site.pem").exists():
         SiteKey.create(keys / "site.pem")
-    for secret in ("numbers.key", "percent.key"):
+    for secret in ("numbers.key", "percent.key", "lists.key"):
         if not (keys / secret).exists():
             create_secret(keys / secret)
     for purpose in PURPOSES:

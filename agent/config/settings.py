@@ -51,6 +51,8 @@ class Site(Section):
     """Shell patterns of numbers that are the site's own extensions; everyone else is a customer."""
     timezone: str = "Europe/Paris"
     """By its IANA name: `hours` of conditions are on the clocks of this zone."""
+    calling_code: str = Field("33", pattern=r"^[1-9][0-9]{0,2}$")
+    """Of the country whose national numbers begin with 0: `06…` on a list is `+336…` in a call."""
     holidays: str = Field("FR", pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,8})?)?$")
     """Whose public holidays: a country by ISO 3166-1, and a part of it where that differs (FR-57, DE-BY)."""
 
@@ -319,6 +321,11 @@ class Settings(Section):
     def outbox_dir(self) -> Path:
         """Artifacts, one folder a purpose."""
         return self.site.state_dir / "outbox"
+
+    @property
+    def lists_dir(self) -> Path:
+        """Numbers that are never recorded, as keyed hashes."""
+        return self.site.state_dir / "lists"
 
     @property
     def journal_dir(self) -> Path:

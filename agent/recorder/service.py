@@ -38,7 +38,7 @@ from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
 from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.loop import MediaLoop
 from agent.recorder.news import Newsroom
-from agent.recorder.policy import policy_of
+from agent.recorder.policy import policy_of, say_failed
 from agent.recorder.ports import MediaPorts
 from agent.recorder.questions import Questions
 from agent.recorder.resume import Resume, ResumeBox
@@ -151,7 +151,9 @@ class Recorder:
         return self._policy.decide(call, at_ns, self._strata, before)
 
     def _decide(self, call: Call) -> tuple[Decision, ...]:
-        return self._policy.decide(call, time.time_ns(), self._strata)
+        decisions = self._policy.decide(call, time.time_ns(), self._strata)
+        say_failed(call.call_id, decisions)
+        return decisions
 
     def _begin_ingest(self, path: Path, *, again: bool = False) -> Ingest:
         """Raises ValueError in words, when the file cannot be read or another one is being read."""
