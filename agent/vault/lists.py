@@ -69,7 +69,7 @@ class Hasher:
 
 
 def read_list(path: Path) -> tuple[Entry, ...]:
-    """Entries of a list, none when there is no such file. Raises OSError, and ValueError for a line that is no entry."""
+    """Entries of a list, none when there is no such file. Raises OSError; ValueError for a line that is no entry."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
