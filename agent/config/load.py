@@ -39,7 +39,7 @@ def load(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [f"cannot be read: {error}; `greffier init` writes one"]) from None
-    return parse(text, path)
+    return parse(text, path).read_from(path.absolute())
 
 
 def parse(text: str, source: Path) -> Settings:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from holidays import list_supported_countries
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.section import Duration, Patterns, Section
 from agent.config.when import When
@@ -288,6 +288,7 @@ class Settings(Section):
     courier: Courier = Courier()
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
+    _source: Path | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -295,6 +296,16 @@ class Settings(Section):
             if section.destination is not None and section.destination not in self.destination:
                 known = ", ".join(sorted(self.destination)) or "none"
                 raise ValueError(f"purpose.{name}.destination: no [destination.{section.destination}] (known: {known})")
+        return self
+
+    @property
+    def source(self) -> Path | None:
+        """The file it was read from."""
+        return self._source
+
+    def read_from(self, source: Path) -> Self:
+        """Itself, knowing the file it was read from."""
+        self._source = source
         return self
 
     @property

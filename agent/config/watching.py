@@ -23,7 +23,7 @@ LONGEST_QUIET_S = 3.0
 LIVE_SITE = frozenset({"timezone", "holidays", "calling_code"})
 """Settings of the site that take effect at once, as all of a purpose do, for calls that begin from then on."""
 
-_Seen = dict[Path, tuple[int, int, int] | None]
+Seen = dict[Path, tuple[int, int, int] | None]
 
 
 class Watch:
@@ -75,7 +75,7 @@ class Watch:
                 self._seen = seen
                 self._take()
 
-    def _settled(self) -> _Seen:
+    def _settled(self) -> Seen:
         """The files once nobody writes them any more, or for too long."""
         seen = self._look()
         until = time.monotonic() + LONGEST_QUIET_S
@@ -100,15 +100,8 @@ class Watch:
             self._seen = {path: self._seen.get(path, now) for path, now in self._look().items()}
             self._observe()
 
-    def _look(self) -> _Seen:
-        found: _Seen = {}
-        for path in watched(self._path, self._settings):
-            try:
-                said = path.stat()
-                found[path] = (said.st_mtime_ns, said.st_size, said.st_ino)
-            except OSError:
-                found[path] = None
-        return found
+    def _look(self) -> Seen:
+        return look(self._path, self._settings)
 
     def _observe(self) -> None:
         """Have inotify tell of the folders there are. Where it cannot, looking every few seconds must do."""
@@ -141,6 +134,18 @@ class _Handler(FileSystemEventHandler):
             return
         if {str(event.src_path), str(event.dest_path)} & self._names:
             self._tell()
+
+
+def look(path: Path, settings: Settings) -> Seen:
+    """What tells whether one of the files has changed; None where there is none."""
+    found: Seen = {}
+    for one in watched(path, settings):
+        try:
+            said = one.stat()
+            found[one] = (said.st_mtime_ns, said.st_size, said.st_ino)
+        except OSError:
+            found[one] = None
+    return found
 
 
 def watched(path: Path, settings: Settings) -> tuple[Path, ...]:

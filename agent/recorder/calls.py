@@ -47,8 +47,11 @@ log = structlog.get_logger()
 class Calls:
     """`max_streams` at once, at most `most_overheard` of them of passive taps. `ports` are those of our own that calls
     may have been lent; `remember` is told of every call of which a restart would have to know more than before;
-    `written` says how many records of a call are in the log already (None: all); `opened` what became of secure RTP;
-    `decide_again(call, before, at_ns)` decides on a call that has changed; `news` is told of what happens."""
+    `written` says how many records of a call are in the log already (None: all); `opened` what became of secure
+    RTP; `decide_again(call, before, at_ns)` decides on a call that has changed; `purposes_of(call_id)` are those
+    that the call began with (all of `purposes`, where it is not given), until `forget` is told that it has ended;
+    `news` is told of what happens.
+    """
 
     def __init__(
         self,
@@ -63,13 +66,16 @@ class Calls:
         written: Callable[[str], int | None] = lambda call_id: 0,
         opened: Callable[[], Mapping[int, Opened]] = lambda: {},
         decide_again: DecideAgain = as_before,
+        purposes_of: Callable[[str], tuple[Purpose, ...]] | None = None,
+        forget: Callable[[str], None] = lambda call_id: None,
         news: Newsroom | None = None,
     ) -> None:
         self._settings = settings
         self._holdback_samples = int(settings.capture.holdback_s * CLOCK_RATE)
         longest_s = max((holdback_s(p, settings.capture.holdback_s) for p in purposes), default=0.0)
         self._longest_samples = max(self._holdback_samples, round(longest_s * CLOCK_RATE))
-        self._purposes = purposes
+        self._purposes_of = purposes_of or (lambda call_id: purposes)
+        self._forget = forget
         self._writer = writer
         self._ports = ports
         self._remember = remember
@@ -223,6 +229,7 @@ class Calls:
         live.sink.record(RecordKind.COUNTS, dump(added_up([*live.counted, *counts])))
         live.sink.record(RecordKind.END, dump(event))
         self._news.ended(live)
+        self._forget(event.call_id)
         if live.call.tap == FROM_FILE:
             self._ended.append(event.call_id)
         log.info("call.ended", call=event.call_id, cause=event.cause)
@@ -318,9 +325,9 @@ class Calls:
             "wait_samples": pause.consent_wait_s * CLOCK_RATE,
         }
         if gate_snapshot is None:
-            gate = CallGate(call.call_id, self._purposes, sink, **limits)
+            gate = CallGate(call.call_id, self._purposes_of(call.call_id), sink, **limits)
         else:
-            gate = CallGate.restore(gate_snapshot, self._purposes, sink, **limits)
+            gate = CallGate.restore(gate_snapshot, self._purposes_of(call.call_id), sink, **limits)
         self._number += 1
         live = LiveCall(call, origin_ns, gate, sink, origin_ns, self._number)
         self._calls[call.call_id] = self._turn_of(live)[call.call_id] = live

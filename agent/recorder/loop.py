@@ -23,13 +23,14 @@ from agent.media.srtp import SecureSource
 from agent.model.context import ContextNote
 from agent.model.events import CallChanged, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
-from agent.model.purpose import Decision, Purpose
+from agent.model.purpose import Decision
 from agent.model.srtp import SrtpKey
 from agent.recorder.calls import CARE_S, RELEASE_S, Calls
 from agent.recorder.drops import Drops
 from agent.recorder.ingest import Ingest
-from agent.recorder.live import DecideAgain, LiveCall, as_before
+from agent.recorder.live import LiveCall
 from agent.recorder.news import Newsroom
+from agent.recorder.policy import Rulebook
 from agent.recorder.ports import MediaPorts
 from agent.recorder.resume import Resume, ResumeBox
 from agent.recorder.span import SpanEar
@@ -57,14 +58,13 @@ class MediaLoop:
     def __init__(
         self,
         settings: Settings,
-        purposes: tuple[Purpose, ...],
+        rules: Rulebook,
         source: SecureSource,
         ports: MediaPorts,
         writer: LogWriter,
         box: ResumeBox,
         dialog_of: Callable[[str], bytes],
         span_ear: Callable[[Calls], SpanEar] | None = None,
-        decide_again: DecideAgain = as_before,
         news: Newsroom | None = None,
     ) -> None:
         self._source = source
@@ -76,14 +76,16 @@ class MediaLoop:
         overheard = settings.span.max_calls * 2 + 64 if settings.span.interface else 0
         self.calls = Calls(
             settings,
-            purposes,
+            rules.policy.purposes,
             writer,
             streams + overheard,
             most_overheard=overheard,
             ports=ports,
             remember=self._remember,
             opened=source.counts,
-            decide_again=decide_again,
+            decide_again=rules.again,
+            purposes_of=rules.purposes_of,
+            forget=rules.ended,
             news=news,
         )
         self.span = span_ear(self.calls) if span_ear else None

@@ -6,9 +6,8 @@ anything of the call is; the tap and the media never wait for it.
 
 import asyncio
 import os
-import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from agent.capture.keys import create as create_key
 from agent.capture.reader import OpenCall, calls_in
 from agent.capture.writer import LogWriter
 from agent.config import Settings
+from agent.config.watching import Watch
 from agent.media.local import open_source
 from agent.media.srtp import SecureSource
 from agent.model.call import Call
@@ -31,14 +31,13 @@ from agent.model.gate import GateAnswer, GateCommand
 from agent.model.purpose import Decision
 from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
-from agent.policy.share import Strata
 from agent.recorder.calls import Calls
 from agent.recorder.control import Answer, ControlSocket
 from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
 from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.loop import MediaLoop
 from agent.recorder.news import Newsroom
-from agent.recorder.policy import policy_of, say_failed
+from agent.recorder.policy import Rulebook, policy_of
 from agent.recorder.ports import MediaPorts
 from agent.recorder.questions import Questions
 from agent.recorder.resume import Resume, ResumeBox
@@ -57,9 +56,7 @@ class Recorder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._policy = policy_of(settings)
-        self._purposes = self._policy.purposes
-        self._strata = Strata(secrets.token_hex(4))
+        self._rules = Rulebook(settings, policy_of(settings))
         for folder in (settings.capture_dir, settings.callkeys_dir, settings.site.run_dir):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._in_log = InLog(*calls_in(settings.capture_dir))
@@ -73,17 +70,16 @@ class Recorder:
         self._news = Newsroom()
         self._loop = MediaLoop(
             settings,
-            self._purposes,
+            self._rules,
             self._source,
             self._ports,
             self._writer,
             self._box,
             self._srs.snapshot,
             self._listen if settings.span.interface else None,
-            self._decide_again,
             self._news,
         )
-        self._questions = Questions(self._loop, self._news, lambda: {p.name for p in self._purposes})
+        self._questions = Questions(self._loop, self._news, self._rules.names)
         self._ingest: Ingest | None = None
         self._ingest_lock = asyncio.Lock()
         self._control = ControlSocket(settings.recorder_socket, self._handle)
@@ -147,13 +143,8 @@ class Recorder:
         self._make_key(call.call_id, 0, self._loop.calls.use_key)
         return self._decide(call)
 
-    def _decide_again(self, call: Call, before: Sequence[Decision], at_ns: int) -> tuple[Decision, ...]:
-        return self._policy.decide(call, at_ns, self._strata, before)
-
     def _decide(self, call: Call) -> tuple[Decision, ...]:
-        decisions = self._policy.decide(call, time.time_ns(), self._strata)
-        say_failed(call.call_id, decisions)
-        return decisions
+        return self._rules.decide(call, time.time_ns())
 
     def _begin_ingest(self, path: Path, *, again: bool = False) -> Ingest:
         """Raises ValueError in words, when the file cannot be read or another one is being read."""
@@ -166,7 +157,7 @@ class Recorder:
                 path,
                 self._settings,
                 self._writer,
-                self._policy,
+                self._rules.policy,
                 self._make_key,
                 self._in_log,
                 lambda: self._loop.post(lambda: None),
@@ -218,6 +209,7 @@ class Recorder:
         await self._srs.start()
         await self._control.start()
         log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound], media=self._source.name)
+        watch = self._watch()
         taking_up = asyncio.create_task(self._take_up_ingests(being_read))
         while not self._stop.is_set() and self._loop.failure is None:
             try:
@@ -225,12 +217,22 @@ class Recorder:
             except TimeoutError:
                 continue
         await taking_up
+        if watch is not None:
+            await asyncio.to_thread(watch.stop)
         await self._control.stop()
         await self._srs.stop()
         self._keymaker.shutdown()
         if self._loop.failure:
             raise self._loop.failure
         await asyncio.to_thread(self._loop.stop)
+
+    def _watch(self) -> Watch | None:
+        """Follow the configuration, if it came of a file."""
+        if (source := self._settings.source) is None:
+            return None
+        watch = Watch(source, self._settings, self._rules.take, self._rules.refuse)
+        watch.start()
+        return watch
 
     def stop(self) -> None:
         """Ask `run` to return. Live calls stay open in the log, to be taken up by the next start."""

@@ -2,13 +2,12 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from agent.capture.reader import Record, Tampered, open_record
 from agent.config import Settings
-from agent.model.purpose import Purpose
 from agent.scribe.channels import rebuild
 from agent.scribe.derive import Deriver, Means
 from agent.scribe.engineroom import EngineRoom
@@ -16,6 +15,7 @@ from agent.scribe.keyring import Keyring
 from agent.scribe.logindex import LogIndex
 from agent.scribe.outbox import OutboxFull, remove_strays
 from agent.scribe.projector import Projector
+from agent.scribe.purposes import Purposes
 from agent.scribe.testimony import Testimony
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -41,7 +41,7 @@ class Finisher:
     def __init__(
         self,
         settings: Settings,
-        purposes: Sequence[Purpose],
+        purposes: Purposes,
         catalog: Catalog,
         journal: Journal,
         projector: Projector,
@@ -114,11 +114,15 @@ class Finisher:
             tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
             give_up = tried and self._expired(call_id)
             means = Means(engine, self._room.reason, self._settings.scribe.language, give_up)
-            unknown = sorted({d.purpose for d in tape.decisions if d.applies} - {p.name for p in self._purposes})
+            self._purposes.refresh()
+            purposes = self._purposes.known
+            unknown = sorted({d.purpose for d in tape.decisions if d.applies} - {p.name for p in purposes})
+            if unknown and not self._purposes.good:
+                raise ValueError(f"the configuration cannot be read, and purpose {unknown[0]} may be in it")
             for name in unknown:
                 log.error("purpose.gone", call=call_id, purpose=name)
                 self._testimony.once("refused", call_id, name, "purpose", reason="purpose is no longer configured")
-            deferred = self._deriver.derive(tape, self._purposes, means)
+            deferred = self._deriver.derive(tape, purposes, means)
             if deferred:
                 self._deferred.setdefault(call_id, self._clock_ns())
                 if engine is not None:

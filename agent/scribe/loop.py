@@ -17,6 +17,7 @@ from agent.scribe.keyring import Keyring
 from agent.scribe.logindex import LogIndex
 from agent.scribe.names import Names
 from agent.scribe.projector import Projector
+from agent.scribe.purposes import Purposes
 from agent.scribe.testimony import Testimony
 from agent.store.catalog import Catalog
 from agent.store.checkpoint import seal
@@ -65,7 +66,7 @@ class Scribe:
         )
         self._finisher = Finisher(
             settings,
-            settings.purposes(),
+            Purposes(settings),
             self.catalog,
             self.journal,
             self._projector,

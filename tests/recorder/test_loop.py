@@ -20,12 +20,15 @@ from agent.model.call import Call, Codec, MediaStream
 from agent.model.events import CallEnded, CallStarted
 from agent.model.gate import GateCommand, GateVerb
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
+from agent.policy.decide import Policy
 from agent.recorder.loop import MediaLoop
+from agent.recorder.policy import Rulebook
 from agent.recorder.resume import ResumeBox
 
 MS = 1_000_000
 CALL, HOST, PORT = "ab" * 16, "10.0.0.1", 6000
 PURPOSE = Purpose("training", Trigger.ALL, (ArtifactKind.AUDIO,), ("age1x",), None)
+RULES = Rulebook(Settings(), Policy((PURPOSE,), bytes(32)))
 AHEAD_MS, FREELY, IN_THE_PAUSE = 100, 0x11, 0x22
 PRESS_MS, RESUME_MS, END_MS = 4_000, 6_000, 12_000
 
@@ -57,7 +60,7 @@ class Flood(Source):
 
 def loop_of(source: Source, writer: LogWriter, folder: Path) -> MediaLoop:
     ports = SimpleNamespace(since_ns=lambda port: 0, give_back=lambda port: None)
-    return MediaLoop(Settings(), (PURPOSE,), source, ports, writer, ResumeBox(folder), lambda _: b"")
+    return MediaLoop(Settings(), RULES, source, ports, writer, ResumeBox(folder), lambda _: b"")
 
 
 def test_it_obeys_and_stops_though_packets_come_faster_than_they_are_taken_in(tmp_path: Path) -> None:
