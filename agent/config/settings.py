@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
+from agent.config.presses import Keys, SipPresses
 from agent.config.section import Duration, Patterns, Section
 from agent.config.when import When
 from agent.model.purpose import ArtifactKind, AudioFormat, KeepFrom, PausedSound, Purpose, Stratify, Trigger
@@ -76,7 +77,7 @@ class Site(Section):
         return name
 
 
-class Siprec(Section):
+class Siprec(SipPresses):
     """The session recording server."""
 
     listen: tuple[Listen, ...] = Field(
@@ -283,6 +284,7 @@ class Settings(Section):
     media: Media = Media()
     capture: Capture = Capture()
     pause: Pause = Pause()
+    keys: Keys = Keys()
     desk: Desk = Desk()
     scribe: Scribe = Scribe()
     courier: Courier = Courier()

@@ -8,6 +8,7 @@ from agent.media.quality import rate_stream
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE, MediaStream
 from agent.model.gate import GateMark
+from agent.model.keys import KEY_NAMES
 from agent.model.media import StreamCounts
 from agent.model.purpose import Purpose
 from agent.scribe.channels import Tape
@@ -15,7 +16,6 @@ from agent.scribe.hearing import Spans, outside
 from agent.scribe.text import Voice, speaker
 
 FORMAT = "greffier-manifest-1"
-KEYS = "0123456789*#ABCD"
 MISSING_MIN_SAMPLES = CLOCK_RATE // 10
 """Stretches without media shorter than this are jitter, and are counted in `lost_samples` where packets were lost."""
 MOST_LISTED = 500
@@ -109,9 +109,9 @@ def _keys(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]
         return []
     channels = {s.stream: s.channel for s in tape.call.streams}
     told: list[dict[str, object]] = [
-        {"key": KEYS[k.event], "at_s": k.position_samples / CLOCK_RATE, "channel": channels.get(k.stream)}
+        {"key": KEY_NAMES[k.event], "at_s": k.position_samples / CLOCK_RATE, "channel": channels.get(k.stream)}
         for k in tape.keys
-        if 0 <= k.event < len(KEYS) and any(a <= k.position_samples < b for a, b in spans)
+        if 0 <= k.event < len(KEY_NAMES) and any(a <= k.position_samples < b for a, b in spans)
     ]
     heard: list[dict[str, object]] = [
         {"key": tone.key, "at_s": tone.start / tape.rate, "channel": channel, "heard": True}

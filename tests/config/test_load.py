@@ -102,3 +102,28 @@ def test_durations():
         157788000,
         12,
     ]
+
+
+def test_feature_codes_are_off_until_they_are_configured() -> None:
+    assert parse("", SOURCE).keys.codes() == ()
+    codes = parse('[keys]\npause = "*71"\nconsent_given = "1"\ncodes_from = "any"\n', SOURCE).keys.codes()
+    told = [(code.keys, code.does.value, sorted(code.roles)) for code in codes]
+    assert told == [("*71", "pause", []), ("1", "given", ["customer"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('[keys]\npause = "*7"\nresume = "*71"\n', "begin alike"),
+        ('[keys]\npause = "12"\nconsent_given = "1"\nconsent_from = "any"\n', "begin alike"),
+        ('[keys]\npause = "7e"\n', "match pattern"),
+        ('[siprec]\nconsent_headers = ["X Consent"]\n', "names of headers"),
+        ('[siprec]\ntag_headers = ["X-Tag=Not a name"]\n', "X-Campaign=campaign"),
+    ],
+)
+def test_presses_that_cannot_be_told_apart_are_refused(text: str, what: str) -> None:
+    assert what in problems(text)[0]
+
+
+def test_the_same_keys_may_mean_one_thing_to_agents_and_another_to_customers() -> None:
+    assert len(parse('[keys]\npause = "12"\nconsent_given = "1"\n', SOURCE).keys.codes()) == 2

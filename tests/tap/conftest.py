@@ -13,6 +13,7 @@ import pytest
 from running_site import wait_for
 
 from agent.config import Endpoint, Siprec, Site
+from agent.config.presses import Keys
 from agent.model.context import ContextNote
 from agent.model.events import CallEvent
 from agent.model.gate import GateAnswer, GateCommand
@@ -47,6 +48,7 @@ class Tap:
         self.media: dict[int, socket.socket] = {}
         self.keys: dict[int, SrtpKey] = {}
         self.ports_left = 10_000
+        self._keys = Keys()
         self._settings = {"listen": ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")} | settings
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -54,7 +56,12 @@ class Tap:
         self.srs = self._new()
 
     def _new(self) -> Srs:
-        return Srs(Siprec.model_validate(self._settings), Site(), self, self, self.clock)
+        return Srs(Siprec.model_validate(self._settings), Site(), self, self, self.clock, self._keys)
+
+    def use_keys(self, keys: Keys) -> None:
+        """From now on with these feature codes."""
+        self._keys = keys
+        self.restart([])
 
     def lend(self, host: str) -> int:
         if self.ports_left <= 0:

@@ -30,6 +30,7 @@ from agent.tap.siprec.forks import Fork, Side
 from agent.tap.siprec.forks import read as fork_of
 from agent.tap.siprec.peers import Peer, is_wildcard
 from agent.tap.siprec.people import numbers as numbers_of
+from agent.tap.siprec.presses import Later, Presses
 from agent.tap.siprec.secrecy import Secrecy, own_lines
 from agent.tap.siprec.session import Session
 from agent.tap.siprec.streams import Taken, of_side, settle
@@ -52,6 +53,7 @@ class Actions:
         max_calls: int,
         secrecy: Secrecy,
         fork_headers: Sequence[str],
+        presses: Presses,
     ) -> None:
         self._calls = calls
         self._transactions = transactions
@@ -59,7 +61,8 @@ class Actions:
         self._max_calls = max_calls
         self._secrecy = secrecy
         self._fork_headers = fork_headers
-        self.by_method: Mapping[str, Callable[[SipRequest, Peer, ServerTransaction], SipResponse]] = {
+        self._presses = presses
+        self.by_method: Mapping[str, Callable[[SipRequest, Peer, ServerTransaction], SipResponse | Later]] = {
             "INVITE": self.invite,
             "UPDATE": self.update,
             "BYE": self.bye,
@@ -124,6 +127,7 @@ class Actions:
             if fork is not None:
                 streams = of_side(streams, frozenset(s for s in taken.slots if s is not None), fork, parties)
             call = replace(call, parties=parties, streams=settle(streams, metadata, sole), direction=direction)
+            call = self._presses.begins(call, request)
         else:
             call = replace(call, streams=taken.streams)
         sdp_id = random.getrandbits(31)
@@ -155,6 +159,7 @@ class Actions:
             self._calls.begin(session)
         else:
             self._calls.join(session, first)
+            self._presses.said(session, request)
         return response
 
     def _fork_of(self, request: SipRequest, found: Contents, peer: Peer) -> Fork | None:
@@ -212,6 +217,7 @@ class Actions:
             session.expects_answer = False
             description = self._apply(session, self._secrecy.read(found.sdp, peer), found.metadata, peer)
         session.invite = tx
+        self._presses.said(session, request)
         return self._accept(session, request, peer, timer, description)
 
     def _offer_again(self, session: Session, peer: Peer) -> bytes:
@@ -265,6 +271,7 @@ class Actions:
             description = b""
             if found.metadata is not None or session.fork is not None:
                 self._calls.change(session, found.metadata)
+        self._presses.said(session, request)
         return self._accept(session, request, peer, timer, description)
 
     def _accept(
@@ -323,8 +330,8 @@ class Actions:
         own = session.dialog.local_tag if session else secrets.token_hex(8)
         return respond(request, 200, peer.source, to_tag=own, fields=self._capabilities(request, peer))
 
-    def info(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse:
-        """Taken note of; it changes nothing."""
+    def info(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse | Later:
+        """It may press, or say something of the call: then it is answered when that is so."""
         session = self.session_of(request)
         if session is None:
             raise SipError(481, "no such dialog")
@@ -332,7 +339,9 @@ class Actions:
         if request.body.strip() and kind not in INFO_TYPES:
             raise SipError(415, "an INFO of a type we do not know")
         session.peer = peer
-        return respond(request, 200, peer.source, to_tag=session.dialog.local_tag)
+        standing = self._presses.info(session, request)
+        response = respond(request, 200, peer.source, to_tag=session.dialog.local_tag)
+        return Later(response, standing) if standing else response
 
     def cancel(self, request: SipRequest, peer: Peer) -> SipResponse:
         """Answered; every INVITE has had its final response by then, so it changes nothing of the transaction (§9.2).

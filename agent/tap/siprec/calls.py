@@ -202,6 +202,12 @@ class Calls:
             log.info("call.changed", call=session.call_id, parties=len(parties), streams=len(settled))
             self._listener.on_event(CallChanged(session.call_id, self._clock.time_ns(), parties, settled, direction))
 
+    def now(self, session: Session, call: Call) -> None:
+        """What is known of a call beside its parties and streams has changed."""
+        for leg in self._sessions.get(session.call_id, [session]):
+            leg.call = call
+        self._remember(session)
+
     def refreshed(self, session: Session) -> None:
         """The dialog changed, though nothing of the call did."""
         self._remember(session)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from agent.model.call import Call
 from agent.model.wire import dump, load
+from agent.policy.featurecodes import Typing
 from agent.sip.dialog import Dialog
 from agent.sip.metadata import Metadata
 from agent.sip.timer import NO_TIMER, SessionTimer
@@ -60,6 +61,10 @@ class Session:
     transport: str = ""
     """How the peer talked to us before a restart; "" while `peer` says."""
     fork: Fork | None = None
+    pressed_cseq: int = -1
+    """CSeq of the last press by INFO."""
+    typed: dict[str, Typing] = field(default_factory=dict, repr=False)
+    """Keys by INFO that may begin a feature code, by whose they are."""
     told: Fork | None = None
     """The fork whose parties the call has already: what a leg repeats does not undo what the other one said since."""
 

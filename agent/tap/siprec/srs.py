@@ -12,6 +12,7 @@ import structlog
 from aiosipua.message import SipRequest, SipResponse
 
 from agent.config import Siprec, Site
+from agent.config.presses import Keys
 from agent.sip.errors import SipError
 from agent.sip.message import KNOWN_METHODS, METHODS, missing, parse, salvage
 from agent.sip.respond import respond
@@ -22,6 +23,7 @@ from agent.tap.siprec.calls import Calls
 from agent.tap.siprec.contract import CallListener, Clock, PortLender
 from agent.tap.siprec.door import TlsDoors
 from agent.tap.siprec.peers import AllowList, Peer
+from agent.tap.siprec.presses import Later, Presses
 from agent.tap.siprec.requests import Requests
 from agent.tap.siprec.secrecy import Secrecy
 from agent.tap.siprec.session import Session
@@ -30,6 +32,8 @@ from agent.tap.siprec.transports import TcpTransport, UdpTransport, open_udp
 TICK_S = 0.1
 EXPIRY_S = 1.0
 COMPLAINTS_PER_S = 20
+PRESS_S = 1.0
+"""A press that the gate has not obeyed by then is answered as failed (500), whatever becomes of it."""
 
 log = structlog.get_logger()
 
@@ -41,7 +45,13 @@ class Srs:
     """
 
     def __init__(
-        self, settings: Siprec, site: Site, ports: PortLender, listener: CallListener, time: Clock = time
+        self,
+        settings: Siprec,
+        site: Site,
+        ports: PortLender,
+        listener: CallListener,
+        time: Clock = time,
+        keys: Keys = Keys(),  # noqa: B008 - it never changes
     ) -> None:
         self._settings = settings
         self._clock = time
@@ -50,9 +60,11 @@ class Srs:
         self._calls.media_host = settings.media_host
         self._transactions = TransactionTable()
         secrecy = Secrecy(settings.srtp == "require")
+        presses = Presses(self._calls, listener, time, settings, keys)
         self._actions = Actions(
-            self._calls, self._transactions, time, settings.max_calls, secrecy, settings.fork_headers
+            self._calls, self._transactions, time, settings.max_calls, secrecy, settings.fork_headers, presses
         )
+        self._waiting: set[asyncio.Task[None]] = set()
         self._requests = Requests(self._calls, time, lambda session: self._hang_up(session, "expired"))
         self._complaints = Budget(COMPLAINTS_PER_S, time)
         self._udp: list[UdpTransport] = []
@@ -113,6 +125,8 @@ class Srs:
                 await self._ticker
             self._ticker = None
         self._requests.stop()
+        for task in self._waiting:
+            task.cancel()
         for udp in self._udp:
             udp.close()
         for tcp in self._tcp:
@@ -162,7 +176,7 @@ class Srs:
                 peer.send(bytes(respond(request, 400, peer.source)))
             return
         if request.method == "CANCEL":
-            peer.send(bytes(self._answer(request, peer, None)))
+            peer.send(bytes(self._cancel(request, peer)))
             return
         tx = self._transactions.find(request)
         if tx is not None:
@@ -175,15 +189,41 @@ class Srs:
             peer.send(bytes(self._actions.refusal(request, error, peer)))
             return
         response = self._answer(request, peer, tx)
-        self._transactions.answer(tx, response.status_code, bytes(response), now)
+        if isinstance(response, Later):
+            task = asyncio.get_running_loop().create_task(self._answer_later(response, request, peer, tx))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+        else:
+            self._finish(response, peer, tx)
+
+    def _finish(self, response: SipResponse, peer: Peer, tx: ServerTransaction) -> None:
+        self._transactions.answer(tx, response.status_code, bytes(response), self._clock.monotonic())
         peer.send(tx.response)
 
-    def _answer(self, request: SipRequest, peer: Peer, tx: ServerTransaction | None) -> SipResponse:
-        """The final response; without a transaction of its own the request is a CANCEL."""
+    async def _answer_later(self, later: Later, request: SipRequest, peer: Peer, tx: ServerTransaction) -> None:
+        """Success once all that was pressed stands, never before; failure where it does not stand in time."""
+        standing = [asyncio.wrap_future(future) for future in later.standing]
+        await asyncio.wait(standing, timeout=PRESS_S)
+        failed = [f for f in standing if not f.done() or f.exception() is not None]
+        if not failed:
+            self._finish(later.response, peer, tx)
+            return
+        for future in failed:
+            future.add_done_callback(lambda f: f.exception())  # whatever comes of it now
+        log.error("sip.press_failed", peer=peer.host, late=sum(not f.done() for f in failed))
+        self._finish(self._actions.refusal(request, SipError(500, "the gate did not obey"), peer), peer, tx)
+
+    def _cancel(self, request: SipRequest, peer: Peer) -> SipResponse:
+        try:
+            return self._actions.cancel(request, peer)
+        except SipError as error:
+            log.warning("sip.refused", peer=peer.host, status=error.status, problem=str(error))
+            return self._actions.refusal(request, error, peer)
+
+    def _answer(self, request: SipRequest, peer: Peer, tx: ServerTransaction) -> SipResponse | Later:
+        """The final response, now or later."""
         method = request.method
         try:
-            if tx is None:
-                return self._actions.cancel(request, peer)
             if method not in METHODS:
                 raise SipError(405 if method in KNOWN_METHODS else 501, "a method we do not serve")
             return self._actions.by_method[method](request, peer, tx)
