@@ -21,6 +21,8 @@ from agent.policy.gate import holdback_s, hopes, step, verb_of, writes
 
 POLICY = "policy"
 """Actor of the marks that nobody pressed."""
+LEEWAY_SAMPLES = CLOCK_RATE * 60 // 1000
+"""Who stops a session sends nothing until it goes on: what comes within so much of that is of before, or of after."""
 MOST_KEYS = 1000
 """Keys of one call that wait in RAM."""
 _SHUT = frozenset({GateState.IDLE, GateState.DROPPED, GateState.ENDED})
@@ -238,22 +240,26 @@ class CallGate:
         `heard_samples` is the position after all that has come: a sender may hurry ahead of the clock, and what was
         said before the end of a pause stays away wherever it lies.
 
-        A pause holds from `now_samples` less the holdback, but never from before what was released or opened. Raises
-        ValueError when the command names a purpose that is not configured, or drops one that may not be withdrawn.
+        A pause holds from `now_samples` less the holdback, but never from before what was released or opened; one that
+        does not reach back takes nothing away that was on its way, within LEEWAY_SAMPLES, at its beginning or end.
+
+        Raises ValueError when the command names a purpose that is not configured, or drops one that may not be withdrawn.
         """
         if cmd.purpose is not None and cmd.purpose not in self._gates:
             raise ValueError("the command names a purpose that is not configured")
         self._advance(now_samples)
         targets = [gate for gate in self._gates.values() if cmd.purpose in (None, gate.name)]
         before, since = self.states, self._now
+        heard = max(self._now, heard_samples)
+        stopped = max(self._now + LEEWAY_SAMPLES, heard_samples)
         match cmd.verb:
             case GateVerb.PAUSE:
                 for gate in targets:
-                    self._pause(gate, cmd, at_ns)
+                    self._pause(gate, cmd, at_ns, stopped)
                 self._settle()
                 since = max((gate.closed_at for gate in targets if gate.state.is_paused), default=since)
             case GateVerb.RESUME:
-                since = max(since, heard_samples)
+                since = heard if cmd.reaches_back else max(heard_samples, self._now - LEEWAY_SAMPLES)
                 for gate in targets:
                     self._resume(gate, cmd, since, at_ns)
             case GateVerb.KEEP:
@@ -321,10 +327,10 @@ class CallGate:
         since = max(self._now - self._back[gate.name], self._frontier)
         return max([since, *(start for start, _ in self._writable.of(gate.name)[-1:])])
 
-    def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int) -> None:
+    def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int, stopped: int) -> None:
         known = cmd.cause in gate.causes.names
         gate.causes.give(cmd.cause, cmd.actor, self._now)
-        since = self._reach(gate) if cmd.reaches_back else self._now
+        since = self._reach(gate) if cmd.reaches_back else stopped
         if self._turn(gate, "pause", since, at_ns, cmd.actor, cmd.reason, cmd.cause) or not gate.state.is_paused:
             return
         if since < gate.closed_at:  # what paused it first did not reach so far back
@@ -342,6 +348,7 @@ class CallGate:
     def _resume(self, gate: _Gate, cmd: GateCommand, since: int, at_ns: int) -> None:
         if not gate.causes.take(cmd.cause):
             return
+        since = max(since, gate.closed_at)
         if not gate.causes:
             self._turn(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
         elif gate.state.is_paused:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agent.capture.gate import CallGate
+from agent.capture.gate import LEEWAY_SAMPLES, CallGate
 from agent.model.call import Codec
 from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
@@ -53,6 +53,32 @@ def test_a_late_press_removes_the_holdback_and_not_a_sample_more(make, media, pu
     assert sink.samples() == wanted
     spans = recorded_spans(sink.marks, purposes["training"], 2000)
     assert [p for a, b in spans for p in range(a, b)] == wanted
+
+
+def test_a_session_that_is_stopped_loses_nothing_that_was_on_its_way(make, media, purposes) -> None:
+    """Packets of before the stop are read after it, and the first one of after lies a little before its end."""
+    gate, sink = make("training")
+    stop = replace(press(PAUSE), cause="siprec", reaches_back=False)
+    gate.feed(media(0, 4000))
+    assert gate.command(stop, 4100, 8, 4000).since_samples == 4100 + LEEWAY_SAMPLES
+    gate.feed(media(4000, 4000 + LEEWAY_SAMPLES))
+    gate.feed(media(5000, 5100))  # said although it is stopped
+    resumed = gate.command(replace(stop, verb=RESUME), 6000, 9, 5100).since_samples
+    assert resumed == 6000 - LEEWAY_SAMPLES
+    gate.feed(media(5900, 6500))
+    gate.end(7000, 10)
+    assert sink.samples() == [*range(4000 + LEEWAY_SAMPLES), *range(5900, 6500)]
+
+
+def test_a_stop_for_a_moment_opens_nothing_twice(make, media) -> None:
+    gate, sink = make("training")
+    stop = replace(press(PAUSE), cause="siprec", reaches_back=False)
+    gate.feed(media(0, 4000))
+    gate.command(stop, 4000, 8, 4000)
+    gate.command(replace(stop, verb=RESUME), 4010, 9, 4000)
+    gate.feed(media(4000, 6000))
+    gate.end(6000, 10)
+    assert sink.samples() == list(range(6000))
 
 
 def test_the_press_cannot_reach_behind_what_was_released_or_resumed(make, media) -> None:

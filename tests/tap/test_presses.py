@@ -200,6 +200,55 @@ def test_a_choice_that_comes_too_late_is_none(make_tap, make_gateway, both, code
     assert tap.notes == []
 
 
+def streams(both, version: int, one: str, two: str) -> str:
+    """Description and metadata in which stream 1 and 2 have these directions."""
+    body, _ = both(version)
+    first, middle, last = body.split("a=sendonly")
+    return f"{first}a={one}{middle}a={two}{last}"
+
+
+def test_a_session_that_the_gateway_stops_is_paused_until_it_goes_on(tap, gateway, both, code) -> None:
+    begin(tap, gateway, both)
+    kind = both()[1]
+    steps = [("inactive", "sendonly"), ("inactive", "inactive"), ("inactive", "inactive"), ("sendonly", "inactive")]
+    told = []
+    for version, (one, two) in enumerate(steps, 2):
+        assert code(gateway.invite(version, streams(both, version, one, two), kind)) == 200
+        told.append(pressed(tap))
+    pause, resume = ("pause", "gateway:127.0.0.1"), ("resume", "gateway:127.0.0.1")
+    assert told == [[], [pause], [pause], [pause, resume]]
+    assert {(c.cause, c.reaches_back, c.purpose) for c in tap.presses} == {("siprec", False, None)}
+    order = [e.kind for e in tap.events]
+    assert order == ["started", "changed", "changed", "changed"]
+
+
+def test_a_session_without_any_stream_left_is_paused(tap, gateway, both, code) -> None:
+    begin(tap, gateway, both)
+    body, kind = both(2)
+    gone = body.replace("m=audio 40000", "m=audio 0").replace("m=audio 40002", "m=audio 0")
+    assert code(gateway.invite(2, gone, kind)) == 200
+    assert [verb for verb, _ in pressed(tap)] == ["pause"]
+
+
+def test_a_session_that_begins_stopped_is_paused_from_the_start_and_after_a_restart(tap, gateway, both, code) -> None:
+    gateway.invite(1, streams(both, 1, "inactive", "inactive"), both()[1])
+    (started,) = tap.expect("started")
+    assert [verb for verb, _ in pressed(tap)] == ["pause"]
+    tap.restart([tap.srs.snapshot(started.call_id)])
+    body, kind = both(2)
+    assert code(gateway.invite(2, body, kind)) == 200
+    assert [verb for verb, _ in pressed(tap)] == ["pause", "resume"]
+
+
+def test_a_site_may_take_inactive_for_a_hold_and_no_more(make_tap, make_gateway, both, code) -> None:
+    tap = make_tap(inactive_pauses=False)
+    gateway = make_gateway(tap)
+    begin(tap, gateway, both)
+    assert code(gateway.invite(2, streams(both, 2, "inactive", "inactive"), both()[1])) == 200
+    tap.expect("started", "changed")
+    assert tap.presses == []
+
+
 SAYS = {"consent_headers": "X-Consent", "tag_headers": ["X-Tags", "X-Campaign=campaign"]}
 
 

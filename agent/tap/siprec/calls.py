@@ -12,6 +12,7 @@ import structlog
 from agent.config import Siprec, Site
 from agent.model.call import Call, Direction, MediaStream, Party
 from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.gate import GateCommand, GateVerb
 from agent.sip.dialog import Dialog, DialogTable
 from agent.sip.errors import SipError
 from agent.sip.metadata import Metadata, merge
@@ -23,6 +24,8 @@ from agent.tap.siprec.secrecy import StreamSecret
 from agent.tap.siprec.session import Session, restore_legs, snapshot_legs
 from agent.tap.siprec.streams import Slots, Taken, of_side, settle, take
 
+SIPREC_CAUSE = "siprec"
+
 log = structlog.get_logger()
 
 
@@ -33,7 +36,9 @@ class Calls:
         self, site: Site, ports: PortLender, listener: CallListener, clock: Clock, settings: Siprec | None = None
     ) -> None:
         self._agents = site.agents
-        self._fork_window_ns = int((settings or Siprec()).fork_window_s * 1e9)
+        settings = settings or Siprec()
+        self._fork_window_ns = int(settings.fork_window_s * 1e9)
+        self._inactive_pauses = settings.inactive_pauses
         self._ports = ports
         self._listener = listener
         self._clock = clock
@@ -179,6 +184,7 @@ class Calls:
         self._remember(session)
         log.info("call.started", call=session.call_id, gateway=session.call.gateway, streams=len(session.call.streams))
         self._listener.on_event(CallStarted(session.call))
+        self._stopped((), session.call)
 
     def change(self, session: Session, metadata: Metadata | None, streams: Sequence[MediaStream] | None = None) -> None:
         """Merge what a re-INVITE or UPDATE brought and, if anything is different now, tell the recorder."""
@@ -201,6 +207,19 @@ class Calls:
         if session.started and session.call != before:
             log.info("call.changed", call=session.call_id, parties=len(parties), streams=len(settled))
             self._listener.on_event(CallChanged(session.call_id, self._clock.time_ns(), parties, settled, direction))
+            self._stopped(before.streams, session.call)
+
+    def _stopped(self, before: Sequence[MediaStream], call: Call) -> None:
+        """A gateway that makes every stream inactive, or removes it, has paused the session (RFC 7866 §7.1.1.1). What
+        came before is not taken back."""
+        stopped = is_stopped(call.streams)
+        if not self._inactive_pauses or stopped is is_stopped(before):
+            return
+        verb = GateVerb.PAUSE if stopped else GateVerb.RESUME
+        reason = f"session {'stopped' if stopped else 'resumed'} by the gateway"
+        actor = f"gateway:{call.gateway}"
+        command = GateCommand(call.call_id, verb, actor, reason, cause=SIPREC_CAUSE, reaches_back=False)
+        self._listener.on_press(command)
 
     def now(self, session: Session, call: Call) -> None:
         """What is known of a call beside its parties and streams has changed."""
@@ -252,6 +271,7 @@ class Calls:
         if session.started:
             now_ns = self._clock.time_ns()
             self._listener.on_event(CallChanged(before.call_id, now_ns, before.parties, streams, before.direction))
+            self._stopped(before.streams, legs[0].call)
         self.give_back(session.ports)
 
     def restore(self, data: bytes) -> None:
@@ -277,3 +297,8 @@ class Calls:
 
     def _remember(self, session: Session) -> None:
         self._snapshots[session.call_id] = snapshot_legs(self._sessions.get(session.call_id, [session]))
+
+
+def is_stopped(streams: Sequence[MediaStream]) -> bool:
+    """Whether there are streams and none of them sends."""
+    return bool(streams) and not any(s.active for s in streams)
