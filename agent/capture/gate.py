@@ -243,7 +243,7 @@ class CallGate:
         A pause holds from `now_samples` less the holdback, but never from before what was released or opened; one that
         does not reach back takes nothing away that was on its way, within LEEWAY_SAMPLES, at its beginning or end.
 
-        Raises ValueError when the command names a purpose that is not configured, or drops one that may not be withdrawn.
+        Raises ValueError when the command names a purpose that is not configured, or drops one that it may not.
         """
         if cmd.purpose is not None and cmd.purpose not in self._gates:
             raise ValueError("the command names a purpose that is not configured")

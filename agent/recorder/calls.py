@@ -3,7 +3,7 @@
 One thread owns them. `now_ns` is always of that one clock, which arrival times of packets are of as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -21,10 +21,12 @@ from agent.model.call import CLOCK_RATE, Call, Consent, MediaStream
 from agent.model.context import ContextNote
 from agent.model.events import CallChanged, CallContext, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
+from agent.model.media import KeyPress
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump
 from agent.policy.gate import holdback_s
 from agent.recorder.describing import UnknownCall
+from agent.recorder.keypads import Keypads, held_keys
 from agent.recorder.live import CallSink, DecideAgain, LiveCall, as_before
 from agent.recorder.news import Newsroom
 from agent.recorder.pauses import Pauses
@@ -84,6 +86,7 @@ class Calls:
         self._decide_again = decide_again
         self._news = news or Newsroom()
         self._pauses = Pauses()
+        self._keypads = Keypads(settings.keys)
         self.engine = Engine(
             max_streams=max_streams,
             reorder_ms=settings.capture.reorder_ms,
@@ -208,10 +211,11 @@ class Calls:
 
     def ended(self, event: CallEnded, now_ns: int) -> None:
         """Close the gates, write the counts and the end. What came before must have been processed."""
-        self._press_keys()
+        self._press_keys(now_ns)
         live = self._calls.pop(event.call_id, None)
         if live is None:
             return
+        self._keep_keys(live, held_keys(live))
         del self._turn_of(live)[event.call_id]
         self._overheard -= len(live.streams) if live.call.tap in PASSIVE else 0
         counts, opened = [], self._opened()
@@ -265,16 +269,29 @@ class Calls:
 
     def flush(self, now_ns: int) -> None:
         """Hand to the gates what is in order, and which keys were pressed."""
-        self._press_keys()
+        self._press_keys(now_ns)
         for chunk in self.engine.flush(now_ns):
             if live := self._calls.get(chunk.call_id):
                 live.feed([chunk])
 
-    def _press_keys(self) -> None:
+    def _press_keys(self, now_ns: int) -> None:
+        """Obey feature codes; what is none of them are keys that may be kept."""
         for pressed in self.engine.take_keys():
-            if live := self._calls.get(pressed.call_id):
-                live.rests = False
-                live.gate.press(pressed)
+            if (live := self._calls.get(pressed.call_id)) is None:
+                continue
+            keys, wanted = self._keypads.read(live, pressed)
+            self._keep_keys(live, keys)
+            at_ns = live.call.started_ns + now_ns - live.origin_ns
+            if isinstance(wanted, GateCommand):
+                self.command(wanted, now_ns, at_ns)
+            elif wanted is not None:
+                self.said(wanted, now_ns, at_ns)
+
+    @staticmethod
+    def _keep_keys(live: LiveCall, keys: Iterable[KeyPress]) -> None:
+        live.rests = False
+        for one in keys:
+            live.gate.press(one)
 
     def care(self, now_ns: int, at_ns: int, *, all_calls: bool = False) -> None:
         """Release media and look after pauses, of the calls whose turn it is. `at_ns` is UTC."""
@@ -288,11 +305,12 @@ class Calls:
 
     def _tend(self, live: LiveCall, now_ns: int, at_ns: int) -> None:
         at = live.now_samples(now_ns)
+        self._keep_keys(live, self._keypads.expire(live, at))
         live.gate.release(at)
         heard = self._heard_until(live) if live.gate.is_paused else 0
         for alert in live.gate.tick(at, at_ns, heard):
             self._alert(live, alert, now_ns)
-        live.passing, live.rests = live.gate.passing, live.gate.rests
+        live.passing, live.rests = live.gate.passing, live.gate.rests and not live.typed
 
     def _release(self, calls: list[LiveCall], now_ns: int) -> None:
         """Write what no gate has to be asked about any more, straight from where it came in."""

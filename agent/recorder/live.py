@@ -14,6 +14,7 @@ from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamChunk, StreamCounts
 from agent.model.purpose import Decision
 from agent.model.wire import dump
+from agent.policy.featurecodes import Typing
 
 
 class CallSink:
@@ -125,6 +126,9 @@ class LiveCall:
 
     counted: list[tuple[int, StreamCounts]] = field(default_factory=list)
     """Of streams that have left their address."""
+
+    typed: dict[int, Typing] = field(default_factory=dict)
+    """Keys that may begin a feature code, by stream."""
 
     rests: bool = False
     """Its gate need not be asked (`CallGate.rests`). Who feeds, presses or commands it says that this is over."""

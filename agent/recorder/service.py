@@ -66,7 +66,7 @@ class Recorder:
         self._ports = MediaPorts(self._source, *ports, settings.capture_dir)
         self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
         self._box = ResumeBox(settings.site.run_dir)
-        self._srs = Srs(settings.siprec, settings.site, self, self, time)
+        self._srs = Srs(settings.siprec, settings.site, self, self, time, settings.keys)
         self._news = Newsroom()
         self._loop = MediaLoop(
             settings,
