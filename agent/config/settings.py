@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
+from agent.config.cti import Cti
 from agent.config.presses import Keys, SipPresses
 from agent.config.section import Duration, Patterns, Section
 from agent.config.when import When
@@ -288,6 +289,7 @@ class Settings(Section):
     desk: Desk = Desk()
     scribe: Scribe = Scribe()
     courier: Courier = Courier()
+    cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(None)

@@ -8,6 +8,7 @@ import uvicorn
 
 from agent.config import Settings
 from agent.desk.app import build_app
+from agent.desk.cti import PhoneSystems
 from agent.desk.metrics import Metrics
 from agent.desk.recorder_client import RecorderClient
 from agent.desk.tokens import Scope, parse_tokens
@@ -68,9 +69,11 @@ def serve(settings: Settings) -> None:
     journal = Journal(settings.journal_dir, "desk", time.time_ns)
 
     metrics = Metrics(HeardCalls(settings.catalog_path))
-    app = build_app(
-        RecorderClient(settings.recorder_socket), TokenFile(settings), Refusals(journal, time.monotonic), metrics
-    )
+    refusals = Refusals(journal, time.monotonic)
+    app = build_app(RecorderClient(settings.recorder_socket), TokenFile(settings), refusals, metrics)
+    systems = PhoneSystems(settings, refusals)
+    metrics.also(systems)
+    systems.beside(app)
     log.info("desk.ready", host=settings.desk.host, port=settings.desk.port)
     uvicorn.run(app, host=settings.desk.host, port=settings.desk.port, log_config=None, access_log=False)
 

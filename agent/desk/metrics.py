@@ -69,6 +69,10 @@ class Metrics:
         except sqlite3.Error:  # no catalog yet: everything in it will be new
             self._last = 0
 
+    def also(self, collector: Collector) -> None:
+        """Show these figures too."""
+        self._registry.register(collector)
+
     def text(self, stats: dict[str, Any] | None) -> bytes:
         """The exposition. `stats` is what the recorder says of itself; None when it does not answer."""
         self._live.stats, self._live.catalog_up = stats, self._take()

@@ -25,7 +25,11 @@ class RecorderClient:
         """The answer to one request. Raises RecorderAway, ValueError."""
         async with self._lock:
             try:
-                answer = await asyncio.wait_for(self._exchange(request), PATIENCE_S)
+                async with asyncio.timeout(PATIENCE_S):  # `wait_for` of 3.11 may swallow that its caller is cancelled
+                    answer = await self._exchange(request)
+            except asyncio.CancelledError:
+                self._streams = None  # an answer may still be on its way
+                raise
             except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
                 self._streams = None
                 raise RecorderAway(f"the recorder does not answer on {self._path}: {type(error).__name__}") from None

@@ -1,0 +1,242 @@
+"""A desk's connection to an Asterisk that is a server here: log-in, presses, refusals, late recorders, reconnects."""
+
+import asyncio
+import hashlib
+import random
+import ssl
+import time
+from functools import partial
+
+import pytest
+from certificates import Authority
+
+from agent.config import parse
+from agent.cti.connection import Connection, read_credentials
+from agent.cti.inbox import PeerError
+from agent.cti.speak import dialogue_of
+from agent.desk.cti import PhoneSystems, Teller
+from agent.desk.recorder_client import RecorderClient
+from agent.model.cti import CallOf, ContextSaid, PressSaid
+from agent.model.gate import GateVerb
+
+SECRET = "s3cret-of-the-pbx"
+
+
+async def asterisk(pbx, reader, writer) -> None:
+    """AMI as docs.asterisk.org has it: banner, Challenge, Login with the MD5 of challenge and secret, then events."""
+    writer.write(b"Asterisk Call Manager/7.0.3\r\n")
+    while message := await reader.readuntil(b"\r\n\r\n"):
+        pbx.heard.append(message)
+        fields = dict(line.split(": ", 1) for line in message.decode().strip().split("\r\n"))
+        answer = ["Response: Success", f"ActionID: {fields['ActionID']}"]
+        if fields["Action"] == "Challenge":
+            answer.append("Challenge: 148712")
+        if fields["Action"] == "Login" and fields["Key"] != hashlib.md5(f"148712{SECRET}".encode()).hexdigest():
+            answer[0] = "Response: Error"
+        writer.write("\r\n".join(answer).encode() + b"\r\n\r\n")
+        if fields["Action"] == "Login" and answer[0].endswith("Success"):
+            writer.write(b"Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n")
+            pbx.ready.set()
+
+
+def user_event(*lines: str) -> bytes:
+    head = ["Event: UserEvent", "Privilege: user,all", "Channel: PJSIP/201-0000001a", "UserEvent: Greffier"]
+    return "\r\n".join([*head, *lines]).encode() + b"\r\n\r\n"
+
+
+class Refusals(list):
+    def __call__(self, what: str, actor: str) -> None:
+        self.append((what, actor))
+
+
+def story(coroutine) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 90))
+
+
+async def until(look) -> None:
+    while not look():  # the story has a limit
+        await asyncio.sleep(0.02)
+
+
+class Desk:
+    """A connection and its teller."""
+
+    def __init__(self, section, recorder, **more) -> None:
+        self.refusals = Refusals()
+        self.teller = Teller("hall", section, RecorderClient(recorder.path), self.refusals, time.monotonic)
+        speak = partial(dialogue_of, section)
+        self.connection = Connection("hall", section, speak, self.teller, random.Random(1))
+
+    async def __aenter__(self):
+        self._task = asyncio.create_task(self.connection.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+        self.teller.close()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+def test_presses_are_attributed_and_those_for_others_are_refused(section, recorder, pbx) -> None:
+    async def happens() -> None:
+        async with (
+            recorder.running(),
+            pbx(asterisk).running() as hall,
+            Desk(section("ami", hall.port), recorder) as desk,
+        ):
+            await hall.say(user_event("Action: pause", "Extension: 201", "Reason: card"))
+            assert await recorder.next() == {
+                "op": "gate", "call": "a" * 32, "verb": "pause", "actor": "agent:201", "cause": "agent",
+                "purpose": None, "reason": "card",
+            }  # fmt: skip
+            await hall.say(user_event("Action: resume", "Call: leg-201@pbx"))
+            by_dialplan = await recorder.next()
+            assert (by_dialplan["actor"], by_dialplan["cause"]) == ("pbx:hall", "pbx")
+            for lines in (
+                ["Extension: 301"],  # not of this connection
+                ["Call: leg-301@pbx"],  # a call of such a one
+                ["Extension: 201", "Call: leg-301@pbx"],  # … whatever it says
+                ["Call: leg-early@pbx"],  # nobody knows whose
+            ):
+                await hall.say(user_event("Action: pause", *lines))
+            await hall.say(user_event("Action: tag", "Tag: vip", "Call: leg-early@pbx"))
+            assert await recorder.next() == {
+                "op": "context", "call": "c" * 32, "actor": "pbx:hall", "source": "ami", "add_tags": ["vip"],
+            }  # fmt: skip
+            assert desk.refusals == [("call of another agent", "pbx:hall")] * 4
+            assert recorder.asked.empty()
+            assert SECRET.encode() not in b"".join(hall.heard)
+
+    story(happens())
+
+
+def test_a_pause_said_before_its_call_waits_and_a_drop_does_not(section, recorder, pbx) -> None:
+    async def happens() -> None:
+        live, recorder.calls = recorder.calls, []
+        async with (
+            recorder.running(),
+            pbx(asterisk).running() as hall,
+            Desk(section("ami", hall.port, wait=60), recorder) as desk,
+        ):
+            await hall.say(user_event("Action: drop", "Extension: 201"))
+            await hall.say(user_event("Action: pause", "Extension: 201"))
+            await until(lambda: desk.teller.counts["waited"] == 1)
+            recorder.calls = live
+            assert (await recorder.next())["verb"] == "pause"
+            assert desk.teller.counts["failed"] == 1 and recorder.asked.empty()
+
+    story(happens())
+
+
+def test_a_resume_ends_a_pause_that_still_waits(section, recorder, pbx) -> None:
+    async def happens() -> None:
+        live, recorder.calls = recorder.calls, []
+        async with (
+            recorder.running(),
+            pbx(asterisk).running() as hall,
+            Desk(section("ami", hall.port, wait=60), recorder) as desk,
+        ):
+            await hall.say(user_event("Action: pause", "Extension: 201"))
+            await hall.say(user_event("Action: resume", "Extension: 201"))
+            await until(lambda: desk.teller.counts["failed"] == 1)
+            recorder.calls = live
+            await hall.say(user_event("Action: keep", "Extension: 201"))
+            assert (await recorder.next())["verb"] == "keep"
+            await asyncio.sleep(0.6)  # longer than a pause that waits would take to be tried again
+            assert recorder.asked.empty()
+
+    story(happens())
+
+
+def test_a_pause_while_the_recorder_is_restarted_is_not_lost(section, recorder, pbx) -> None:
+    async def happens() -> None:
+        async with pbx(asterisk).running() as hall, Desk(section("ami", hall.port, wait=60), recorder) as desk:
+            await hall.say(user_event("Action: pause", "Extension: 201"))
+            await until(lambda: desk.teller.counts["waited"] == 1)
+            async with recorder.running():
+                assert (await recorder.next())["verb"] == "pause"
+
+    story(happens())
+
+
+def test_more_than_allowed_is_refused_and_contexts_leave_room_for_presses(section, recorder) -> None:
+    async def happens() -> None:
+        refusals = Refusals()
+        slow = section("ami", presses_per_s=1, contexts_per_s=1)
+        teller = Teller("hall", slow, RecorderClient(recorder.path), refusals, lambda: 5.0)
+        async with recorder.running():
+            for _ in range(3):
+                await teller(ContextSaid(CallOf("201"), "sales"))
+            assert refusals == [("more than allowed at once", "pbx:hall")]
+            await teller(PressSaid(CallOf("201"), GateVerb.PAUSE, by_agent=True))
+        assert teller.counts == {"done": 3, "refused": 1}
+
+    story(happens())
+
+
+def test_it_comes_back_after_the_telephone_system_was_gone(section, recorder, pbx) -> None:
+    async def happens() -> None:
+        async with (
+            recorder.running(),
+            pbx(asterisk).running() as hall,
+            Desk(section("ami", hall.port), recorder) as desk,
+        ):
+            await hall.say(user_event("Action: pause", "Extension: 201"))
+            await recorder.next()
+            assert desk.connection.up
+            hall.hang_up()
+            await until(lambda: not desk.connection.up)
+            await hall.say(user_event("Action: resume", "Extension: 201"))
+            assert (await recorder.next())["verb"] == "resume" and desk.connection.connects == 2
+
+    story(happens())
+
+
+def test_tls_is_verified_with_the_name(section, recorder, pbx, tmp_path) -> None:
+    theirs, foreign = Authority(tmp_path, "ours"), Authority(tmp_path, "foreign")
+    issued = theirs.issue("pbx.example.net", address="127.0.0.9")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(issued.certificate, issued.key)
+
+    async def happens() -> None:
+        async with recorder.running(), pbx(asterisk).running(server) as hall:
+            good = section("ami", hall.port, tls=True, tls_ca=theirs.file, tls_name="pbx.example.net")
+            for bad in (
+                {"tls_ca": theirs.file},  # another name
+                {"tls_ca": foreign.file, "tls_name": "pbx.example.net"},
+                {"tls_name": "pbx.example.net"},  # an authority nobody knows
+            ):
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await Desk(section("ami", hall.port, tls=True, **bad), recorder).connection._once()
+            assert hall.heard == []
+            async with Desk(good, recorder):
+                await hall.say(user_event("Action: pause", "Extension: 201"))
+                assert (await recorder.next())["actor"] == "agent:201"
+
+    story(happens())
+
+
+def test_credentials_that_others_can_read_are_not_used(credentials_file) -> None:
+    assert read_credentials(credentials_file).secret == SECRET
+    assert SECRET not in repr(read_credentials(credentials_file))
+    credentials_file.chmod(0o644)
+    with pytest.raises(PermissionError, match="chmod 600"):
+        read_credentials(credentials_file)
+    credentials_file.chmod(0o600)
+    for text in ("secret = 7", 'secret = ""', "no", 'secret = "a\\r\\nAction: Command"'):
+        credentials_file.write_text(text)
+        with pytest.raises(PeerError) as refusal:
+            read_credentials(credentials_file)
+        assert "Command" not in str(refusal.value)
+
+
+def test_the_state_of_each_connection_is_in_the_metrics(credentials_file, tmp_path) -> None:
+    text = (
+        f'[cti.hall]\nkind = "ami"\naddress = "10.0.0.5:5039"\nagents = "2*"\ncredentials_file = "{credentials_file}"\n'
+    )
+    settings = parse(text, tmp_path / "greffier.toml")
+    assert settings.cti["hall"].over_tls
+    assert not settings.cti["hall"].model_copy(update={"address": ("127.0.0.1", 5038)}).over_tls
+    (up, said) = PhoneSystems(settings, Refusals()).collect()
+    assert [(s.labels, s.value) for s in up.samples] == [({"cti": "hall"}, 0.0)]
+    assert {s.labels["outcome"] for s in said.samples} == {"done", "waited", "refused", "failed", "unclear"}
