@@ -74,7 +74,9 @@ class Words:
         """What channel variables say of a call; names without regard to case."""
         known = {name.lower(): value for name, value in pairs if name}
         tags = tuple(
-            f"{tag}={word(value)}" for name, tag in self._tags.items() if (value := known.get(name, "")) and word(value)
+            f"{tag}={word(value)}"[:MAX_WORD]
+            for name, tag in self._tags.items()
+            if (value := known.get(name, "")) and word(value)
         )
         queue = known.get((self.section.queue_variable or "").lower(), "")
         consent = consent_of(known.get((self.section.consent_variable or "").lower(), ""))

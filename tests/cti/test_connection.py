@@ -1,7 +1,9 @@
 """A desk's connection to an Asterisk that is a server here: log-in, presses, refusals, late recorders, reconnects."""
 
 import asyncio
+import base64
 import hashlib
+import json
 import random
 import ssl
 import time
@@ -37,6 +39,65 @@ async def asterisk(pbx, reader, writer) -> None:
         if fields["Action"] == "Login" and answer[0].endswith("Success"):
             writer.write(b"Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n")
             pbx.ready.set()
+
+
+async def freeswitch(pbx, reader, writer) -> None:
+    """mod_event_socket: asks for the password, answers each command."""
+    writer.write(b"Content-Type: auth/request\n\n")
+    while command := await reader.readuntil(b"\n\n"):
+        pbx.heard.append(command)
+        good = command == f"userauth greffier:{SECRET}\n\n".encode() or command.startswith(b"event json ")
+        writer.write(f"Content-Type: command/reply\nReply-Text: {'+OK' if good else '-ERR invalid'}\n\n".encode())
+        if good and command.startswith(b"event"):
+            pbx.ready.set()
+
+
+async def rest_interface(pbx, reader, writer) -> None:
+    """ARI: a WebSocket (RFC 6455 §4.2.2) for who knows the password."""
+    request = (await reader.readuntil(b"\r\n\r\n")).decode()
+    pbx.heard.append(request.encode())
+    headers = dict(line.split(": ", 1) for line in request.strip().split("\r\n")[1:])
+    headers = {name.lower(): value for name, value in headers.items()}
+    if headers["authorization"] != "Basic " + base64.b64encode(f"greffier:{SECRET}".encode()).decode():
+        writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        return
+    digest = hashlib.sha1(headers["sec-websocket-key"].encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    answer.append(f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}")
+    writer.write("\r\n".join(answer).encode() + b"\r\n\r\n")
+    pbx.ready.set()
+    await reader.read()
+
+
+def esl_event(verb: str, extension: str) -> bytes:
+    event = {"Event-Name": "CUSTOM", "Event-Subclass": f"greffier::{verb}", "Greffier-Extension": extension}
+    body = json.dumps(event).encode()
+    return f"Content-Length: {len(body)}\nContent-Type: text/event-json\n\n".encode() + body
+
+
+def ari_event(verb: str, extension: str) -> bytes:
+    said = {"Action": verb, "Extension": extension}
+    body = json.dumps({"type": "ChannelUserevent", "eventname": "Greffier", "userevent": said}).encode()
+    return b"\x81" + (bytes([len(body)]) if len(body) < 126 else b"\x7e" + len(body).to_bytes(2)) + body
+
+
+@pytest.mark.parametrize(
+    ("kind", "talk", "event"), [("esl", freeswitch, esl_event), ("ari", rest_interface, ari_event)]
+)
+def test_freeswitch_and_the_rest_interface_press_as_well(section, recorder, pbx, kind, talk, event) -> None:
+    async def happens() -> None:
+        async with (
+            recorder.running(),
+            pbx(talk).running() as hall,
+            Desk(section(kind, hall.port), recorder) as desk,
+        ):
+            await hall.say(event("pause", "301"))
+            await hall.say(event("pause", "201"))
+            pressed = await recorder.next()
+            assert (pressed["verb"], pressed["actor"], pressed["call"]) == ("pause", "agent:201", "a" * 32)
+            assert desk.refusals == [("call of another agent", "pbx:hall")] and desk.connection.up
+
+    story(happens())
 
 
 def user_event(*lines: str) -> bytes:
