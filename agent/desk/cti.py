@@ -171,8 +171,7 @@ class Teller:
     # ---- what waits for its call, or for a recorder that comes back
 
     def _wait_for_call(self, said: PressSaid | ContextSaid, why: Exception) -> None:
-        patient = said.verb is GateVerb.PAUSE if isinstance(said, PressSaid) else said.consent is not Consent.WITHDRAWN
-        if isinstance(why, NoSuchCall) and not patient:
+        if isinstance(why, NoSuchCall) and not _may_meet_a_later_call(said):
             self.counts["failed"] += 1
             log.warning("cti.failed", cti=self._name, why="no live call")
             return
@@ -194,6 +193,8 @@ class Teller:
                 return
             except NoSuchCall:
                 why = "no live call"
+                if not _may_meet_a_later_call(said):
+                    break
             except RecorderAway:
                 why = "the recorder does not answer"
         self.counts["failed"] += 1
@@ -250,6 +251,10 @@ class PhoneSystems(Collector):
                 said.add_metric([connection.name, outcome], float(teller.counts[outcome]))
         yield up
         yield said
+
+
+def _may_meet_a_later_call(said: PressSaid | ContextSaid) -> bool:
+    return said.verb is GateVerb.PAUSE if isinstance(said, PressSaid) else said.consent is not Consent.WITHDRAWN
 
 
 def _loudly(done: asyncio.Task[None]) -> None:

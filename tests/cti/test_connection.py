@@ -220,6 +220,24 @@ def test_a_pause_while_the_recorder_is_restarted_is_not_lost(section, recorder, 
     story(happens())
 
 
+def test_a_drop_that_waited_for_the_recorder_never_meets_a_later_call(section, recorder) -> None:
+    async def happens() -> None:
+        live, recorder.calls = recorder.calls, []
+        patient = section("ami", wait=60)
+        teller = Teller("hall", patient, RecorderClient(recorder.path), Refusals(), time.monotonic)
+        await teller(PressSaid(CallOf("201"), GateVerb.DROP, by_agent=True))
+        assert teller.counts == {"waited": 1}
+        async with recorder.running():
+            await until(lambda: teller.counts["failed"] == 1)
+            recorder.calls = live
+            await teller(PressSaid(CallOf("201"), GateVerb.PAUSE, by_agent=True))
+            assert (await recorder.next())["verb"] == "pause"
+        teller.close()
+        assert recorder.asked.empty()
+
+    story(happens())
+
+
 def test_more_than_allowed_is_refused_and_contexts_leave_room_for_presses(section, recorder) -> None:
     async def happens() -> None:
         refusals = Refusals()
