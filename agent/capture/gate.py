@@ -387,7 +387,7 @@ class CallGate:
 
     def _agreed(self, gate: _Gate, now: int) -> int:
         """The customer has agreed: what waited may be written. Returns where it begins."""
-        spans = self._waiting.agreed(gate.name)
+        spans = self._waiting.agreed(gate.name, self._now)
         if not writes(step(gate.state, "resume"), self._purposes[gate.name]):
             return now
         self._writable.add(gate.name, spans)

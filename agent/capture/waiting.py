@@ -51,8 +51,9 @@ class Waiting:
         """It hopes for nothing at or after `at` any more, whatever it hoped for."""
         self._hoped.cut(purpose, at)
 
-    def agreed(self, purpose: str) -> list[Span]:
-        """What the purpose hoped for and may have now; it hopes for nothing any more."""
+    def agreed(self, purpose: str, now: int) -> list[Span]:
+        """What the purpose hoped for and may have now, no older than the limit; it hopes for nothing any more."""
+        self._since = max(self._since, now - self._limit)
         spans = [(max(a, self._since), b) for a, b in self._hoped.of(purpose) if b > self._since]
         self.give_up(purpose)
         return spans
