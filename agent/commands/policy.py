@@ -8,6 +8,8 @@ import typer
 from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, actor, console, fail, settings_of
+from agent.commands.policy_explain import explain
+from agent.commands.policy_try import try_
 from agent.config import Settings
 from agent.store.journal import Journal
 from agent.vault.lists import OPT_OUT, PROTECTED, Entry, Hasher, read_list, write_list
@@ -123,5 +125,7 @@ def _commands_of(name: str, words: str) -> typer.Typer:
     return commands
 
 
+app.command("explain")(explain)
+app.command("try")(try_)
 app.add_typer(_commands_of(OPT_OUT, "customers who opted out; no call of theirs is recorded."), name="opt-out")
 app.add_typer(_commands_of(PROTECTED, "extensions whose calls are never recorded."), name="protect")

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from agent.model.call import Call
 
+PROTECTED_RULE, OPT_OUT_RULE = "a party is a protected extension", "a party is on the opt-out list"
+RULES = frozenset({PROTECTED_RULE, OPT_OUT_RULE})
+
 
 def _unknown(_number: str) -> str:
     return ""
@@ -25,9 +28,9 @@ class Lists:
             return None
         hashes = {self.hashed(party.number) for party in call.parties}
         if hashes & self.protected:
-            return "a party is a protected extension"
+            return PROTECTED_RULE
         if hashes & self.opt_out:
-            return "a party is on the opt-out list"
+            return OPT_OUT_RULE
         return None
 
 

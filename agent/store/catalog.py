@@ -107,6 +107,10 @@ class Catalog:
         """Newest first."""
         return self._calls(order_by="started_ns DESC, call_id DESC", limit=limit)
 
+    def calls_since(self, since_ns: int) -> list[CallRow]:
+        """Those that began at or after this instant, oldest first."""
+        return self._calls("started_ns >= ?", [since_ns], order_by="started_ns, call_id")
+
     def find_call(self, prefix: str) -> CallRow:
         """The call whose id begins with `prefix`. Raises LookupError when there is none, or several."""
         found = self._calls("substr(call_id, 1, ?) = ?", [len(prefix), prefix], limit=2)
