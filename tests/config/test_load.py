@@ -1,5 +1,6 @@
 """The configuration explains its errors: the line, what was expected, the nearest word."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.config import ConfigError, load, parse
 from agent.config.section import seconds
+from agent.config.when import When
 
 SOURCE = Path("/etc/greffier/greffier.toml")
 DEFAULTS = {
@@ -127,3 +129,12 @@ def test_presses_that_cannot_be_told_apart_are_refused(text: str, what: str) -> 
 
 def test_the_same_keys_may_mean_one_thing_to_agents_and_another_to_customers() -> None:
     assert len(parse('[keys]\npause = "12"\nconsent_given = "1"\n', SOURCE).keys.codes()) == 2
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_what_the_policy_guide_shows_is_good_and_names_every_condition(block):
+    guide = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    assert len(shown) == 3
+    assert parse(shown[block], SOURCE).purpose
+    assert [name for name in When.model_fields if f"`{name}`" not in guide] == []
