@@ -1,6 +1,7 @@
 """A capture file through the recorder alone: every byte of it, once, whatever dies on the way."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from agent.capture.keys import open_keys
 from agent.capture.reader import Cursor, open_record, scan
 from agent.desk.recorder_client import RecorderClient
 from agent.media.pcaplinks import SLICE_NS
+from agent.policy.lists import OPT_OUT_RULE
 from agent.recorder.ledger import runs
 from agent.vault.age import new_identity
+from agent.vault.lists import OPT_OUT, Entry, Hasher, write_list
 
 CALLS, SECONDS = 40, 20
 Said = dict[str, list[tuple[Any, ...]]]
@@ -121,6 +124,22 @@ def test_every_byte_of_every_call_is_in_the_log(undisturbed: Said) -> None:
             coded = b"".join(content for kind, of, _, content in records if kind is RecordKind.MEDIA and of == stream)
             whole += coded in voices
     assert whole >= 2 * CALLS - 6, "all but those that go beyond the end"
+
+
+def test_calls_of_a_file_in_which_somebody_opted_out_are_not_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "calls.pcap"
+    phones.write_capture(path, phones.written_call(1, 1_700_000_000, 2))
+    alone = Alone(tmp_path / "site")
+    hasher = Hasher.load(alone.settings.site.keys_dir, alone.settings.site.calling_code)
+    write_list(alone.settings.lists_dir / OPT_OUT, (Entry(hasher("06 12 34 56 78")),))
+    with alone.running():
+        alone.ask(path=str(path))
+        assert alone.until("done", "failed")["calls"] == 1
+    (records,) = alone.said().values()
+    decided = [json.loads(content) for kind, _, _, content in records if kind is RecordKind.DECISIONS]
+    assert decided and not any(d["applies"] for one in decided for d in one)
+    assert all(d["rule"] == OPT_OUT_RULE for d in decided[0])
+    assert RecordKind.MEDIA not in {kind for kind, *_ in records}
 
 
 @pytest.mark.slow
