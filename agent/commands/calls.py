@@ -11,20 +11,24 @@ from agent.commands.common import DEFAULT_CONFIG, ConfigOption, clock, console, 
 from agent.config import Settings
 from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.model.artifact import Artifact, Delivery
+from agent.model.gate import GateMark
 from agent.store.catalog import Catalog
 
 
 def calls(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="Only recorded calls with a pause that nobody ended.")
+    ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """List calls: the live ones first, then what was recorded, newest first."""
     settings = settings_of(config)
-    live = live_calls(settings)
+    live = [] if forgotten else live_calls(settings)
     if live:
         console.print(live_table(live))
     if settings.catalog_path.exists():
-        console.print(recorded_table(Catalog(settings.catalog_path), limit))
+        console.print(recorded_table(Catalog(settings.catalog_path), limit, forgotten=forgotten))
     elif not live:
         console.print("No calls yet. `greffier probe` places a test call.")
 
@@ -58,12 +62,12 @@ def _coloured(state: str) -> str:
     return f"[{colour}]{state}[/]" if colour else state
 
 
-def recorded_table(catalog: Catalog, limit: int) -> Table:
-    """Calls of the catalog with what each purpose made of them."""
-    table = Table(title="Recorded calls")
-    for column in ("call", "started (UTC)", "length", "direction", "state", "artifacts"):
+def recorded_table(catalog: Catalog, limit: int, *, forgotten: bool = False) -> Table:
+    """Calls of the catalog with what each purpose made of them, and whether a pause was forgotten."""
+    table = Table(title="Recorded calls with a forgotten pause" if forgotten else "Recorded calls")
+    for column in ("call", "started (UTC)", "length", "direction", "state", "pauses", "artifacts"):
         table.add_column(column)
-    for call in catalog.calls(limit):
+    for call in catalog.calls(limit, forgotten=forgotten):
         made = catalog.artifacts(call_id=call.call_id)
         table.add_row(
             call.call_id[:12],
@@ -71,9 +75,18 @@ def recorded_table(catalog: Catalog, limit: int) -> Table:
             clock(call.duration_samples),
             call.direction,
             call.state,
-            summary(made),
+            pauses(catalog.marks(call.call_id)),
+            summary(made) if made else ", ".join(catalog.nothing(call.call_id).values()) or "–",
         )
     return table
+
+
+def pauses(marks: list[GateMark]) -> str:
+    """`2, 1 forgotten`: how often somebody paused, and how often nobody resumed. One press counts once for all
+    purposes."""
+    begun = {(m.at_ns, m.actor) for m in marks if m.verb == "pause"}
+    forgotten = {m.at_ns for m in marks if m.verb == "limit"}
+    return ", ".join([str(len(begun)), *([f"[yellow]{len(forgotten)} forgotten[/]"] if forgotten else [])])
 
 
 def summary(artifacts: list[Artifact]) -> str:

@@ -183,13 +183,14 @@ class _Story:
 
     def _received(self) -> None:
         table = Table(title="Delivered to the centre", title_justify="left")
-        for column in ("call", "purpose", *(kind.value for kind in ArtifactKind)):
+        kinds = [kind for kind in ArtifactKind if kind is not ArtifactKind.TOMBSTONE]
+        for column in ("call", "purpose", *(kind.value for kind in kinds)):
             table.add_column(column)
         for language, call_id in self._calls.items():
             for purpose in PURPOSES:
                 made = {a.kind for a in self._site.catalog.artifacts(call_id=call_id, purpose=purpose)}
                 why = "" if made else self._why_not(call_id, purpose)
-                cells = ["[green]✓[/]" if kind in made else "[dim]–[/]" for kind in ArtifactKind]
+                cells = ["[green]✓[/]" if kind in made else "[dim]–[/]" for kind in kinds]
                 table.add_row(language, purpose, *cells[:-1], cells[-1] + (f" [dim]{why}[/]" if why else ""))
         console.print(table)
 
@@ -238,7 +239,7 @@ class _Story:
         here = catalog.artifacts(local=True)
         console.print(f"  {len(here)} copies are still here; each goes {LOCAL_RETENTION_S} s after it was made.")
         with console.status("waiting for the deadlines …"):
-            self._site.wait("the deletions", lambda: not catalog.artifacts(local=True), LOCAL_RETENTION_S + 60)
+            self._site.wait("the deletions", self._gone, LOCAL_RETENTION_S + 60)
         left = [p for p in self._site.settings.outbox_dir.rglob("*") if p.is_file()]
         keys = list(self._site.settings.callkeys_dir.iterdir())
         deleted = [line for line in read(self._site.settings.journal_dir) if line.kind == "local.deleted"]
@@ -258,6 +259,11 @@ class _Story:
                 f"[bold green]Done.[/] Two calls of up to {length}; nothing of them can be read on this box any more."
             )
         )
+
+    def _gone(self) -> bool:
+        """No copy is here any more, and no call key: it was kept for corrections, but never longer than the copies."""
+        keys = list(self._site.settings.callkeys_dir.iterdir())
+        return not keys and not self._site.catalog.artifacts(local=True)
 
     # ---- files of the centre
 

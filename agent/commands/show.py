@@ -18,6 +18,7 @@ from agent.commands.common import (
 )
 from agent.media.quality import complaints, rate_stream
 from agent.model.call import Role
+from agent.model.gate import GateMark
 from agent.store.catalog import Catalog
 from agent.store.rows import CallRow
 
@@ -40,12 +41,17 @@ def show(
         f", from gateway {row.gateway}",
         highlight=False,
     )
-    for part in (_parties, _decisions, _gates, _streams, _line_quality, _sound):
+    for part in (_parties, _decisions, _consent, _gates, _streams, _line_quality, _sound):
         if (table := part(catalog, row)).row_count:
             console.print(table)
-    for words in _complaints(catalog, row):
+    nothing = [f"nothing for {name}: {why}" for name, why in catalog.nothing(row.call_id).items()]
+    for words in (*_forgotten(catalog, row), *_complaints(catalog, row), *nothing):
         console.print(f"  {words}", style="yellow", highlight=False, markup=False)
     console.print(artifacts_table(catalog, row))
+    if (table := _corrections(catalog, row)).row_count:
+        console.print(table)
+    if (until_ns := catalog.corrections.kept_until(row.call_id)) is not None:
+        console.print(f"  its key is kept until {utc(until_ns)} UTC: until then a span can be masked", highlight=False)
     for held in catalog.holds():
         if held.call_id == row.call_id:
             console.print(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}", style="yellow")
@@ -71,19 +77,56 @@ def _parties(catalog: Catalog, row: CallRow) -> Table:
 
 def _decisions(catalog: Catalog, row: CallRow) -> Table:
     table = Table(title="Decisions")
-    for column in ("purpose", "applies", "rule"):
+    for column in ("at", "purpose", "applies", "rule"):
         table.add_column(column)
     for d in catalog.decisions(row.call_id):
-        table.add_row(d.purpose, "yes" if d.applies else "no", d.rule)
+        applies = "yes" if d.applies else "with consent" if d.waits else "no"
+        table.add_row(utc(d.at_ns or row.started_ns), d.purpose, applies, d.rule)
+    return table
+
+
+def _consent(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="What others said of it")
+    for column in ("at", "consent", "queue", "tags", "by", "way"):
+        table.add_column(column)
+    for c in catalog.contexts(row.call_id):
+        table.add_row(utc(c.at_ns), c.consent.value, c.queue or "–", " ".join(c.tags) or "–", c.actor, c.source)
     return table
 
 
 def _gates(catalog: Catalog, row: CallRow) -> Table:
     table = Table(title="Gates")
-    for column in ("at", "purpose", "what", "since", "state", "by", "reason"):
+    for column in ("at", "purpose", "what", "since", "state", "by", "held by", "reason"):
         table.add_column(column)
     for m in catalog.marks(row.call_id):
-        table.add_row(utc(m.at_ns), m.purpose, m.verb, clock(m.since_samples), m.state.value, m.actor, m.reason)
+        since, cause = clock(m.since_samples), m.cause or "–"
+        table.add_row(utc(m.at_ns), m.purpose, m.verb, since, m.state.value, m.actor, cause, m.reason)
+    return table
+
+
+def _forgotten(catalog: Catalog, row: CallRow) -> list[str]:
+    """A pause that nobody ended, in words."""
+    found: list[str] = []
+    paused: dict[str, GateMark] = {}
+    for m in catalog.marks(row.call_id):
+        if m.verb == "limit" and (begun := paused.get(m.purpose)) is not None:
+            span = f"{clock(begun.since_samples)} to {clock(m.since_samples)}"
+            found.append(f"forgotten pause: {m.purpose}, {span}, paused by {begun.actor} and ended by the limit")
+        if m.state.is_paused:
+            paused.setdefault(m.purpose, m)
+        else:
+            paused.pop(m.purpose, None)
+    return found
+
+
+def _corrections(catalog: Catalog, row: CallRow) -> Table:
+    table = Table(title="Corrections")
+    for column in ("asked", "what", "purpose", "span", "by", "reason", "state"):
+        table.add_column(column)
+    for c in catalog.corrections.of_call(row.call_id):
+        span = f"{clock(c.from_samples)} to {clock(c.to_samples)}" if c.verb == "mask" else "all"
+        state = f"{c.state}: {c.detail}" if c.detail else c.state
+        table.add_row(utc(c.at_ns), c.verb, c.purpose, span, c.actor, c.reason, state)
     return table
 
 

@@ -196,6 +196,9 @@ class Scribe(Section):
     language: str = Field("fr", pattern=r"^[a-z]{2}$")
     identity_rotation_s: Duration = 86400
     deferred_limit_s: Duration = 7 * 86400
+    correction_window: Duration = 86400
+    """A finalised call's key and records are kept so long (never beyond a local deadline of its artifacts), so that a
+    span can be masked; 0: not at all."""
     poll_s: float = Field(0.5, gt=0, le=60)
 
 
@@ -262,6 +265,8 @@ class PurposeSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if ArtifactKind.TOMBSTONE in self.artifacts:
+            raise ValueError("artifacts: tombstones are made where they are needed, and not asked for")
         if self.artifacts and self.recipients_file is None:
             raise ValueError("recipients_file is missing: without a reader's key nothing may be kept")
         if self.trigger is not Trigger.PERCENT and self.percent != 100.0:
@@ -316,6 +321,11 @@ class Settings(Section):
     def capture_dir(self) -> Path:
         """Segments of the capture log."""
         return self.site.state_dir / "capture"
+
+    @property
+    def kept_dir(self) -> Path:
+        """Records of finalised calls that may still be corrected, one folder each, encrypted as they were."""
+        return self.capture_dir / "kept"
 
     @property
     def callkeys_dir(self) -> Path:

@@ -56,6 +56,8 @@ class Lane:
         for artifact in self._due():
             if self._stop.is_set():
                 break
+            if not self._catalog.corrections.claim(artifact.artifact_id, self._clock_ns()):
+                continue  # masked or dropped since the list was made
             try:
                 receipt = self._destination.put(
                     self._outbox_dir / artifact.path,
@@ -67,7 +69,8 @@ class Lane:
             except Retry as error:
                 return self._failed(artifact, str(error))
             except Poison as error:
-                self._poisoned(artifact, str(error))
+                if self._catalog.is_local(artifact.artifact_id):  # else it was withdrawn and deleted on the way
+                    self._poisoned(artifact, str(error))
             except Exception as error:  # one artifact's surprise must not end the lane; it is retried and stays visible
                 return self._failed(artifact, f"unexpected {type(error).__name__}")
             else:

@@ -13,6 +13,7 @@ class Delivery(StrEnum):
     SENT = "sent"
     LOCAL_ONLY = "local-only"
     POISONED = "poisoned"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

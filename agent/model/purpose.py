@@ -22,12 +22,14 @@ class KeepFrom(StrEnum):
 
 
 class ArtifactKind(StrEnum):
-    """What can be derived from a call. A manifest is made for every purpose that applies."""
+    """What can be derived from a call. A manifest is made for every purpose that applies, a tombstone for what was
+    destroyed here after it had left."""
 
     AUDIO = "audio"
     TRANSCRIPT = "transcript"
     SUBTITLES = "subtitles"
     MANIFEST = "manifest"
+    TOMBSTONE = "tombstone"
 
 
 class AudioFormat(StrEnum):

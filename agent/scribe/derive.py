@@ -1,30 +1,35 @@
 """From one rebuilt call to each purpose's artifacts: derive, encrypt to its readers, file once, journal once.
 
-The order makes it safe to be killed anywhere: file in place, then catalog row, then journal line. What has a row is
-never made again; what has none is made again under the same name; a missing line is found missing and written.
+Corrections (`agent.scribe.correct`) make a new revision of what a purpose has: derived anew without what was masked,
+then what there was before is withdrawn, and the manifest of the new revision says so. See `agent.scribe.filing` for why
+it is safe to be killed anywhere.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
-from agent.model.artifact import Artifact, Delivery
+from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE, Party
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.text import Transcript
-from agent.policy.permit import central_deadline_ns, local_deadline_ns, permitted, recorded_spans
-from agent.scribe import audio, outbox
+from agent.policy.permit import permitted, recorded_spans
+from agent.scribe import audio
+from agent.scribe.absence import Absence, absences, never_began, why_nothing, without
 from agent.scribe.channels import Tape, merge
+from agent.scribe.correct import NOTHING, Corrected
+from agent.scribe.filing import Filed, Filing, number_of, path_of
 from agent.scribe.hearing import Spans, outside, transcribe
-from agent.scribe.statement import TranscriptState, body
+from agent.scribe.paused import dressed
+from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
 from agent.scribe.testimony import Testimony
 from agent.scribe.text import Heading, Voice, to_json, to_webvtt
+from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
+from agent.store.rows import DeferredRow
 from agent.transcribe.engine import Engine, EngineError
-from agent.vault import age
 from agent.vault.manifest import sign_manifest
 from agent.vault.signing import SiteKey
 
@@ -33,12 +38,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one purpose gets of one call: permitted kinds, and the spans it may see. `empty`: nothing was captured."""
+    """What one purpose gets of one call: permitted kinds, the spans it may see, and why not the others.
+
+    `empty`: nothing was captured. `corrected`: what was asked for afterwards, and the revision that this makes.
+    """
 
     purpose: Purpose
     kinds: tuple[ArtifactKind, ...]
     spans: Spans
+    absent: tuple[Absence, ...]
     empty: bool
+    corrected: Corrected = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +62,43 @@ class Means:
 
 
 class Deriver:
-    """Derives calls into `outbox_dir`. `going` is called between stretches of transcription and may raise to stop."""
+    """Derives calls. `going` is called between stretches of transcription and may raise to stop."""
 
     def __init__(
         self,
         site: str,
-        outbox_dir: Path,
         catalog: Catalog,
+        filing: Filing,
+        withdrawal: Withdrawal,
         testimony: Testimony,
         site_key: SiteKey,
         clock_ns: Callable[[], int],
         going: Callable[[], None],
     ) -> None:
         self._site = site
-        self._outbox_dir = outbox_dir
         self._catalog = catalog
+        self._filing = filing
+        self._withdrawal = withdrawal
         self._testimony = testimony
         self._site_key = site_key
         self._clock_ns = clock_ns
         self._going = going
 
-    def derive(self, tape: Tape, purposes: Sequence[Purpose], means: Means) -> tuple[str, ...]:
+    def derive(
+        self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: Mapping[str, Corrected]
+    ) -> tuple[str, ...]:
         """Everything that can be made now. Returns the purposes whose transcript is still deferred.
 
         Raises OutboxFull, or whatever the catalog raises; what was filed stays filed and the rest is made next time.
         """
-        filed = {a.path: a for a in self._catalog.artifacts(call_id=tape.call.call_id)}
-        for artifact in filed.values():  # a kill may have come between row and line
-            self._told(artifact)
-        waiting = {row.purpose for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
-        todo = jobs(tape, purposes)
-        self._catalog.set_quality(tape.call.call_id, tape.quality(merge([s for job in todo for s in job.spans])))
+        filed = self._filing.of_call(tape.call.call_id)
+        waiting = {row.purpose: row for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
+        todo = jobs(tape, purposes, corrected)
+        again = any(job.corrected.revision > 1 for job in todo)
+        heard_by_some = merge([s for job in todo for s in job.spans])
+        self._catalog.set_quality(tape.call.call_id, tape.quality(heard_by_some), again=again)
+        self._say_nothing(tape, purposes, todo)
+        todo = [job for job in todo if not self._is_made(tape, job, waiting, filed)]
         for job in todo:
             if ArtifactKind.AUDIO in job.kinds and not job.empty:
                 self._audio(tape, job, filed)
@@ -90,36 +106,60 @@ class Deriver:
         deferred = []
         for job in todo:
             state = self._text(tape, job, means, filed, heard)
-            again = job.purpose.name in waiting
+            before = waiting.get(job.purpose.name)
+            again = before is not None and before.version > job.corrected.revision
             if state.state == "deferred":
                 deferred.append(job.purpose.name)
-                self._defer(tape, job, state, again)
-            self._manifest(tape, job, state, filed, 2 if again and state.state != "deferred" else 1)
-            if again and state.state != "deferred":
+                if not again:
+                    self._defer(tape, job, state, before)
+            replaced = self._replaced(job, filed)
+            ends = before is not None and again and state.state != "deferred"
+            version = before.version if before is not None and ends else job.corrected.revision
+            self._manifest(tape, job, state, filed, version, replaced)
+            self._withdrawal.destroy([a for a, _ in replaced], f"replaced by revision {job.corrected.revision}: masked")
+            if before is not None and state.state != "deferred":
                 if state.state == "given-up":
                     self._testimony.once("deferred", tape.call.call_id, job.purpose.name, "given-up", state=state.state)
                 self._catalog.clear_deferred(tape.call.call_id, job.purpose.name)
         return tuple(deferred)
 
-    def _audio(self, tape: Tape, job: Job, filed: dict[str, Artifact]) -> None:
+    def _say_nothing(self, tape: Tape, purposes: Sequence[Purpose], todo: Sequence[Job]) -> None:
+        """Why a purpose that applies, or would with consent, has not one sample."""
+        call_id = tape.call.call_id
+        reasons = {job.purpose.name: why_nothing(job.spans, job.absent) for job in todo if job.empty}
+        made = {job.purpose.name for job in todo} | dropped(tape)
+        for purpose in purposes:
+            meant = any(d.purpose == purpose.name and (d.applies or d.waits) for d in tape.decisions)
+            if meant and purpose.artifacts and purpose.name not in made:
+                reasons[purpose.name] = never_began(tape.marks, purpose)
+        for name, reason in reasons.items():
+            self._catalog.set_nothing(call_id, name, reason)
+            self._testimony.once("nothing", call_id, name, "nothing", reason=reason)
+
+    def _is_made(self, tape: Tape, job: Job, waiting: Mapping[str, DeferredRow], filed: Filed) -> bool:
+        """Whether a call that is corrected for another purpose has all there is to have for this one."""
+        last = path_of(tape.call.call_id, job.purpose, ArtifactKind.MANIFEST, job.corrected.revision, "json")
+        older = [a for a in _before(job, filed) if self._catalog.is_local(a.artifact_id)]
+        return last in filed and job.purpose.name not in waiting and not older
+
+    def _audio(self, tape: Tape, job: Job, filed: Filed) -> None:
         audio_format = job.purpose.audio_format
-        self._file(
-            tape,
-            job,
-            ArtifactKind.AUDIO,
-            f"audio.{audio_format.value}",
-            audio.media_type(audio_format),
-            lambda: audio.encode(tape.heard(job.spans).channels, tape.rate, audio_format),
-            filed,
-        )
+
+        def make() -> bytes:
+            pcm = tape.heard(job.spans).channels
+            pcm = dressed(pcm, tape.rate, hand_spans(job.absent), job.purpose.paused_sound)
+            return audio.encode(pcm, tape.rate, audio_format)
+
+        media_type = audio.media_type(audio_format)
+        self._file(tape, job, ArtifactKind.AUDIO, audio_format.value, media_type, make, filed)
 
     def _text(
-        self, tape: Tape, job: Job, means: Means, filed: dict[str, Artifact], heard: dict[Spans, Transcript]
+        self, tape: Tape, job: Job, means: Means, filed: Filed, heard: dict[Spans, Transcript]
     ) -> TranscriptState:
         if ArtifactKind.TRANSCRIPT not in job.kinds:
             return TranscriptState("not-permitted")
         if job.empty:
-            return TranscriptState("nothing-captured")
+            return TranscriptState("nothing-captured", why_nothing(job.spans, job.absent))
         if means.give_up:
             return TranscriptState("given-up", means.reason)
         if means.engine is None:
@@ -132,50 +172,60 @@ class Deriver:
             except EngineError as error:
                 log.error("transcript.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))
                 return TranscriptState("deferred", "the engine failed")
-        transcript = heard[job.spans]
+        t = heard[job.spans]
         heading = _heading(tape, self._site, job)
         voices = voices_of(tape, pseudonymise=job.purpose.pseudonymise)
-        self._file(
-            tape,
-            job,
-            ArtifactKind.TRANSCRIPT,
-            "transcript.json",
-            "application/json",
-            lambda: to_json(heading, voices, transcript),
-            filed,
-        )
-        self._file(
-            tape,
-            job,
-            ArtifactKind.SUBTITLES,
-            "subtitles.vtt",
-            "text/vtt",
-            lambda: to_webvtt(heading, voices, transcript),
-            filed,
-        )
-        t = transcript
+        for kind, ending, media_type, make in (
+            (ArtifactKind.TRANSCRIPT, "json", "application/json", to_json),
+            (ArtifactKind.SUBTITLES, "vtt", "text/vtt", to_webvtt),
+        ):
+            self._file(tape, job, kind, ending, media_type, partial(make, heading, voices, t), filed)
         return TranscriptState("done", "", t.engine, t.model, t.model_digest, t.test_only)
 
-    def _defer(self, tape: Tape, job: Job, state: TranscriptState, again: bool) -> None:
-        if not again:
-            self._catalog.defer(tape.call.call_id, job.purpose.name, state.detail, self._clock_ns())
+    def _defer(self, tape: Tape, job: Job, state: TranscriptState, before: DeferredRow | None) -> None:
+        since_ns = self._clock_ns() if before is None else before.at_ns
+        row = DeferredRow(
+            tape.call.call_id, job.purpose.name, state.detail, since_ns, version=job.corrected.revision + 1
+        )
+        self._catalog.defer(row)
         self._testimony.once("deferred", tape.call.call_id, job.purpose.name, "waits", reason=state.detail)
 
-    def _manifest(self, tape: Tape, job: Job, state: TranscriptState, filed: dict[str, Artifact], version: int) -> None:
-        made_ns = self._clock_ns()
-        mine = [a for a in filed.values() if a.purpose == job.purpose.name and a.kind is not ArtifactKind.MANIFEST]
+    def _replaced(self, job: Job, filed: Filed) -> list[tuple[Artifact, bool]]:
+        """What this revision takes the place of, and whether each may have left: nothing of it is sent from now on."""
+        older = _before(job, filed)
+        left = self._withdrawal.stop(older)
+        if job.corrected.row is not None:
+            self._withdrawal.entomb(left, job.purpose, job.corrected.row, job.corrected.revision, filed)
+        return [(a, a in left) for a in older]
+
+    def _manifest(
+        self,
+        tape: Tape,
+        job: Job,
+        state: TranscriptState,
+        filed: Filed,
+        version: int,
+        replaced: Sequence[tuple[Artifact, bool]],
+    ) -> None:
+        mine = [
+            a
+            for a in filed.values()
+            if a.purpose == job.purpose.name
+            and a.kind not in (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
+            and number_of(a) >= job.corrected.revision
+        ]
         voices = voices_of(tape, pseudonymise=True)
-        self._file(
-            tape,
-            job,
-            ArtifactKind.MANIFEST,
-            "manifest.json" if version == 1 else f"manifest-{version}.json",
-            "application/json",
-            lambda: sign_manifest(
-                body(tape, self._site, job.purpose, job.spans, voices, mine, state, made_ns, version), self._site_key
-            ),
-            filed,
-        )
+
+        def make() -> bytes:
+            told = body(
+                *(tape, self._site, job.purpose, job.spans, voices, mine, state, self._clock_ns(), version),
+                absent=job.absent,
+                replaces=replaced,
+            )
+            return sign_manifest(told, self._site_key)
+
+        shown = replace(job, corrected=replace(job.corrected, revision=version))
+        self._file(tape, shown, ArtifactKind.MANIFEST, "json", "application/json", make, filed)
 
     def _file(
         self,
@@ -185,58 +235,30 @@ class Deriver:
         ending: str,
         media_type: str,
         make: Callable[[], bytes],
-        filed: dict[str, Artifact],
+        filed: Filed,
     ) -> None:
-        call_id, purpose = tape.call.call_id, job.purpose
-        path = f"{purpose.name}/{call_id}.{ending}.age"
-        artifact = filed.get(path)
-        if artifact is None:
-            plain = make()
-            cipher = age.encrypt(plain, purpose.recipients)
-            outbox.write(self._outbox_dir, path, cipher)
-            made_ns = self._clock_ns()
-            artifact = Artifact(
-                artifact_id=hashlib.sha256(path.encode()).hexdigest()[:32],
-                call_id=call_id,
-                purpose=purpose.name,
-                kind=kind,
-                path=path,
-                media_type=media_type,
-                size_bytes=len(cipher),
-                plain_sha256=hashlib.sha256(plain).hexdigest(),
-                cipher_sha256=hashlib.sha256(cipher).hexdigest(),
-                created_ns=made_ns,
-                local_deadline_ns=local_deadline_ns(purpose, made_ns),
-                central_deadline_ns=central_deadline_ns(purpose, made_ns),
-                destination=purpose.destination,
-                delivery=Delivery.WAITING if purpose.destination else Delivery.LOCAL_ONLY,
-            )
-            self._catalog.add_artifact(artifact)
-            filed[path] = artifact
-        self._told(artifact)
-
-    def _told(self, artifact: Artifact) -> None:
-        self._testimony.once(
-            "derived",
-            artifact.call_id,
-            artifact.purpose,
-            artifact.path,
-            path=artifact.path,
-            cipher_sha256=artifact.cipher_sha256,
-            size=artifact.size_bytes,
-        )
+        number = job.corrected.revision
+        self._filing.file(tape.call.call_id, job.purpose, kind, number, ending, media_type, make, filed)
 
 
-def jobs(tape: Tape, purposes: Sequence[Purpose]) -> list[Job]:
-    """What each purpose that was kept may have, in the order of the configuration."""
+def jobs(tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Corrected]) -> list[Job]:
+    """What each purpose that was kept, and not dropped, may have, in the order of the configuration."""
     found = []
+    gone = dropped(tape)
     for purpose in purposes:
+        asked = corrected.get(purpose.name, NOTHING)
         kept = any(m.purpose == purpose.name and m.verb in ("select", "keep") for m in tape.marks)
         kinds = permitted(purpose, kept)
-        if kinds:
-            spans = recorded_spans(list(tape.marks), purpose, tape.samples)
-            found.append(Job(purpose, kinds, spans, not _overlap(tape.captured, spans)))
+        if kinds and not asked.dropped and purpose.name not in gone:
+            spans = without(recorded_spans(list(tape.marks), purpose, tape.samples), asked.masks)
+            absent = absences(tape.marks, purpose, spans, asked.masks, tape.samples)
+            found.append(Job(purpose, kinds, spans, absent, not _overlap(tape.captured, spans), asked))
     return found
+
+
+def dropped(tape: Tape) -> set[str]:
+    """Purposes that were dropped while the call was on."""
+    return {m.purpose for m in tape.marks if m.verb == "drop"}
 
 
 def voices_of(tape: Tape, *, pseudonymise: bool) -> list[Voice]:
@@ -261,9 +283,24 @@ def voices_of(tape: Tape, *, pseudonymise: bool) -> list[Voice]:
     return [v.anonymous() for v in voices] if pseudonymise else voices
 
 
+def _before(job: Job, filed: Filed) -> list[Artifact]:
+    """Artifacts of earlier revisions of the job's purpose."""
+    return [
+        a
+        for a in filed.values()
+        if a.purpose == job.purpose.name
+        and a.kind is not ArtifactKind.TOMBSTONE
+        and number_of(a) < job.corrected.revision
+    ]
+
+
 def _heading(tape: Tape, site: str, job: Job) -> Heading:
-    absent = tuple((a / CLOCK_RATE, b / CLOCK_RATE) for a, b in outside(job.spans, tape.samples))
-    return Heading(tape.call.call_id, site, job.purpose.name, tape.call.started_ns, tape.samples / CLOCK_RATE, absent)
+    absent, cuts = (
+        tuple((a / CLOCK_RATE, b / CLOCK_RATE) for a, b in spans)
+        for spans in (outside(job.spans, tape.samples), cuts_of(job.purpose, job.absent))
+    )
+    duration_s = tape.samples / CLOCK_RATE
+    return Heading(tape.call.call_id, site, job.purpose.name, tape.call.started_ns, duration_s, absent, cuts)
 
 
 def _overlap(captured: Sequence[Spans], spans: Spans) -> bool:

@@ -1,16 +1,23 @@
-"""Finalising calls: one at a time, each failure its own, keys destroyed once nothing more can be derived."""
+"""Finalising calls: one at a time, each failure its own, keys destroyed once nothing more can be derived.
+
+For a while after that a call may be corrected (`scribe.correction_window`): its key and a copy of its records are kept,
+never beyond the first deadline of what it is for.
+"""
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
 from agent.capture.reader import Record, Tampered, open_record
 from agent.config import Settings
-from agent.scribe.channels import rebuild
+from agent.model.purpose import ArtifactKind
+from agent.scribe.channels import Tape, rebuild
+from agent.scribe.correct import Corrected, Corrector
 from agent.scribe.derive import Deriver, Means
 from agent.scribe.engineroom import EngineRoom
+from agent.scribe.kept import Kept
 from agent.scribe.keyring import Keyring
 from agent.scribe.logindex import LogIndex
 from agent.scribe.outbox import OutboxFull, remove_strays
@@ -49,6 +56,7 @@ class Finisher:
         keyring: Keyring,
         room: EngineRoom,
         deriver: Deriver,
+        corrector: Corrector,
         testimony: Testimony,
         clock_ns: Callable[[], int],
         monotonic: Callable[[], float],
@@ -62,6 +70,8 @@ class Finisher:
         self._keyring = keyring
         self._room = room
         self._deriver = deriver
+        self._corrector = corrector
+        self._kept = Kept(settings.kept_dir)
         self._testimony = testimony
         self._clock_ns = clock_ns
         self._monotonic = monotonic
@@ -75,12 +85,18 @@ class Finisher:
 
     def step(self) -> bool:
         """Work on one call if one is due. Returns whether there was one; raises only Stopping."""
-        due = [c for c in sorted(self._projector.ended) if self._due(c)]
+        corrected, past = self._to_correct()
+        due = sorted(c for c in self._projector.ended | corrected | past if self._due(c, urgent=c in corrected))
         if not due:
             return False
         call_id = due[0]
         try:
-            self._finish(call_id)
+            if call_id not in self._projector.ended:
+                self._recovered.add(call_id)  # it was finalised: lines about it are in the journal
+            if call_id in past and call_id not in corrected | self._projector.ended:
+                self._forget_key(call_id)
+            else:
+                self._finish(call_id)
         except Stopping:
             raise
         except OutboxFull as error:
@@ -94,10 +110,23 @@ class Finisher:
             self._full = False
         return True
 
-    def _due(self, call_id: str) -> bool:
+    def remove_strays(self) -> None:
+        """Remove copies of records that a kill left, of calls whose key is not kept."""
+        for call_id in self._kept.calls() - set(self._catalog.corrections.kept()) - self._projector.ended:
+            self._kept.destroy(call_id)
+
+    def _to_correct(self) -> tuple[set[str], set[str]]:
+        """Calls with something to be corrected, and those whose time for it is over."""
+        try:
+            return self._corrector.due(), set(self._catalog.corrections.kept_past(self._clock_ns()))
+        except sqlite3.Error as error:
+            log.error("corrections.unread", error=str(error))
+            return set(), set()
+
+    def _due(self, call_id: str, *, urgent: bool) -> bool:
         if self._monotonic() < self._not_before.get(call_id, 0.0):
             return False
-        return call_id not in self._deferred or self._room.engine() is not None or self._expired(call_id)
+        return urgent or call_id not in self._deferred or self._room.engine() is not None or self._expired(call_id)
 
     def _expired(self, call_id: str) -> bool:
         since_ns = self._deferred.get(call_id)
@@ -106,37 +135,88 @@ class Finisher:
     def _finish(self, call_id: str) -> None:
         if call_id not in self._recovered:
             self._testimony.fresh(call_id)
-        if call_id in self._keyring.on_disk():
-            if not self._keyring.opens(call_id):
-                raise KeyLocked("no working identity here opens the call's key; it is kept")
-            tape = rebuild(call_id, ((r, self._open(r)) for r in self._index.records(call_id)))
-            engine = self._room.engine()
-            tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
-            give_up = tried and self._expired(call_id)
-            means = Means(engine, self._room.reason, self._settings.scribe.language, give_up)
-            self._purposes.refresh()
-            purposes = self._purposes.known
-            unknown = sorted({d.purpose for d in tape.decisions if d.applies} - {p.name for p in purposes})
-            if unknown and not self._purposes.good:
-                raise ValueError(f"the configuration cannot be read, and purpose {unknown[0]} may be in it")
-            for name in unknown:
-                log.error("purpose.gone", call=call_id, purpose=name)
-                self._testimony.once("refused", call_id, name, "purpose", reason="purpose is no longer configured")
-            deferred = self._deriver.derive(tape, purposes, means)
+        has_key = call_id in self._keyring.on_disk()
+        if has_key and not self._keyring.opens(call_id):
+            raise KeyLocked("no working identity here opens the call's key; it is kept")
+        self._purposes.refresh()
+        corrected = self._corrector.begin(call_id, can_mask=has_key)
+        if has_key:
+            tape = rebuild(call_id, ((r, self._open(r)) for r in self._records(call_id)))
+            deferred = self._derive(tape, corrected)
             if deferred:
                 self._deferred.setdefault(call_id, self._clock_ns())
-                if engine is not None:
+                if call_id not in self._projector.ended:
+                    self._reopen(call_id)
+                if self._room.engine() is not None:
                     self._again(call_id)
                 return
             if call_id in self._recovered or call_id in self._attempts:
                 known = {a.path for a in self._catalog.artifacts(call_id=call_id)}
                 remove_strays(self._settings.outbox_dir, call_id, known)
-            self._keyring.destroy(call_id)
+            if self._keep(tape):
+                self._finalised(call_id)
+                return
+        self._forget_key(call_id)
+        self._finalised(call_id)
+
+    def _derive(self, tape: Tape, corrected: dict[str, Corrected]) -> tuple[str, ...]:
+        call_id = tape.call.call_id
+        engine = self._room.engine()
+        tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
+        give_up = tried and self._expired(call_id)
+        means = Means(engine, self._room.reason, self._settings.scribe.language, give_up)
+        purposes = self._purposes.known
+        unknown = sorted({d.purpose for d in tape.decisions if d.applies} - {p.name for p in purposes})
+        if unknown and not self._purposes.good:
+            raise ValueError(f"the configuration cannot be read, and purpose {unknown[0]} may be in it")
+        for name in unknown:
+            log.error("purpose.gone", call=call_id, purpose=name)
+            self._testimony.once("refused", call_id, name, "purpose", reason="purpose is no longer configured")
+        self._corrector.say_dropped(tape)
+        deferred = self._deriver.derive(tape, purposes, means, corrected)
+        self._corrector.settle(call_id)
+        return deferred
+
+    def _records(self, call_id: str) -> Iterator[Record]:
+        if self._catalog.corrections.kept_until(call_id) is not None:
+            return self._kept.records(call_id)
+        return self._index.records(call_id)
+
+    def _reopen(self, call_id: str) -> None:
+        """A transcript is missing again, that of a new revision: the call waits like any other."""
+        self._catalog.set_state(call_id, "ended")
+        self._projector.ended.add(call_id)
+
+    def _keep(self, tape: Tape) -> bool:
+        """Keep key and records for corrections. Returns whether they are kept."""
+        call_id, now_ns = tape.call.call_id, self._clock_ns()
+        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind is not ArtifactKind.TOMBSTONE]
+        until_ns = self._catalog.corrections.kept_until(call_id)
+        if until_ns is None and here:
+            meant = {d.purpose for d in tape.decisions if d.applies}
+            lasting_s = [p.local_retention_s for p in self._purposes.known if p.artifacts and p.name in meant]
+            shortest_s = min([self._settings.scribe.correction_window, *lasting_s])
+            until_ns = min([now_ns + shortest_s * NS, *(a.local_deadline_ns for a in here)])
+            if until_ns > now_ns:
+                self._kept.copy(call_id, self._index.records(call_id))
+                self._catalog.corrections.keep(call_id, until_ns)
+        return bool(here) and until_ns is not None and until_ns > now_ns
+
+    def _forget_key(self, call_id: str) -> None:
+        """Nothing can be derived of the call from now on."""
+        self._keyring.destroy(call_id)
         self._testimony.once("callkey.destroyed", call_id, None, "callkey")
+        self._kept.destroy(call_id)
+        self._catalog.corrections.let_go(call_id)
+        self._testimony.forget(call_id)
+
+    def _finalised(self, call_id: str) -> None:
         if self._catalog.find_call(call_id).state != "forgotten":
             self._catalog.set_state(call_id, "finalised")
+        self._keyring.close(call_id)
         self._projector.forget(call_id)
         self._testimony.forget(call_id)
+        self._recovered.discard(call_id)
         for memory in (self._attempts, self._not_before, self._deferred):
             memory.pop(call_id, None)
         log.info("call.finalised", call=call_id)

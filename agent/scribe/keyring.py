@@ -45,6 +45,10 @@ class Keyring:
         """The calls that still have a wrapped key."""
         return set(keys.known(self._callkeys_dir))
 
+    def close(self, call_id: str) -> None:
+        """Let go of the call's opened keys; those on disk stay."""
+        self._opened.pop(call_id, None)
+
     def destroy(self, call_id: str) -> int:
         """Destroy all keys of the call, here and on disk. Returns how many files there were."""
         self._opened.pop(call_id, None)

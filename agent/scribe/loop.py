@@ -10,8 +10,10 @@ from agent.config import Settings
 from agent.process import stop_on_signal
 from agent.retain import identities
 from agent.scribe import outbox
+from agent.scribe.correct import Corrector
 from agent.scribe.derive import Deriver
 from agent.scribe.engineroom import EngineRoom
+from agent.scribe.filing import Filing
 from agent.scribe.finish import Finisher, Stopping
 from agent.scribe.keyring import Keyring
 from agent.scribe.logindex import LogIndex
@@ -19,6 +21,7 @@ from agent.scribe.names import Names
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
 from agent.scribe.testimony import Testimony
+from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
 from agent.store.checkpoint import seal
 from agent.store.journal import Journal
@@ -55,18 +58,22 @@ class Scribe:
             Names(read_secret(keys_dir / "numbers.key")),
         )
         testimony = Testimony(self.journal, settings.journal_dir)
+        filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
+        withdrawal = Withdrawal(settings.site.name, self.catalog, filing, testimony, self._site_key, time.time_ns)
         deriver = Deriver(
             settings.site.name,
-            settings.outbox_dir,
             self.catalog,
+            filing,
+            withdrawal,
             testimony,
             self._site_key,
             time.time_ns,
             self._going,
         )
+        purposes = Purposes(settings)
         self._finisher = Finisher(
             settings,
-            Purposes(settings),
+            purposes,
             self.catalog,
             self.journal,
             self._projector,
@@ -74,10 +81,12 @@ class Scribe:
             self._keyring,
             EngineRoom(settings, time.monotonic),
             deriver,
+            Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns),
             testimony,
             time.time_ns,
             time.monotonic,
         )
+        self._finisher.remove_strays()
         self._next_care = 0.0
         self._next_checkpoint = 0.0
         log.info("scribe.ready", unfinished=len(self._projector.ended), partial_files_removed=swept)

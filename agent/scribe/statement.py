@@ -7,10 +7,10 @@ from agent.media import dtmf
 from agent.media.quality import rate_stream
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE, MediaStream
-from agent.model.gate import GateMark
 from agent.model.keys import KEY_NAMES
 from agent.model.media import StreamCounts
-from agent.model.purpose import Purpose
+from agent.model.purpose import ArtifactKind, PausedSound, Purpose
+from agent.scribe.absence import Absence, why_nothing
 from agent.scribe.channels import Tape
 from agent.scribe.hearing import Spans, outside
 from agent.scribe.text import Voice, speaker
@@ -43,8 +43,13 @@ def body(
     transcript: TranscriptState,
     made_ns: int,
     version: int,
+    absent: Sequence[Absence] = (),
+    replaces: Sequence[tuple[Artifact, bool]] = (),
 ) -> dict[str, object]:
-    """The manifest's content as JSON values; times in UTC ns, spans in seconds from the call's media origin."""
+    """The manifest's content as JSON values; times in UTC ns, spans in seconds from the call's media origin.
+
+    `absent` is what the purpose may not have; `replaces` are earlier artifacts, and whether each may have been sent.
+    """
     call = tape.call
     return {
         "format": FORMAT,
@@ -60,10 +65,11 @@ def body(
         "made_ns": made_ns,
         "parties": [v.anonymous().described() for v in voices],
         "decisions": [
-            {"applies": d.applies, "trigger": d.trigger.value, "rule": d.rule}
+            {"applies": d.applies, "trigger": d.trigger.value, "rule": d.rule, "waits": d.waits, "at_ns": d.at_ns}
             for d in tape.decisions
             if d.purpose == purpose.name
         ],
+        "consent": _consent(tape),
         "gate": [
             {
                 "verb": m.verb,
@@ -72,11 +78,15 @@ def body(
                 "since_s": m.since_samples / CLOCK_RATE,
                 "actor": m.actor,
                 "reason": m.reason,
+                "cause": m.cause,
             }
             for m in tape.marks
             if m.purpose == purpose.name
         ],
-        "absent": _absent(tape, purpose, spans),
+        "absent": [_absence(a) for a in absent],
+        "paused_sound": purpose.paused_sound.value,
+        "cuts": [[a / CLOCK_RATE, b / CLOCK_RATE] for a, b in cuts_of(purpose, absent)],
+        "nothing_captured": None if _captured(tape, spans) else why_nothing(spans, absent),
         "missing": _missing(tape, spans, voices),
         "keys": _keys(tape, purpose, spans),
         "quality": [
@@ -99,7 +109,57 @@ def body(
             }
             for a in artifacts
         ],
+        "replaces": [
+            {"path": a.path, "cipher_sha256": a.cipher_sha256, "may_have_been_sent": left} for a, left in replaces
+        ],
     }
+
+
+def cuts_of(purpose: Purpose, absent: Sequence[Absence]) -> Spans:
+    """What is taken out of the purpose's audio; nothing for one that has no audio."""
+    if purpose.paused_sound is not PausedSound.CUT or ArtifactKind.AUDIO not in purpose.artifacts:
+        return ()
+    return hand_spans(absent)
+
+
+def hand_spans(absent: Sequence[Absence]) -> Spans:
+    """What was paused or masked, in order, spans that touch made one."""
+    found: list[tuple[int, int]] = []
+    for a in absent:
+        if a.is_hand and found and found[-1][1] == a.start:
+            found[-1] = (found[-1][0], a.end)
+        elif a.is_hand:
+            found.append((a.start, a.end))
+    return tuple(found)
+
+
+def _consent(tape: Tape) -> list[dict[str, object]]:
+    """What was said of consent, each time it changed: what, when, by whom, by which way."""
+    said: list[dict[str, object]] = []
+    before = "unknown"
+    for c in tape.contexts:
+        if c.consent.value != before:
+            said.append({"consent": c.consent.value, "at_ns": c.at_ns, "actor": c.actor, "source": c.source})
+        before = c.consent.value
+    return said
+
+
+def _absence(absence: Absence) -> dict[str, object]:
+    """One span that this purpose may not have, with who decided so and why; of a pause also what held and ended it."""
+    told: dict[str, object] = {
+        "from_s": absence.start / CLOCK_RATE,
+        "to_s": absence.end / CLOCK_RATE,
+        "verb": absence.verb,
+        "actor": absence.actor,
+        "reason": absence.reason,
+    }
+    if absence.verb == "pause":
+        told |= {"causes": list(absence.causes), "until": absence.until, "forgotten": absence.until == "limit"}
+    return told
+
+
+def _captured(tape: Tape, spans: Spans) -> bool:
+    return any(max(a, c) < min(b, d) for channel in tape.captured for c, d in channel for a, b in spans)
 
 
 def _keys(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:
@@ -123,23 +183,6 @@ def _keys(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]
 
 def _rated(stream: MediaStream, counts: StreamCounts) -> dict[str, object]:
     return asdict(rate_stream(stream.codec, counts))
-
-
-def _absent(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:
-    """Spans that this purpose may not have, each with who decided so and why."""
-    marks = [m for m in tape.marks if m.purpose == purpose.name]
-    return [
-        {"from_s": a / CLOCK_RATE, "to_s": b / CLOCK_RATE, **_who(marks, a, b)} for a, b in outside(spans, tape.samples)
-    ]
-
-
-def _who(marks: Sequence[GateMark], start: int, end: int) -> dict[str, str]:
-    pauses = [m for m in marks if m.verb == "pause" and start <= m.since_samples < end]
-    if pauses:
-        return {"verb": "pause", "actor": pauses[0].actor, "reason": pauses[0].reason}
-    if any(m.verb == "end" and m.since_samples <= start for m in marks):
-        return {"verb": "end", "actor": "", "reason": "after the end of the call"}
-    return {"verb": "arm", "actor": "", "reason": "not yet asked for"}
 
 
 def _missing(tape: Tape, spans: Spans, voices: Sequence[Voice]) -> list[dict[str, object]]:

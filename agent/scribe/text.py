@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from agent.model.text import Transcript
+from agent.scribe.paused import shifted
 
 FORMAT = "greffier-transcript-1"
 
@@ -35,7 +36,8 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a transcript says about itself. `absent` are spans in seconds that the purpose may not hear."""
+    """What a transcript says about itself. `absent` are spans in seconds that the purpose may not hear, `cuts` those of
+    them that were taken out of the audio, which is so much shorter."""
 
     call_id: str
     site: str
@@ -43,10 +45,14 @@ class Heading:
     started_ns: int
     duration_s: float
     absent: tuple[tuple[float, float], ...]
+    cuts: tuple[tuple[float, float], ...] = ()
 
 
 def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -> bytes:
-    """The transcript as UTF-8 JSON: parties by reference, segments in order of time, words timed."""
+    """The transcript as UTF-8 JSON: parties by reference, segments in order of time, words timed.
+
+    All times are those of the call, also where the audio is shorter by its cuts.
+    """
     document = {
         "format": FORMAT,
         "call": heading.call_id,
@@ -63,6 +69,7 @@ def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -
         },
         "parties": [v.described() for v in voices],
         "absent": [list(span) for span in heading.absent],
+        "cuts": [list(span) for span in heading.cuts],
         "segments": [
             {
                 "party": voice.ref if (voice := speaker(voices, s.channel, s.start_s)) else None,
@@ -82,17 +89,22 @@ def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -
 
 
 def to_webvtt(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -> bytes:
-    """The transcript as WebVTT, one cue a segment, the speaker's role and reference as voice."""
+    """The transcript as WebVTT, one cue a segment, the speaker's role and reference as voice.
+
+    Cues are played along with the audio, so they are at its times, from which what was cut is gone.
+    """
     model = f"{transcript.engine}, {transcript.model}"
     warning = " - for tests and demonstrations only" if transcript.test_only else ""
     notes = [f"call {heading.call_id}, {heading.purpose}", f"written by {model}{warning}"]
     notes += [f"absent by decision: {_clock(a)} to {_clock(b)}" for a, b in heading.absent]
+    notes += [f"cut out of the audio, and so of these times: {_clock(a)} to {_clock(b)}" for a, b in heading.cuts]
     blocks = ["WEBVTT"] + ["NOTE " + _plain(note) for note in notes]
     for number, s in enumerate(transcript.segments, 1):
-        end = max(s.end_s, s.start_s + 0.001)
+        start = shifted(s.start_s, heading.cuts)
+        end = max(shifted(s.end_s, heading.cuts), start + 0.001)
         voice = speaker(voices, s.channel, s.start_s)
         name = f"{voice.role} {voice.ref}" if voice else "other"
-        blocks.append(f"{number}\n{_clock(s.start_s)} --> {_clock(end)}\n<v {_plain(name)}>{_plain(s.text)}")
+        blocks.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n<v {_plain(name)}>{_plain(s.text)}")
     return ("\n\n".join(blocks) + "\n").encode()
 
 

@@ -18,6 +18,7 @@ from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Trigger
 from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
+from agent.store.corrections import OPEN, Corrections
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
@@ -32,6 +33,7 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self._base = SharedDatabase(path)
         prepare(self._base.db)
+        self.corrections = Corrections(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""
@@ -84,10 +86,14 @@ class Catalog:
         values = {"stream": dump(stream).decode(), "counts": dump(counts).decode()}
         self._base.insert("counts", {"call_id": call_id, "number": stream.stream, **values}, replace=True)
 
-    def set_quality(self, call_id: str, channels: tuple[ChannelQuality, ...]) -> None:
-        """How the channels of a finalised call were heard; what is known already stays."""
+    def set_quality(self, call_id: str, channels: tuple[ChannelQuality, ...], *, again: bool = False) -> None:
+        """How the channels of a finalised call were heard; what is known already stays, unless it is told `again`."""
         sql = "INSERT OR IGNORE INTO quality (call_id, channels) VALUES (?, ?)"
-        self._base.run(sql, [call_id, dump(channels).decode()])
+        known = "UPDATE quality SET channels = ? WHERE call_id = ?"
+        with self.transaction():
+            self._base.run(sql, [call_id, dump(channels).decode()])
+            if again:
+                self._base.run(known, [dump(channels).decode(), call_id])
 
     def quality(self, call_id: str) -> tuple[ChannelQuality, ...]:
         """In the order of the channels; nothing before the call is finalised."""
@@ -103,9 +109,10 @@ class Catalog:
         """See CallRow.state."""
         self._base.run("UPDATE calls SET state = ? WHERE call_id = ?", [state, call_id])
 
-    def calls(self, limit: int = 50) -> list[CallRow]:
-        """Newest first."""
-        return self._calls(order_by="started_ns DESC, call_id DESC", limit=limit)
+    def calls(self, limit: int = 50, *, forgotten: bool = False) -> list[CallRow]:
+        """Newest first; only those with a pause that nobody ended, if `forgotten`."""
+        where = "call_id IN (SELECT call_id FROM marks WHERE verb = 'limit')" if forgotten else ""
+        return self._calls(where, order_by="started_ns DESC, call_id DESC", limit=limit)
 
     def calls_since(self, since_ns: int) -> list[CallRow]:
         """Those that began at or after this instant, oldest first."""
@@ -195,15 +202,22 @@ class Catalog:
     def due_deliveries(self, now_ns: int) -> list[Artifact]:
         """What has a destination, is not there yet and may be tried now, oldest first."""
         return self._artifacts(
-            "delivery IN (?, ?) AND destination IS NOT NULL AND local_deleted_ns IS NULL AND next_attempt_ns <= ?",
+            "delivery IN (?, ?) AND destination IS NOT NULL AND local_deleted_ns IS NULL AND next_attempt_ns <= ? "
+            f"AND (kind = 'tombstone' OR NOT {OPEN})",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
 
     def set_delivery(self, artifact_id: str, delivery: Delivery, at_ns: int, detail: str = "") -> None:
-        """A new state of delivery; `at_ns` is remembered as the time of arrival when it is SENT."""
+        """A new state of delivery; `at_ns` is remembered as the time of arrival when it is SENT.
+
+        What was withdrawn meanwhile stays so, unless it has arrived all the same.
+        """
         sent_ns = at_ns if delivery is Delivery.SENT else None
-        sql = "UPDATE artifacts SET delivery = ?, detail = ?, sent_ns = ? WHERE artifact_id = ?"
-        self._base.run(sql, [delivery.value, detail, sent_ns, artifact_id])
+        sql = (
+            "UPDATE artifacts SET delivery = ?, detail = ?, sent_ns = ? "
+            "WHERE artifact_id = ? AND (withdrawn_ns IS NULL OR ?)"
+        )
+        self._base.run(sql, [delivery.value, detail, sent_ns, artifact_id, delivery is Delivery.SENT])
 
     def retry_later(self, artifact_id: str, next_attempt_ns: int, detail: str) -> None:
         """An attempt failed: count it, and try again not before `next_attempt_ns`."""
@@ -225,9 +239,11 @@ class Catalog:
     # ---- local copies and holds
 
     def due_local(self, now_ns: int) -> list[Artifact]:
-        """Local copies past their deadline and not under a hold, oldest deadline first."""
+        """Local copies past their deadline and not under a hold, oldest deadline first; the scribe deletes what it
+        withdrew."""
         return self._artifacts(
-            "local_deleted_ns IS NULL AND local_deadline_ns <= ? AND call_id NOT IN (SELECT call_id FROM holds)",
+            "local_deleted_ns IS NULL AND withdrawn_ns IS NULL AND local_deadline_ns <= ? "
+            "AND call_id NOT IN (SELECT call_id FROM holds)",
             [now_ns],
             order_by="local_deadline_ns, path",
         )
@@ -255,10 +271,9 @@ class Catalog:
 
     # ---- what waits, and how far the log is projected
 
-    def defer(self, call_id: str, purpose: str, reason: str, at_ns: int) -> None:
+    def defer(self, row: DeferredRow) -> None:
         """The purpose's transcript waits."""
-        values = {"call_id": call_id, "purpose": purpose, "reason": reason, "at_ns": at_ns}
-        self._base.insert("deferred", values, replace=True)
+        self._base.insert("deferred", asdict(row), replace=True)
 
     def deferred(self) -> list[DeferredRow]:
         """All that waits, oldest first."""
@@ -267,6 +282,15 @@ class Catalog:
     def clear_deferred(self, call_id: str, purpose: str) -> None:
         """It waits no more."""
         self._base.run("DELETE FROM deferred WHERE call_id = ? AND purpose = ?", [call_id, purpose])
+
+    def set_nothing(self, call_id: str, purpose: str, reason: str) -> None:
+        """Why a purpose that might have recorded has not one sample of the call."""
+        self._base.insert("empty_handed", {"call_id": call_id, "purpose": purpose, "reason": reason}, replace=True)
+
+    def nothing(self, call_id: str) -> dict[str, str]:
+        """See `set_nothing`: reasons by purpose."""
+        rows = self._base.rows("SELECT purpose, reason FROM empty_handed WHERE call_id = ? ORDER BY rowid", [call_id])
+        return {row["purpose"]: row["reason"] for row in rows}
 
     def cursor(self) -> tuple[int, int]:
         """Segment and offset up to which the capture log is projected."""

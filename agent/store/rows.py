@@ -47,12 +47,13 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class DeferredRow:
-    """A purpose whose transcript waits, why, and since when."""
+    """A purpose whose transcript waits, why, and since when. `version` is that of the manifest that will end it."""
 
     call_id: str
     purpose: str
     reason: str
     at_ns: int
+    version: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,32 @@ class HoldRow:
     actor: str
     reason: str
     at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionRow:
+    """A mask or a drop of one purpose in one call, as somebody asked for it at UTC `at_ns`.
+
+    `verb` is mask (half-open media positions) or drop (positions 0). `state` is one of: asked, working, done, refused;
+    `revision` is that of the artifacts that are made without what is masked (0: not begun); `detail` says why it waits,
+    was refused, or what was done instead. `number` is given by the catalog.
+    """
+
+    call_id: str
+    purpose: str
+    verb: str
+    from_samples: int
+    to_samples: int
+    actor: str
+    reason: str
+    at_ns: int
+    state: str = "asked"
+    revision: int = 0
+    detail: str = ""
+    done_ns: int | None = None
+    number: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be done."""
+        return self.state in ("asked", "working")

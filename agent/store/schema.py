@@ -154,4 +154,33 @@ def _hand(db: Database) -> None:
     db.execute("CREATE INDEX contexts_by_call ON contexts (call_id)")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand)
+def _corrections(db: Database) -> None:
+    """Masks and drops that were asked for; keys kept for them; what was withdrawn; why a purpose has nothing."""
+    columns = {
+        "id": int,
+        "call_id": str,
+        "purpose": str,
+        "verb": str,
+        "from_samples": int,
+        "to_samples": int,
+        "actor": str,
+        "reason": str,
+        "at_ns": int,
+        "state": str,
+        "revision": int,
+        "detail": str,
+        "done_ns": int,
+    }
+    db.execute(db.create_table_sql("corrections", columns=columns, pk="id"))
+    db.execute("CREATE INDEX corrections_by_call ON corrections (call_id)")
+    db.execute("CREATE INDEX corrections_open ON corrections (call_id, purpose) WHERE state IN ('asked', 'working')")
+    db.execute(db.create_table_sql("kept", columns={"call_id": str, "until_ns": int}, pk="call_id"))
+    nothing = {"call_id": str, "purpose": str, "reason": str}
+    db.execute(db.create_table_sql("empty_handed", columns=nothing, pk=("call_id", "purpose")))
+    db.execute("ALTER TABLE artifacts ADD COLUMN attempted_ns INTEGER")
+    db.execute("ALTER TABLE artifacts ADD COLUMN withdrawn_ns INTEGER")
+    db.execute("ALTER TABLE deferred ADD COLUMN version INTEGER NOT NULL DEFAULT 2")
+    db.execute("CREATE INDEX marks_at_limit ON marks (call_id) WHERE verb = 'limit'")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections)

@@ -60,6 +60,7 @@ engine = "{engine}"
 language = "en"
 poll_s = 0.1
 deferred_limit_s = {deferred_limit_s}
+correction_window = "{window}"
 
 [destination.central]
 kind = "folder"
@@ -107,14 +108,14 @@ class Taped:
 class Site:
     """A box without its recorder: the test writes the capture log, the scribe under test does the rest."""
 
-    def __init__(self, root: Path, engine: str, deferred_limit_s: int = 3600) -> None:
+    def __init__(self, root: Path, engine: str, deferred_limit_s: int = 3600, window: str = "0 s") -> None:
         self.root = root
         self.readers: dict[str, Identity] = {}
         for purpose in ("evidence", "training", "analytics"):
             self.readers[purpose] = new_identity()
             (root / f"{purpose}.txt").write_text(self.readers[purpose].recipient + "\n")
         self.config = root / "greffier.toml"
-        self.configure(engine, deferred_limit_s)
+        self.configure(engine, deferred_limit_s, window)
         (root / "keys").mkdir()
         SiteKey.create(root / "keys" / "site.pem")
         create_secret(root / "keys" / "numbers.key")
@@ -131,8 +132,9 @@ class Site:
         self.keys: dict[str, keys.CallKey] = {}
         self.calls: dict[str, Call] = {}
 
-    def configure(self, engine: str, deferred_limit_s: int = 3600) -> None:
-        self.config.write_text(CONFIG.format(engine=engine, deferred_limit_s=deferred_limit_s))
+    def configure(self, engine: str, deferred_limit_s: int = 3600, window: str = "0 s") -> None:
+        text = CONFIG.format(engine=engine, deferred_limit_s=deferred_limit_s, window=window)
+        self.config.write_text(text)
         self.settings: Settings = load(self.config)
 
     def new_writer(self) -> LogWriter:
@@ -287,10 +289,10 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """`make_site("pocketsphinx")` → a fresh Site."""
     made: list[Site] = []
 
-    def make(engine: str = "none", deferred_limit_s: int = 3600) -> Site:
+    def make(engine: str = "none", deferred_limit_s: int = 3600, window: str = "0 s") -> Site:
         root = tmp_path / f"site{len(made)}"
         root.mkdir()
-        made.append(Site(root, engine, deferred_limit_s))
+        made.append(Site(root, engine, deferred_limit_s, window))
         return made[-1]
 
     yield make

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from working import CALL, OTHER, channels, lines, manifest, opened, run, settle, tones
 
 from agent.capture.format import RecordKind
 from agent.model.call import Codec
@@ -24,49 +25,6 @@ from agent.store.verify import verify_journal
 from agent.transcribe.models import add
 from agent.vault import age
 from agent.vault.signing import load_public
-
-CALL = "0192f0a0" + "0" * 23 + "1"
-OTHER = "0192f0a0" + "0" * 23 + "2"
-
-
-def run(site, rounds: int = 50) -> Scribe:
-    """Start a scribe on the site and let it work until it is idle."""
-    scribe = Scribe(site.settings, threading.Event())
-    settle(scribe, rounds)
-    return scribe
-
-
-def settle(scribe: Scribe, rounds: int = 50) -> None:
-    for _ in range(rounds):
-        if not scribe.step():
-            return
-    raise AssertionError("the scribe never came to rest")
-
-
-def opened(site, name: str, reader: str | None = None) -> bytes:
-    """An artifact opened with its reader's key by pyrage."""
-    return age.decrypt(site.outbox()[name].read_bytes(), site.readers[reader or name.split("/", maxsplit=1)[0]].secret)
-
-
-def channels(data: bytes) -> np.ndarray:
-    with av.open(io.BytesIO(data)) as container:
-        assert container.streams.audio[0].rate == 8000
-        frames = [f.to_ndarray().reshape(-1, f.layout.nb_channels).T for f in container.decode(audio=0)]
-    return np.concatenate(frames, axis=1)
-
-
-def manifest(site, name: str) -> dict:
-    document = json.loads(opened(site, name))
-    return document.get("body", document)
-
-
-def tones(seconds: float, channels: int = 2) -> list[np.ndarray]:
-    time = np.arange(int(seconds * 8000)) / 8000
-    return [(9000 * np.sin(2 * np.pi * (300 + 200 * n) * time)).astype(np.int16) for n in range(channels)]
-
-
-def lines(site, kind: str) -> list:
-    return [line for line in read(site.settings.journal_dir) if line.kind == kind]
 
 
 @pytest.mark.parametrize("codec", [Codec.PCMA, Codec.PCMU])
@@ -166,7 +124,8 @@ def test_a_paused_span_is_silent_absent_and_explained(make_site, speech: Callabl
         assert words and not [w for w in words if w["end"] > 3.0 and w["start"] < 8.0]
         assert document["absent"] == [[3.0, 8.0]]
         (absent,) = manifest(site, f"{purpose}/manifest.json")["absent"]
-        assert absent == {"from_s": 3.0, "to_s": 8.0, "verb": "pause", "actor": "agent:2001", "reason": "card"}
+        told = {"from_s": 3.0, "to_s": 8.0, "verb": "pause", "actor": "agent:2001", "reason": "card"}
+        assert absent == {**told, "causes": [], "until": "resume", "forgotten": False}
 
 
 def test_one_purpose_paused_is_silent_there_and_there_only(make_site, speech: Callable[[str], np.ndarray]) -> None:

@@ -8,12 +8,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from working import Killed, dying_at
 
 from agent.capture.format import RecordKind
 from agent.capture.keys import CallKey
@@ -21,54 +20,14 @@ from agent.model.call import Codec
 from agent.model.events import CallEnded
 from agent.model.gate import GateMark, GateState
 from agent.model.wire import dump
-from agent.scribe import keyring, outbox
 from agent.scribe.loop import Scribe
 from agent.store.catalog import Catalog
-from agent.store.journal import Journal, read
+from agent.store.journal import read
 from agent.store.verify import verify_journal
 from agent.vault import age
 from agent.vault.signing import load_public
 
 CALLS = [f"0192f0a0{n:024x}" for n in range(1, 9)]
-
-
-class Killed(BaseException):
-    """Stands for the death of the process: nothing in the code may catch it."""
-
-
-WRITES: list[tuple[object, str]] = [
-    (outbox, "write"),
-    (Journal, "append"),
-    (Catalog, "add_artifact"),
-    (Catalog, "defer"),
-    (Catalog, "clear_deferred"),
-    (Catalog, "set_state"),
-    (Catalog, "set_cursor"),
-    (keyring.keys, "destroy"),
-]
-
-
-@contextmanager
-def dying_at(moment: int, *, after: bool) -> Iterator[list[int]]:
-    """Every durable step counted; the one numbered `moment` dies just before or just after its effect."""
-    count = [0]
-
-    def wrap(real: Callable[..., object]) -> Callable[..., object]:
-        def step(*a: object, **k: object) -> object:
-            count[0] += 1
-            if count[0] == moment and not after:
-                raise Killed
-            result = real(*a, **k)
-            if count[0] == moment:
-                raise Killed
-            return result
-
-        return step
-
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, name in WRITES:
-            patch.setattr(owner, name, wrap(getattr(owner, name)))
-        yield count
 
 
 def tone(seconds: float) -> np.ndarray:

@@ -120,10 +120,10 @@ def test_a_transaction_is_all_or_nothing_and_joins_what_is_inside(catalog: Catal
 
 
 def test_what_waits_is_remembered_until_it_is_done(catalog: Catalog) -> None:
-    catalog.defer(CALL, "training", "no model", 5)
-    catalog.defer(CALL, "training", "no model yet", 5)
-    catalog.defer(OTHER, "evidence", "no model", 4)
-    assert catalog.deferred()[1] == DeferredRow(CALL, "training", "no model yet", 5) and len(catalog.deferred()) == 2
+    catalog.defer(DeferredRow(CALL, "training", "no model", 5))
+    catalog.defer(DeferredRow(CALL, "training", "no model yet", 5, version=4))
+    catalog.defer(DeferredRow(OTHER, "evidence", "no model", 4))
+    assert catalog.deferred()[1] == DeferredRow(CALL, "training", "no model yet", 5, 4) and len(catalog.deferred()) == 2
     catalog.clear_deferred(CALL, "training")
     assert [d.call_id for d in catalog.deferred()] == [OTHER]
 

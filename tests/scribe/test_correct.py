@@ -1,0 +1,294 @@
+"""Masks and drops after the fact: nothing of what was masked is anywhere, what had left is called back, each once."""
+
+import json
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+from working import CALL, OTHER, Killed, channels, dying_at, lines, manifest, opened, run, settle, tones
+
+from agent.cli import app
+from agent.model.artifact import Delivery
+from agent.model.purpose import ArtifactKind
+from agent.scribe.loop import Scribe
+from agent.store.catalog import Catalog
+from agent.store.journal import read
+from agent.store.rows import HoldRow
+from agent.store.verify import verify_journal
+from agent.vault import age
+from agent.vault.manifest import check_manifest
+from agent.vault.signing import load_public
+
+CARD = (12000, 20000)
+"""The masked span, in samples; it holds a marked signal."""
+
+
+def marked() -> list[np.ndarray]:
+    """Two channels; the first has noise in the span that is nowhere else."""
+    pcm = tones(4)
+    pcm[0][13600:14400] = np.random.default_rng(9).integers(-9000, 9000, 800)
+    return pcm
+
+
+def greffier(site, *words: str, status: int = 0) -> str:
+    done = CliRunner().invoke(app, [*words, "--config", str(site.config)], env={"COLUMNS": "200"})
+    assert done.exit_code == status, done.output
+    return " ".join(done.output.split())
+
+
+def mask(site, *more: str, status: int = 0) -> str:
+    return greffier(site, "mask", CALL, "--from", "1.5", "--to", "0:02.5", "--reason", "card", *more, status=status)
+
+
+def sent(site, *endings: str) -> None:
+    """As if the courier had delivered these artifacts of evidence."""
+    catalog = Catalog(site.settings.catalog_path)
+    for a in catalog.artifacts(call_id=CALL, purpose="evidence"):
+        if any(a.path.endswith(f"{e}.age") for e in endings):
+            assert catalog.corrections.claim(a.artifact_id, 1)
+            catalog.set_delivery(a.artifact_id, Delivery.SENT, time.time_ns())
+
+
+def recorded(make_site, window: str = "1 h", **how: object):
+    site = make_site("pocketsphinx", window=window)
+    taped = site.tape(CALL, marked(), keep_at=0, **how)
+    return site, taped, run(site)
+
+
+def hears_the_secret(site, secret: bytes) -> list[str]:
+    """Files on the disk, as they are and opened by any reader, in which a stretch of the secret is found."""
+    found = []
+    for path in (p for p in site.root.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        contents = [data]
+        for reader in site.readers.values():
+            try:
+                plain = age.decrypt(data, reader.secret)
+            except age.WrongKey:
+                continue
+            contents.append(plain)
+            if path.name.endswith((".flac.age", ".wav.age")):
+                contents.append(channels(plain).tobytes())
+        found += [path.name for content in contents if secret in content]
+    return found
+
+
+def test_the_key_is_kept_for_a_while_and_never_longer_than_the_shortest_retention(make_site) -> None:
+    site, _, scribe = recorded(make_site, window="5 h")
+    assert scribe.catalog.find_call(CALL).state == "finalised"
+    until_ns = scribe.catalog.corrections.kept_until(CALL)
+    deadlines = [a.local_deadline_ns for a in scribe.catalog.artifacts(call_id=CALL)]
+    assert until_ns == min(deadlines), "training stays an hour"
+    site.restart_writer()
+    site.tape(OTHER, tones(0.1), cause=None)
+    settle(scribe)
+    scribe._care()
+    assert list(site.settings.callkeys_dir.iterdir()) and len(list(site.settings.capture_dir.glob("*.glog"))) == 1
+    scribe._finisher._clock_ns = lambda: until_ns
+    settle(scribe)
+    assert [p.name.split(".")[0] for p in site.settings.callkeys_dir.iterdir()] == [OTHER]
+    assert list(site.settings.kept_dir.iterdir()) == []
+    assert [line.call_id for line in lines(site, "callkey.destroyed")] == [CALL]
+    assert "nothing can be made without the span" in mask(site, status=1) and "greffier drop" in mask(site, status=1)
+
+
+def test_without_a_window_the_key_goes_at_once(make_site) -> None:
+    site, _, scribe = recorded(make_site, window="0 s")
+    assert list(site.settings.callkeys_dir.iterdir()) == [] and not site.settings.kept_dir.exists()
+    assert scribe.catalog.corrections.kept() == {}
+
+
+def test_what_was_not_sent_is_made_again_without_the_span(make_site) -> None:
+    site, taped, scribe = recorded(make_site)
+    secret = taped.sent(0)[14000:14100].tobytes()
+    assert "evidence/audio.flac" in site.outbox() and hears_the_secret(site, secret)
+    assert "masked for evidence, training, analytics now" in mask(site)
+    assert scribe.catalog.due_deliveries(1 << 62) == [], "and nothing goes out before it is done"
+    settle(scribe)
+    assert hears_the_secret(site, secret) == []
+    text = {"transcript-2.json", "subtitles-2.vtt", "manifest-2.json"}
+    expected = {f"evidence/{e}" for e in text | {"audio-2.flac"}} | {f"training/{e}" for e in text | {"audio-2.opus"}}
+    assert set(site.outbox()) == expected | {f"analytics/{e}" for e in text}
+    pcm = channels(opened(site, "evidence/audio-2.flac"))
+    assert not pcm[:, CARD[0] : CARD[1]].any()
+    assert np.array_equal(pcm[0, : CARD[0]], taped.sent(0)[: CARD[0]])
+    assert np.array_equal(pcm[0, CARD[1] :], taped.sent(0)[CARD[1] :])
+    body = manifest(site, "evidence/manifest-2.json")
+    (absent,) = body["absent"]
+    assert (absent["from_s"], absent["to_s"], absent["verb"], absent["reason"]) == (1.5, 2.5, "mask", "card")
+    assert absent["actor"].startswith("cli:") and len(body["artifacts"]) == 3
+    assert len(body["replaces"]) == 4 and not any(r["may_have_been_sent"] for r in body["replaces"])
+    assert json.loads(opened(site, "evidence/transcript-2.json"))["absent"] == [[1.5, 2.5]]
+    assert {a.kind for a in scribe.catalog.artifacts(call_id=CALL)}.isdisjoint({ArtifactKind.TOMBSTONE})
+    assert [line.purpose for line in lines(site, "masked")] == ["evidence", "training", "analytics"]
+    assert "mask" in greffier(site, "show", CALL) and "done" in greffier(site, "show", CALL)
+    assert verify_journal(site.settings.journal_dir, load_public(site.root / "keys" / "site.pem.pub")) == []
+
+
+def test_for_what_was_sent_a_tombstone_goes_out_and_a_new_version(make_site) -> None:
+    site, _, scribe = recorded(make_site)
+    sent(site, "audio.flac", "manifest.json")
+    (claimed,) = [a for a in scribe.catalog.artifacts(call_id=CALL, purpose="evidence") if "transcript" in a.path]
+    assert scribe.catalog.corrections.claim(claimed.artifact_id, 1)  # on its way, nobody knows how far
+    before = {a.path: a for a in scribe.catalog.artifacts(call_id=CALL, purpose="evidence")}
+    mask(site, "--purpose", "evidence")
+    settle(scribe)
+    data = opened(site, "evidence/tombstone-2.json")
+    grave = check_manifest(data, load_public(site.root / "keys" / "site.pem.pub"))
+    assert (grave["format"], grave["verb"], grave["reason"]) == ("greffier-tombstone-1", "mask", "card")
+    named = {d["path"]: d["cipher_sha256"] for d in grave["destroy"]}
+    left = [p for p in before if any(k in p for k in (".audio.", ".manifest.", ".transcript."))]
+    assert named == {p: before[p].cipher_sha256 for p in left}
+    due = {a.path: a for a in scribe.catalog.due_deliveries(1 << 62)}
+    assert {Path(p).name.split(".", 1)[1] for p in due if p.startswith("evidence/")} == {
+        *("tombstone-2.json.age", "audio-2.flac.age", "transcript-2.json.age", "subtitles-2.vtt.age"),
+        "manifest-2.json.age",
+    }  # fmt: skip
+    assert due[f"evidence/{CALL}.tombstone-2.json.age"].destination == "central"
+    replaced = manifest(site, "evidence/manifest-2.json")["replaces"]
+    assert {r["path"] for r in replaced if r["may_have_been_sent"]} == set(left)
+    assert not [p for p in site.outbox() if p.startswith("evidence/") and "-2." not in p]
+    assert "training/audio.opus" in site.outbox(), "others are as they were"
+    scribe.catalog.set_delivery(claimed.artifact_id, Delivery.POISONED, 5, "gone")
+    assert scribe.catalog.artifact(claimed.artifact_id).delivery is Delivery.WITHDRAWN
+
+
+def test_a_second_mask_makes_a_third_version_with_both(make_site) -> None:
+    site, _, scribe = recorded(make_site)
+    mask(site, "--purpose", "evidence")
+    settle(scribe)
+    greffier(site, "mask", CALL, "--from", "3", "--to", "3.5", "--reason", "name", "--purpose", "evidence")
+    scribe = run(site)  # another process, after a restart
+    absent = manifest(site, "evidence/manifest-3.json")["absent"]
+    assert [(a["from_s"], a["to_s"]) for a in absent] == [(1.5, 2.5), (3.0, 3.5)]
+    pcm = channels(opened(site, "evidence/audio-3.flac"))
+    assert not pcm[:, 12000:20000].any() and not pcm[:, 24000:28000].any() and pcm[:, 20000:24000].any()
+    assert [p for p in site.outbox() if p.startswith("evidence/")] and not [p for p in site.outbox() if "-2." in p]
+
+
+def test_a_mask_on_a_live_call_holds_before_anything_is_derived(make_site) -> None:
+    site = make_site("pocketsphinx", window="0 s")
+    taped = site.tape(CALL, marked(), keep_at=0, cause=None)
+    scribe = run(site)
+    assert "once the call is over" in mask(site)
+    settle(scribe)
+    key = site.keys[CALL]
+    site.end(taped.call, 32000, "bye", lambda kind, value: site.writer.append(kind, key, _dumped(value)))
+    site.writer.sync()
+    settle(scribe)
+    assert not channels(opened(site, "evidence/audio.flac"))[:, CARD[0] : CARD[1]].any()
+    assert manifest(site, "evidence/manifest.json")["absent"][0]["verb"] == "mask"
+    assert scribe.catalog.find_call(CALL).state == "finalised" and list(site.settings.callkeys_dir.iterdir()) == []
+    assert len(lines(site, "masked")) == 3 and not [p for p in site.outbox() if "-2" in p]
+
+
+def _dumped(value: object) -> bytes:
+    from agent.model.wire import dump
+
+    return value if isinstance(value, bytes) else dump(value)
+
+
+def test_a_mask_while_the_transcript_waits(make_site, tiny_whisper: Path) -> None:
+    from agent.transcribe.models import add
+
+    site = make_site("auto", window="1 h")
+    site.tape(CALL, marked(), keep_at=0)
+    scribe = run(site)
+    assert scribe.catalog.find_call(CALL).state == "ended"
+    mask(site, "--purpose", "evidence")
+    settle(scribe)
+    assert {p for p in site.outbox() if "evidence/" in p} == {"evidence/audio-3.flac", "evidence/manifest-3.json"}
+    assert manifest(site, "evidence/manifest-3.json")["transcript"]["state"] == "deferred"
+    add(tiny_whisper, site.settings.models_dir)
+    scribe = run(site)
+    last = manifest(site, "evidence/manifest-4.json")
+    names = {Path(a["path"]).name.split(".")[1] for a in last["artifacts"]}
+    assert last["transcript"]["state"] == "done" and names == {"audio-3", "transcript-3", "subtitles-3"}
+    assert scribe.catalog.find_call(CALL).state == "finalised" and scribe.catalog.deferred() == []
+    assert "training/manifest-2.json" in site.outbox()
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_every_write_of_a_mask_and_a_drop_each_thing_happens_once(make_site, after: bool) -> None:
+    moment, total = 1, None
+    while total is None or moment <= total:
+        site = make_site("none", deferred_limit_s=0, window="1 h")
+        site.tape(CALL, tones(0.2), keep_at=0)
+        run(site)
+        sent(site, "audio.flac")
+        greffier(site, "mask", CALL, "--from", "0.05", "--to", "0.1", "--reason", "x", "--purpose", "evidence")
+        greffier(site, "drop", CALL, "--reason", "withdrawn", "--purpose", "training")
+        with dying_at(moment, after=after) as count:
+            try:
+                settle(Scribe(site.settings, threading.Event()))
+            except Killed:
+                pass
+            else:
+                total = count[0]
+        scribe = run(site)
+        told = Counter(line.kind for line in read(site.settings.journal_dir, CALL))
+        rows = scribe.catalog.artifacts(call_id=CALL)
+        assert told["derived"] == len(rows) and told["masked"] == told["dropped"] == 1
+        audio = [a.path for a in rows if a.kind is ArtifactKind.AUDIO and a.purpose == "evidence"]
+        assert len(audio) == 2 and len(rows) in (11, 12), "a manifest between may be left out"
+        assert told["local.deleted"] == len([a for a in rows if not scribe.catalog.is_local(a.artifact_id)]) == 6
+        here = {a.path for a in rows if scribe.catalog.is_local(a.artifact_id)}
+        assert here == {p.relative_to(site.settings.outbox_dir).as_posix() for p in site.outbox().values()}
+        assert len([a for a in rows if a.kind is ArtifactKind.TOMBSTONE]) == 1
+        assert not scribe.catalog.corrections.open_calls() and scribe.catalog.find_call(CALL).state == "finalised"
+        assert list(site.settings.callkeys_dir.iterdir()), "others may still be corrected"
+        moment += 2
+    assert total is not None and total > 20
+
+
+def test_what_is_dropped_is_destroyed_what_left_is_called_back_and_what_the_law_obliges_stays(make_site) -> None:
+    site, _, scribe = recorded(make_site)
+    catalog = scribe.catalog
+    audio = next(a for a in catalog.artifacts(call_id=CALL, purpose="training") if a.kind is ArtifactKind.AUDIO)
+    catalog.set_delivery(audio.artifact_id, Delivery.SENT, 5)
+    said = greffier(site, "drop", CALL, "--reason", "withdrew")
+    assert "evidence is kept: its basis is contract" in said and "tombstones go out for 1 that had left" in said
+    settle(scribe)
+    assert {p for p in site.outbox() if p.startswith("training/")} == {"training/tombstone-2.json"}
+    assert not [p for p in site.outbox() if p.startswith("analytics/")]
+    assert "evidence/audio.flac" in site.outbox()
+    grave = json.loads(opened(site, "training/tombstone-2.json"))["body"]
+    assert [d["path"] for d in grave["destroy"]] == [audio.path] and grave["verb"] == "drop"
+    (kept,) = lines(site, "drop.kept")
+    assert (kept.purpose, kept.fields["basis"]) == ("evidence", "contract")
+    assert sorted(line.purpose for line in lines(site, "dropped")) == ["analytics", "training"]
+    assert list(site.settings.callkeys_dir.iterdir()), "evidence may still be masked"
+    mask(site)
+    settle(scribe)
+    assert not [p for p in site.outbox() if p.startswith(("analytics/", "training/audio"))], "and nothing comes back"
+    assert "evidence/audio-3.flac" in site.outbox()
+
+
+def test_the_key_goes_with_the_last_that_needs_it(make_site) -> None:
+    site = make_site("none", deferred_limit_s=0, window="1 h")
+    site.tape(CALL, tones(0.5))
+    scribe = run(site)
+    assert list(site.settings.callkeys_dir.iterdir())
+    greffier(site, "drop", CALL, "--reason", "withdrew")
+    settle(scribe)
+    assert site.outbox() == {} and list(site.settings.callkeys_dir.iterdir()) == []
+    assert list(site.settings.kept_dir.iterdir()) == []
+
+
+def test_a_legal_hold_stops_destruction_until_it_is_lifted(make_site) -> None:
+    site, _, scribe = recorded(make_site)
+    scribe.catalog.hold(HoldRow(CALL, "cli:root", "case 7", 5))
+    assert "legal hold" in mask(site, status=1)
+    assert "training waits: the call is under a legal hold" in greffier(site, "drop", CALL, "--reason", "withdrew")
+    settle(scribe)
+    assert "training/audio.opus" in site.outbox() and len(lines(site, "drop.waits")) == 2
+    assert "legal hold" in greffier(site, "show", CALL)
+    due = scribe.catalog.due_deliveries(1 << 62)
+    assert due and {a.purpose for a in due} == {"evidence"}, "what waits to be destroyed is not sent either"
+    scribe.catalog.lift_hold(CALL)
+    settle(scribe)
+    assert not [p for p in site.outbox() if p.startswith("training/")] and len(lines(site, "dropped")) == 2

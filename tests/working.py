@@ -1,0 +1,106 @@
+"""A scribe at work under test: run until idle, killed at any write, and what its readers open afterwards."""
+
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import av
+import numpy as np
+import pytest
+
+from agent.scribe import keyring, outbox
+from agent.scribe.kept import Kept
+from agent.scribe.loop import Scribe
+from agent.store.catalog import Catalog
+from agent.store.corrections import Corrections
+from agent.store.journal import Journal, read
+from agent.vault import age
+
+CALL = "0192f0a0" + "0" * 23 + "1"
+OTHER = "0192f0a0" + "0" * 23 + "2"
+
+
+def run(site, rounds: int = 50) -> Scribe:
+    """Start a scribe on the site and let it work until it is idle."""
+    scribe = Scribe(site.settings, threading.Event())
+    settle(scribe, rounds)
+    return scribe
+
+
+def settle(scribe: Scribe, rounds: int = 50) -> None:
+    for _ in range(rounds):
+        if not scribe.step():
+            return
+    raise AssertionError("the scribe never came to rest")
+
+
+def opened(site, name: str, reader: str | None = None) -> bytes:
+    """An artifact opened with its reader's key by pyrage."""
+    return age.decrypt(site.outbox()[name].read_bytes(), site.readers[reader or name.split("/", maxsplit=1)[0]].secret)
+
+
+def channels(data: bytes) -> np.ndarray:
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.audio[0].rate == 8000
+        frames = [f.to_ndarray().reshape(-1, f.layout.nb_channels).T for f in container.decode(audio=0)]
+    return np.concatenate(frames, axis=1)
+
+
+def manifest(site, name: str) -> dict:
+    document = json.loads(opened(site, name))
+    return document.get("body", document)
+
+
+def tones(seconds: float, channels: int = 2) -> list[np.ndarray]:
+    time = np.arange(int(seconds * 8000)) / 8000
+    return [(9000 * np.sin(2 * np.pi * (300 + 200 * n) * time)).astype(np.int16) for n in range(channels)]
+
+
+def lines(site, kind: str) -> list:
+    return [line for line in read(site.settings.journal_dir) if line.kind == kind]
+
+
+class Killed(BaseException):
+    """Stands for the death of the process: nothing in the code may catch it."""
+
+
+WRITES: list[tuple[object, str]] = [
+    (outbox, "write"),
+    (Journal, "append"),
+    (Catalog, "add_artifact"),
+    (Catalog, "defer"),
+    (Catalog, "clear_deferred"),
+    (Catalog, "set_state"),
+    (Catalog, "set_cursor"),
+    (keyring.keys, "destroy"),
+    (Kept, "copy"),
+    (Corrections, "keep"),
+    (Corrections, "turn"),
+    (Corrections, "withdraw"),
+    (Catalog, "mark_local_deleted"),
+]
+
+
+@contextmanager
+def dying_at(moment: int, *, after: bool) -> Iterator[list[int]]:
+    """Every durable step counted; the one numbered `moment` dies just before or just after its effect."""
+    count = [0]
+
+    def wrap(real: Callable[..., object]) -> Callable[..., object]:
+        def step(*a: object, **k: object) -> object:
+            count[0] += 1
+            if count[0] == moment and not after:
+                raise Killed
+            result = real(*a, **k)
+            if count[0] == moment:
+                raise Killed
+            return result
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in WRITES:
+            patch.setattr(owner, name, wrap(getattr(owner, name)))
+        yield count
