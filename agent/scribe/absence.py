@@ -75,8 +75,9 @@ def absences(
     marks. What was paused was never written, so where a mask lies over a pause it is the pause that is told."""
     mine = [m for m in marks if m.purpose == purpose.name]
     stays = _stays(mine, length)
-    from_start = purpose.keep_from is KeepFrom.START and any(m.verb == "keep" for m in mine)
-    pauses = [s for s in stays if s.opener is not None and _hides(s, from_start=from_start)]
+    from_start = purpose.keep_from is KeepFrom.START and any(_begins(m) and m.verb == "keep" for m in mine)
+    agreed = [m.since_samples for m in mine if m.verb == "select" or (from_start and m.verb == "arm")]
+    pauses = [s for s in stays if s.opener is not None and _hides(s, min(agreed, default=length), from_start)]
     edges = {edge for s in stays for edge in (s.start, s.end)} | {edge for m in masks for edge in (m.start, m.end)}
     found: list[Absence] = []
     for start, end in outside(spans, length):
@@ -87,6 +88,11 @@ def absences(
             else:
                 found.append(told)
     return tuple(found)
+
+
+def began(marks: Sequence[GateMark], purpose: Purpose) -> bool:
+    """Whether the purpose ever recorded, or would have but for a pause."""
+    return any(m.purpose == purpose.name and _begins(m) for m in marks)
 
 
 def never_began(marks: Sequence[GateMark], purpose: Purpose) -> str:
@@ -108,7 +114,13 @@ def why_nothing(spans: Spans, absent: Sequence[Absence]) -> str:
         return "it was paused all through"
     if verbs == {"mask"}:
         return "all of it was masked"
-    return "what was not paused was masked" if verbs else "no media came"
+    if verbs:
+        return "what was not paused was masked"
+    return "it was excluded" if any(a.verb == "exclude" for a in absent) else "no media came"
+
+
+def _begins(mark: GateMark) -> bool:
+    return mark.verb in ("select", "keep") and mark.state in (GateState.RECORDING, GateState.PAUSED)
 
 
 def _stays(mine: Sequence[GateMark], length: int) -> list[_Stay]:
@@ -131,9 +143,12 @@ def _stays(mine: Sequence[GateMark], length: int) -> list[_Stay]:
     return found
 
 
-def _hides(stay: _Stay, *, from_start: bool) -> bool:
-    """Whether this purpose would have had it, had nobody paused."""
-    return stay.mark.state is GateState.PAUSED or (from_start and stay.mark.state is GateState.ARMED_PAUSED)
+def _hides(stay: _Stay, agreed: int, from_start: bool) -> bool:
+    """Whether this purpose would have had it, had nobody paused; `agreed`: from where on the waiting counted."""
+    state = stay.mark.state
+    if state is GateState.WAITING_PAUSED:
+        return stay.end > agreed
+    return state is GateState.PAUSED or (from_start and state is GateState.ARMED_PAUSED)
 
 
 def _told(a: int, b: int, stays: Sequence[_Stay], pauses: Sequence[_Stay], masks: Sequence[Mask]) -> Absence:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from agent.model.gate import GateState
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.scribe.absence import Mask
 from agent.scribe.channels import Tape
@@ -96,15 +97,15 @@ class Corrector:
 
     def say_dropped(self, tape: Tape) -> None:
         """Of a call in which somebody withdrew: what came of it for each purpose."""
-        drops = {m.purpose: m for m in tape.marks if m.verb == "drop"}
-        withdrawn = drops or any(c.consent.value == "withdrawn" for c in tape.contexts)
-        for name, mark in drops.items():
-            reason, actor = mark.reason[:200], mark.actor
-            self._testimony.once("dropped", tape.call.call_id, name, "gate", actor=actor, reason=reason)
-        for purpose in self._purposes.values() if withdrawn else ():
-            recorded = any(m.purpose == purpose.name and m.verb in ("select", "keep") for m in tape.marks)
-            if recorded and purpose.name not in drops and not purpose.withdrawable:
-                self._testimony.once("drop.kept", tape.call.call_id, purpose.name, "gate", basis=purpose.basis)
+        for mark in tape.marks:
+            purpose = self._purposes.get(mark.purpose)
+            if mark.verb != "drop" or purpose is None:
+                continue
+            who = {"actor": mark.actor, "reason": mark.reason[:200]}
+            if mark.state is GateState.DROPPED:
+                self._testimony.once("dropped", tape.call.call_id, purpose.name, "gate", **who)
+            else:
+                self._testimony.once("drop.kept", tape.call.call_id, purpose.name, "gate", basis=purpose.basis, **who)
 
     def _named(self, name: str) -> Purpose | None:
         """The purpose of this name; None when it was never configured since the start. Raises ValueError when nobody can

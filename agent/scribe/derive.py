@@ -13,11 +13,12 @@ import structlog
 
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE, Party
+from agent.model.gate import GateState
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.text import Transcript
 from agent.policy.permit import permitted, recorded_spans
 from agent.scribe import audio
-from agent.scribe.absence import Absence, absences, never_began, why_nothing, without
+from agent.scribe.absence import Absence, absences, began, never_began, why_nothing, without
 from agent.scribe.channels import Tape, merge
 from agent.scribe.correct import NOTHING, Corrected
 from agent.scribe.filing import Filed, Filing, number_of, path_of
@@ -247,8 +248,7 @@ def jobs(tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Correc
     gone = dropped(tape)
     for purpose in purposes:
         asked = corrected.get(purpose.name, NOTHING)
-        kept = any(m.purpose == purpose.name and m.verb in ("select", "keep") for m in tape.marks)
-        kinds = permitted(purpose, kept)
+        kinds = permitted(purpose, began(tape.marks, purpose))
         if kinds and not asked.dropped and purpose.name not in gone:
             spans = without(recorded_spans(list(tape.marks), purpose, tape.samples), asked.masks)
             absent = absences(tape.marks, purpose, spans, asked.masks, tape.samples)
@@ -258,7 +258,7 @@ def jobs(tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Correc
 
 def dropped(tape: Tape) -> set[str]:
     """Purposes that were dropped while the call was on."""
-    return {m.purpose for m in tape.marks if m.verb == "drop"}
+    return {m.purpose for m in tape.marks if m.state is GateState.DROPPED}
 
 
 def voices_of(tape: Tape, *, pseudonymise: bool) -> list[Voice]:

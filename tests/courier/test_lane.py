@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running_site import wait_for
@@ -14,13 +15,14 @@ from servers import rclone, running, write_credentials
 
 from agent.config.settings import Courier as Pace
 from agent.courier.lane import Lane
-from agent.forward.destination import Destination
+from agent.forward.destination import Destination, Receipt
 from agent.forward.folder import FolderDestination
 from agent.forward.s3 import S3Destination
 from agent.model.artifact import Artifact, Delivery
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal, read
+from agent.store.rows import CorrectionRow
 
 CALL = "0192" + "0" * 28
 PACE = Pace(poll_s=0.1, retry_first_s=1.0, retry_max_s=100.0)
@@ -114,6 +116,48 @@ def test_a_kill_between_arrival_and_note_delivers_again_without_harm(site: Site)
     (centre / "training" / "a").write_bytes(path.read_bytes())
     site.lane(FolderDestination("centre", centre)).step()
     assert site.states() == {"a": Delivery.SENT} and site.lines("delivered") == ["training/a"]
+
+
+def test_what_is_being_corrected_is_not_sent_and_what_was_withdrawn_never_is(site: Site) -> None:
+    for name in ("a", "b"):
+        site.put(name)
+    lane = site.lane(FolderDestination("centre", site.root / "centre"))
+    listed = site.catalog.due_deliveries(site.now_ns)
+    site.catalog.corrections.ask([CorrectionRow(CALL, "training", "mask", 0, 8000, "cli:root", "card", 5)])
+    lane._due = lambda: listed  # the list was made before
+    lane.step()
+    assert set(site.states().values()) == {Delivery.WAITING} and not (site.root / "centre").exists()
+    assert site.catalog.due_deliveries(site.now_ns) == []
+    site.catalog.corrections.withdraw("a", site.now_ns)
+    assert not site.catalog.corrections.may_have_left("a")
+    (row,) = site.catalog.corrections.of_call(CALL)
+    site.catalog.corrections.turn(row, "done", site.now_ns)
+    site.lane(FolderDestination("centre", site.root / "centre")).step()
+    assert site.states() == {"a": Delivery.WITHDRAWN, "b": Delivery.SENT}
+    assert not (site.root / "centre" / "training" / "a").exists() and site.catalog.corrections.may_have_left("b")
+
+
+def test_what_was_withdrawn_on_its_way_counts_as_left_and_is_no_failure(site: Site) -> None:
+    path = site.put("a")
+    folder = FolderDestination("centre", site.root / "centre")
+
+    class Withdrawing:
+        """The scribe withdraws it while it is being sent."""
+
+        name = "centre"
+
+        def put(self, *what: Any) -> Receipt:
+            site.catalog.corrections.withdraw("a", site.now_ns)
+            path.unlink()
+            site.catalog.mark_local_deleted("a", site.now_ns)
+            return folder.put(*what)
+
+        def check(self) -> None:
+            """Nothing."""
+
+    site.lane(Withdrawing()).step()
+    assert site.states() == {"a": Delivery.WITHDRAWN} and site.lines("delivery.failed") == []
+    assert site.catalog.corrections.may_have_left("a") and site.catalog.due_deliveries(1 << 62) == []
 
 
 def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:

@@ -82,6 +82,18 @@ def test_what_has_nothing_says_why() -> None:
     assert why_nothing(((0, END),), ()) == "no media came"
 
 
+def test_a_pause_while_waiting_is_one_once_consent_was_given_for_that_time() -> None:
+    waiting = [
+        mark("wait", GateState.WAITING, 0),
+        mark("pause", GateState.WAITING_PAUSED, 8000, "agent:201"),
+        mark("resume", GateState.WAITING, 16000),
+    ]
+    spans = ((0, 8000), (16000, END))
+    assert told([*waiting, mark("select", R, 0)], spans) == [(8000, 16000, "pause", "agent:201", "resume")]
+    late = told([*waiting, mark("select", R, 24000)], ((24000, END),))
+    assert [(a, b, verb) for a, b, verb, *_ in late] == [(0, 24000, "wait")]
+
+
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_tone_fills_what_was_paused_and_touches_nothing_else(rate: int) -> None:
     scale = rate // 8000
