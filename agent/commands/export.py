@@ -24,7 +24,10 @@ def export(
     identity = read_identity(key)
     into.mkdir(parents=True, exist_ok=True)
     opened, closed, away = 0, 0, 0
+    withdrawn = catalog.corrections.withdrawn(row.call_id)
     for artifact in catalog.artifacts(call_id=row.call_id):
+        if artifact.artifact_id in withdrawn:
+            continue  # masked or dropped: not even where its destination still has it
         source = where(settings, artifact)
         if source is None:
             away += 1
@@ -41,6 +44,8 @@ def export(
         opened += 1
     if closed:
         console.print(f"[yellow]=[/] {closed} artifacts of other purposes stay closed to this key")
+    if withdrawn:
+        console.print(f"[yellow]=[/] {len(withdrawn)} artifacts were withdrawn: masked since, or dropped")
     if away:
         console.print(
             f"[yellow]=[/] {away} artifacts are no longer here: fetch them from their destination, `age -d` them"

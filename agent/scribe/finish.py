@@ -198,7 +198,11 @@ class Finisher:
             shortest_s = min([self._settings.scribe.correction_window, *lasting_s])
             until_ns = min([now_ns + shortest_s * NS, *(a.local_deadline_ns for a in here)])
             if until_ns > now_ns:
-                self._kept.copy(call_id, self._index.records(call_id))
+                try:
+                    self._kept.copy(call_id, self._index.records(call_id))
+                except OutboxFull:  # what was recorded comes first
+                    log.warning("correction.no_room", call=call_id, advice="its key goes now; it cannot be masked")
+                    return False
                 self._catalog.corrections.keep(call_id, until_ns)
         return bool(here) and until_ns is not None and until_ns > now_ns
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from agent.capture.format import checksum
 from agent.capture.reader import Cursor, Record, scan
 from agent.capture.writer import SEGMENT_SUFFIX
+from agent.scribe.outbox import FULL, OutboxFull
 from agent.vault.secretfile import sync_folder
 
 
 class Kept:
-    """The copies, in `folder`. Everything raises OSError."""
+    """The copies, in `folder`. Everything raises OSError; OutboxFull where there is no room."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -27,13 +28,17 @@ class Kept:
         home.mkdir(mode=0o750, parents=True, exist_ok=True)
         partial, target = home / ".partial", home / f"1{SEGMENT_SUFFIX}"
         partial.touch(mode=0o600)
-        with partial.open("wb") as file:
-            for record in records:
-                file.write(record.head)
-                file.write(record.sealed)
-                file.write(checksum(record.head + record.sealed))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with partial.open("wb") as file:
+                for record in records:
+                    file.write(record.head + record.sealed + checksum(record.head + record.sealed))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self.destroy(call_id)
+            if error.errno in FULL:
+                raise OutboxFull(error.errno, "no room for a copy", str(self._folder)) from None
+            raise
         partial.rename(target)
         for folder in (home, self._folder):
             sync_folder(folder)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OutboxFull(OSError):
@@ -33,7 +33,7 @@ def write(outbox_dir: Path, path: str, data: bytes) -> None:
         _sync_folder(target.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise OutboxFull(error.errno, f"no room for {len(data)} bytes", str(outbox_dir)) from None
         raise
 

@@ -66,7 +66,13 @@ class Seen:
 
     def audio(self, call_id: str, purpose: str) -> np.ndarray:
         """int16[channels, samples] at 8 kHz."""
-        with av.open(io.BytesIO(self.opened(call_id, purpose, "audio"))) as container:
+        return self.opened_at(self.artifact(call_id, purpose, "audio").path, purpose)
+
+    def opened_at(self, path: Path | str, purpose: str) -> np.ndarray:
+        """The same of audio at this path, of the centre's folder if it is relative."""
+        plain = self.site.age_opens(purpose, self.site.centre / path)
+        assert plain is not None
+        with av.open(io.BytesIO(plain)) as container:
             assert container.streams.audio[0].rate == CLOCK_RATE
             resampler = av.AudioResampler("s16p", container.streams.audio[0].layout.name, CLOCK_RATE)
             frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
