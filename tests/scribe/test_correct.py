@@ -292,3 +292,71 @@ def test_a_legal_hold_stops_destruction_until_it_is_lifted(make_site) -> None:
     scribe.catalog.lift_hold(CALL)
     settle(scribe)
     assert not [p for p in site.outbox() if p.startswith("training/")] and len(lines(site, "dropped")) == 2
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_every_write_of_a_call_whose_key_is_kept(make_site, after: bool) -> None:
+    moment, total = 1, None
+    while total is None or moment <= total:
+        site = make_site("none", deferred_limit_s=0, window="1 h")
+        site.tape(CALL, tones(0.2), keep_at=0)
+        with dying_at(moment, after=after) as count:
+            try:
+                settle(Scribe(site.settings, threading.Event()))
+            except Killed:
+                pass
+            else:
+                total = count[0]
+        scribe = run(site)
+        (until_ns,) = scribe.catalog.corrections.kept().values()
+        assert [p.name for p in site.settings.kept_dir.iterdir()] == [CALL] and lines(site, "callkey.destroyed") == []
+        assert scribe.catalog.find_call(CALL).state == "finalised"
+        scribe._finisher._clock_ns = lambda until_ns=until_ns: until_ns
+        with dying_at(1 + moment % 4, after=after):
+            try:
+                settle(scribe)
+            except Killed:
+                scribe = Scribe(site.settings, threading.Event())
+        scribe._finisher._clock_ns = lambda until_ns=until_ns: until_ns
+        settle(scribe)
+        assert list(site.settings.callkeys_dir.iterdir()) == list(site.settings.kept_dir.iterdir()) == []
+        assert len(lines(site, "callkey.destroyed")) == 1 and scribe.catalog.corrections.kept() == {}
+        moment += 2
+
+
+def test_a_disk_without_room_for_the_copy_lets_the_key_go(make_site, full_disk: Path) -> None:
+    site = make_site("none", deferred_limit_s=0, window="1 h")
+    site.settings.kept_dir.symlink_to(full_disk)
+    (full_disk / "ballast").write_bytes(b"x" * (1000 << 10))
+    site.tape(CALL, tones(20))
+    scribe = run(site)
+    assert scribe.catalog.find_call(CALL).state == "finalised" and scribe.catalog.corrections.kept() == {}
+    assert list(site.settings.callkeys_dir.iterdir()) == [] and [p.name for p in full_disk.iterdir()] == ["ballast"]
+
+
+def test_what_was_withdrawn_is_not_exported_even_where_it_still_lies(make_site, tmp_path: Path) -> None:
+    site, _, scribe = recorded(make_site)
+    for a in scribe.catalog.artifacts(call_id=CALL, purpose="evidence"):
+        there = site.root / "central" / a.path
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes((site.settings.outbox_dir / a.path).read_bytes())
+    sent(site, "audio.flac", "transcript.json", "subtitles.vtt", "manifest.json")
+    mask(site, "--purpose", "evidence")
+    settle(scribe)
+    key = tmp_path / "evidence.key"
+    key.write_text(site.readers["evidence"].secret + "\n")
+    said = greffier(site, "export", CALL, "--key", str(key), "--into", str(tmp_path / "x"))
+    assert "4 artifacts were withdrawn" in said
+    names = {p.name.split(".", 1)[1] for p in (tmp_path / "x").iterdir()}
+    assert names == {"audio-2.flac", "transcript-2.json", "subtitles-2.vtt", "manifest-2.json", "tombstone-2.json"}
+
+
+@pytest.mark.parametrize("words", ["nonsense", "1:2:3:4", "-5", "25:00:00"])
+def test_a_time_that_is_none_is_refused(make_site, words: str) -> None:
+    site = make_site("none")
+    site.tape(CALL, tones(0.1), cause=None)
+    run(site)
+    said = greffier(site, "mask", CALL, f"--from={words}", "--to", "1", "--reason", "x", status=2)
+    assert "is no time of a call" in said
+    assert "must be after" in greffier(site, "mask", CALL, "--from", "2", "--to", "1", "--reason", "x", status=2)
+    assert "known: evidence" in greffier(site, "drop", CALL, "--reason", "x", "--purpose", "other", status=2)
