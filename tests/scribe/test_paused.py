@@ -58,6 +58,21 @@ def test_tone_is_heard_in_the_pause_alone_and_counted_nowhere(make_site: Callabl
     assert body["sound"] == manifest(site, "training/manifest.json")["sound"] and body["sound"][0]["heard_s"] == 2.0
 
 
+def test_neither_what_was_not_asked_for_nor_what_never_came_sounds_like_a_pause(make_site: Callable) -> None:
+    site = make_site("none", deferred_limit_s=0)
+    for purpose in ("evidence", "training"):
+        set_in(site, purpose, 'paused_sound = "tone"')
+    set_in(site, "evidence", 'keep_from = "press"')
+    pcm = tones(4)
+    pcm[1] = pcm[1][:12000]
+    site.tape(CALL, pcm, paused=(18000, 22000), keep_at=8000)
+    run(site)
+    heard = channels(opened(site, "evidence/audio.flac"))
+    assert not heard[:, :8000].any() and not heard[1, 12000:18000].any() and not heard[1, 22000:].any()
+    assert np.array_equal(heard[1, 18000:22000], tone(4000, 8000))
+    assert [a["verb"] for a in manifest(site, "evidence/manifest.json")["absent"]] == ["arm", "pause"]
+
+
 def test_cut_audio_is_shorter_and_everything_says_how_times_relate(make_site: Callable, speech: Callable) -> None:
     site = make_site("pocketsphinx")
     set_in(site, "evidence", 'paused_sound = "cut"')
