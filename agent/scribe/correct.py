@@ -98,7 +98,7 @@ class Corrector:
     def say_dropped(self, tape: Tape) -> None:
         """Of a call in which somebody withdrew: what came of it for each purpose."""
         for mark in tape.marks:
-            purpose = self._purposes.get(mark.purpose)
+            purpose = self._named(mark.purpose)
             if mark.verb != "drop" or purpose is None:
                 continue
             who = {"actor": mark.actor, "reason": mark.reason[:200]}
@@ -108,8 +108,7 @@ class Corrector:
                 self._testimony.once("drop.kept", tape.call.call_id, purpose.name, "gate", basis=purpose.basis, **who)
 
     def _named(self, name: str) -> Purpose | None:
-        """The purpose of this name; None when it was never configured since the start. Raises ValueError when nobody can
-        tell."""
+        """The purpose of this name; None when there was none since the start. Raises ValueError when nobody can tell."""
         found = next((p for p in self._purposes.known if p.name == name), None)
         if found is None and not self._purposes.good:
             raise ValueError(f"the configuration cannot be read, and purpose {name} may be in it")

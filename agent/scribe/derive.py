@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from agent.model.artifact import Artifact
-from agent.model.call import CLOCK_RATE, Party
+from agent.model.call import CLOCK_RATE
 from agent.model.gate import GateState
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.text import Transcript
@@ -26,7 +26,8 @@ from agent.scribe.hearing import Spans, outside, transcribe
 from agent.scribe.paused import dressed
 from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
 from agent.scribe.testimony import Testimony
-from agent.scribe.text import Heading, Voice, to_json, to_webvtt
+from agent.scribe.text import Heading, to_json, to_webvtt
+from agent.scribe.voices import voices_of
 from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
 from agent.store.rows import DeferredRow
@@ -259,28 +260,6 @@ def jobs(tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Correc
 def dropped(tape: Tape) -> set[str]:
     """Purposes that were dropped while the call was on."""
     return {m.purpose for m in tape.marks if m.state is GateState.DROPPED}
-
-
-def voices_of(tape: Tape, *, pseudonymise: bool) -> list[Voice]:
-    """The parties by channel and in order of coming, without numbers and names where `pseudonymise` demands it."""
-    known = list(tape.call.parties)
-    named = {p.channel for p in known}
-    start_ns = tape.call.started_ns
-    known += [Party("", "", joined_ns=start_ns, channel=c) for c in range(len(tape.lines)) if c not in named]
-    known.sort(key=lambda p: (p.channel is None, p.channel or 0, p.joined_ns))
-    voices = [
-        Voice(
-            f"p{n}",
-            p.role.value,
-            p.channel,
-            p.number or None,
-            p.name or None,
-            max(0, p.joined_ns - start_ns) / 1e9,
-            None if p.left_ns is None else max(0, p.left_ns - start_ns) / 1e9,
-        )
-        for n, p in enumerate(known, 1)
-    ]
-    return [v.anonymous() for v in voices] if pseudonymise else voices
 
 
 def _before(job: Job, filed: Filed) -> list[Artifact]:

@@ -208,10 +208,7 @@ class Catalog:
         )
 
     def set_delivery(self, artifact_id: str, delivery: Delivery, at_ns: int, detail: str = "") -> None:
-        """A new state of delivery; `at_ns` is remembered as the time of arrival when it is SENT.
-
-        What was withdrawn meanwhile stays so, unless it has arrived all the same.
-        """
+        """A new state of delivery; `at_ns` is remembered when it is SENT. What was withdrawn stays so until then."""
         sent_ns = at_ns if delivery is Delivery.SENT else None
         sql = (
             "UPDATE artifacts SET delivery = ?, detail = ?, sent_ns = ? "
@@ -239,8 +236,7 @@ class Catalog:
     # ---- local copies and holds
 
     def due_local(self, now_ns: int) -> list[Artifact]:
-        """Local copies past their deadline and not under a hold, oldest deadline first; the scribe deletes what it
-        withdrew."""
+        """Local copies past their deadline, not held and not withdrawn (the scribe deletes those), oldest first."""
         return self._artifacts(
             "local_deleted_ns IS NULL AND withdrawn_ns IS NULL AND local_deadline_ns <= ? "
             "AND call_id NOT IN (SELECT call_id FROM holds)",
