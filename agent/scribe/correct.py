@@ -108,7 +108,7 @@ class Corrector:
                 self._testimony.once("drop.kept", tape.call.call_id, purpose.name, "gate", basis=purpose.basis, **who)
 
     def _named(self, name: str) -> Purpose | None:
-        """The purpose of this name; None when there was none since the start. Raises ValueError when nobody can tell."""
+        """The purpose of this name, None when there was none. Raises ValueError when nobody can tell."""
         found = next((p for p in self._purposes.known if p.name == name), None)
         if found is None and not self._purposes.good:
             raise ValueError(f"the configuration cannot be read, and purpose {name} may be in it")
