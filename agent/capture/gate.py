@@ -22,7 +22,7 @@ from agent.policy.gate import holdback_s, hopes, step, verb_of, writes
 POLICY = "policy"
 """Actor of the marks that nobody pressed."""
 LEEWAY_SAMPLES = CLOCK_RATE * 60 // 1000
-"""Who stops a session sends nothing until it goes on: what comes within so much of that is of before, or of after."""
+"""Who stops a session sends nothing until it goes on; the first packet then may lie so much before its arrival."""
 MOST_KEYS = 1000
 """Keys of one call that wait in RAM."""
 _SHUT = frozenset({GateState.IDLE, GateState.DROPPED, GateState.ENDED})
@@ -241,7 +241,7 @@ class CallGate:
         said before the end of a pause stays away wherever it lies.
 
         A pause holds from `now_samples` less the holdback, but never from before what was released or opened; one that
-        does not reach back takes nothing away that was on its way, within LEEWAY_SAMPLES, at its beginning or end.
+        does not reach back takes nothing away of what has come, nor of what comes after it within LEEWAY_SAMPLES.
 
         Raises ValueError when the command names a purpose that is not configured, or drops one that it may not.
         """
@@ -251,11 +251,10 @@ class CallGate:
         targets = [gate for gate in self._gates.values() if cmd.purpose in (None, gate.name)]
         before, since = self.states, self._now
         heard = max(self._now, heard_samples)
-        stopped = max(self._now + LEEWAY_SAMPLES, heard_samples)
         match cmd.verb:
             case GateVerb.PAUSE:
                 for gate in targets:
-                    self._pause(gate, cmd, at_ns, stopped)
+                    self._pause(gate, cmd, at_ns, heard)
                 self._settle()
                 since = max((gate.closed_at for gate in targets if gate.state.is_paused), default=since)
             case GateVerb.RESUME:
@@ -327,10 +326,10 @@ class CallGate:
         since = max(self._now - self._back[gate.name], self._frontier)
         return max([since, *(start for start, _ in self._writable.of(gate.name)[-1:])])
 
-    def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int, stopped: int) -> None:
+    def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int, heard: int) -> None:
         known = cmd.cause in gate.causes.names
         gate.causes.give(cmd.cause, cmd.actor, self._now)
-        since = self._reach(gate) if cmd.reaches_back else stopped
+        since = self._reach(gate) if cmd.reaches_back else heard
         if self._turn(gate, "pause", since, at_ns, cmd.actor, cmd.reason, cmd.cause) or not gate.state.is_paused:
             return
         if since < gate.closed_at:  # what paused it first did not reach so far back
