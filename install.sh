@@ -35,6 +35,13 @@ missing_packages() {
     command -v ip >/dev/null || echo iproute2
     command -v openssl >/dev/null || echo openssl
     command -v systemd-analyze >/dev/null || echo systemd
+    command -v Xvfb >/dev/null || echo xvfb
+    command -v xdotool >/dev/null || echo xdotool
+    # The desk client's light is drawn by any Python that has tkinter, this one or the system's.
+    "$python" -c 'import tkinter' 2>/dev/null || /usr/bin/python3 -c 'import tkinter' 2>/dev/null || echo python3-tk
+    # evdev comes as source only
+    "$python" -c 'import pathlib, sysconfig as s; (pathlib.Path(s.get_path("include")) / "Python.h").stat()' 2>/dev/null ||
+        echo python3-dev
 }
 
 install_packages() {

@@ -104,6 +104,16 @@ def places(environment: Mapping[str, str] = os.environ, platform: str = sys.plat
     return [Path("/etc") / NAME, Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / NAME]
 
 
+def state_file(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """Where the place of the light is remembered."""
+    home = Path(environment.get("HOME") or environment.get("USERPROFILE") or "~").expanduser()
+    if platform == "win32":
+        return Path(environment.get("LOCALAPPDATA", home / "AppData" / "Local")) / "Greffier" / "light.json"
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "Greffier" / "light.json"
+    return Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "greffier-desk" / "light.json"
+
+
 def load(paths: list[Path], environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of these files, later ones over earlier ones. Raises ConfigError."""
     merged: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 import queue
 import random
 import threading
+import traceback
 from collections.abc import Callable
 
 from greffier_desk.api import Desk, DeskError, Event
@@ -66,6 +67,7 @@ class Link:
         failures = 0
         while True:
             self._try_now.clear()
+            reason = Reason.ANSWER
             try:
                 for number, event in enumerate(self._desk.events()):
                     failures = 0
@@ -73,9 +75,12 @@ class Link:
                         self._tell(Connected())
                     self._told(event)
             except DeskError as error:
-                self._tell(Lost(error.reason))
-                self._try_now.wait(wait_s(failures, error.reason, random.random()))  # noqa: S311 - no secret
-                failures += 1
+                reason = error.reason
+            except Exception:
+                traceback.print_exc()  # a thread that dies unseen would leave the light as it is
+            self._tell(Lost(reason))
+            self._try_now.wait(wait_s(failures, reason, random.random()))  # noqa: S311 - no secret
+            failures += 1
 
     def _told(self, event: Event) -> None:
         """Pass on what is about this agent; what is not understood breaks the connection."""
@@ -96,20 +101,30 @@ class Link:
                 while self._question == answered:
                     self._asked.wait()
                 answered = self._question
-            try:
-                self._tell(Answered(answered, self._desk.state(ANSWER_S)))
-            except DeskError as error:
-                self._tell(Unanswered(answered, error.reason))
+            self._tell(self._asked_now(answered))
+
+    def _asked_now(self, number: int) -> Input:
+        try:
+            return Answered(number, self._desk.state(ANSWER_S))
+        except DeskError as error:
+            return Unanswered(number, error.reason)
+        except Exception:
+            traceback.print_exc()
+            return Unanswered(number, Reason.ANSWER)
 
     def _press(self) -> None:
         while True:
-            press = self._presses.get()
-            left = press.before - now()
-            try:
-                if left <= 0:
-                    raise DeskError(Reason.SILENT)
-                self._desk.press(press.verb, left)
-            except DeskError as error:
-                self._tell(Refused(press.number, error.reason))
-            else:
-                self._tell(Done(press.number))
+            self._tell(self._pressed_now(self._presses.get()))
+
+    def _pressed_now(self, press: Send) -> Input:
+        left = press.before - now()
+        if left <= 0:
+            return Refused(press.number, Reason.SILENT)
+        try:
+            self._desk.press(press.verb, left)
+        except DeskError as error:
+            return Refused(press.number, error.reason)
+        except Exception:
+            traceback.print_exc()
+            return Refused(press.number, Reason.ANSWER)
+        return Done(press.number)

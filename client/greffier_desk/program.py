@@ -1,19 +1,27 @@
 """The command `greffier-desk`: puts keys, pedal, light, tray and sound around the state, and runs until told to end."""
 
 import argparse
+import os
 import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
+from greffier_desk import pedal
+from greffier_desk.check import check
 from greffier_desk.clock import now
 from greffier_desk.config import ConfigError, Settings, connect, load, places
+from greffier_desk.hotkeys import HotkeyError, key_name, listen, wishes
+from greffier_desk.lamp import Lamp, find_python
 from greffier_desk.link import Link
+from greffier_desk.sound import Speaker, find_player
 from greffier_desk.state import Sound, State, Wish
-from greffier_desk.step import Ask, Input, Play, Pressed, Send, Tick, step
+from greffier_desk.step import Acknowledged, Ask, Input, PedalGone, Play, Pressed, Send, Tick, step
+from greffier_desk.tray import Tray, TrayError
 from greffier_desk.words import View, Words, view_of, words_of
 
 TICK_S = 0.2
@@ -106,23 +114,100 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 when told to end, 1 when something is missing, 2 when asked wrongly."""
     parser = argparse.ArgumentParser(prog="greffier-desk", description=HELP)
     parser.add_argument("--config", type=Path, help="this file only, instead of the usual places")
-    parser.add_argument(
-        "--headless", action="store_true", help="no window, tray or key: changes as lines; presses from standard input"
-    )
+    parser.add_argument("--check", action="store_true", help="say what works here and what does not, and end")
+    parser.add_argument("--headless", action="store_true", help="no window, tray or keys: changes are printed as lines")
     asked = parser.parse_args(arguments)
+    paths = [asked.config] if asked.config else places()
+    if asked.check:
+        return check(paths)
     try:
-        settings = load([asked.config] if asked.config else places())
-        program = Program(settings, words_of(settings.lang), "")
+        settings = load(paths)
+        words = words_of(settings.lang)
+        program = Program(settings, words, "" if asked.headless else key_name(settings.keys.toggle))
     except ConfigError as error:
         print(f"greffier-desk: {error}", file=sys.stderr)
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: _stop(program, number, frame))
-    program.shows.append(print_lines())
-    threading.Thread(target=read_presses, args=(program.press,), daemon=True).start()
-    program.run()
+        signal.signal(number, lambda number, frame: program.stop())
+    if settings.pedal.device:
+        try:
+            pedal.start(settings.pedal, program.press, lambda: program.tell(PedalGone()))
+        except pedal.PedalError as error:
+            warn(error)
+            program.tell(PedalGone())
+    if asked.headless:
+        program.shows.append(print_lines())
+        threading.Thread(target=read_presses, args=(program.press,), daemon=True).start()
+        program.run()
+        return 0
+    return on_desktop(program, settings, words)
+
+
+def on_desktop(program: Program, settings: Settings, words: Words) -> int:
+    """Keys, light, tray and sound; what this desktop does not have is said, and done without."""
+
+    def seen() -> None:
+        program.tell(Acknowledged())
+
+    def toggle() -> None:
+        program.press(Wish.TOGGLE)
+
+    speaker = Speaker(settings.sound.volume, settings.sound.on, find_player())
+    program.play = speaker.play
+    python = find_python(settings.light.python) if settings.light.show else None
+    lamp = Lamp(settings.light, python, words, toggle, seen) if python else None
+    tray = None
+    if settings.tray.show:
+        try:
+            tray = Tray(words, toggle, seen, program.stop, warn)
+        except TrayError as error:
+            warn(error)
+    if settings.light.show and lamp is None:
+        warn("no light: no Python with tkinter is found (Debian: apt install python3-tk)")
+    if lamp is None and tray is None:
+        warn("nothing to show how the call stands: neither light nor tray")
+        return 1
+    chords = {text: partial(program.press, wish) if wish else seen for wish, text in wishes(settings.keys).items()}
+    try:
+        listener = listen(chords) if chords else None
+    except HotkeyError as error:
+        warn(error)
+        return 1
+    program.shows += [part.show for part in (lamp, tray) if part is not None]
+
+    def end() -> None:
+        for part in (listener, lamp, tray, speaker):
+            if part is not None:
+                part.stop()
+
+    if tray is None:
+        try:
+            program.run()
+        finally:
+            end()
+        return 0
+    threading.Thread(target=_run_to_the_end, args=(program, end), name="program").start()
+    try:
+        tray.run()  # wants the main thread, and does not always give it back
+    except Exception:
+        traceback.print_exc()
+    warn("the tray icon is gone; all else goes on")
     return 0
 
 
-def _stop(program: Program, number: int, frame: FrameType | None) -> None:
-    program.stop()
+def _run_to_the_end(program: Program, end: Callable[[], None]) -> None:
+    """The end of the loop is the end of the process, whatever the tray is doing."""
+    status = 1
+    try:
+        program.run()
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        end()
+        os._exit(status)
+
+
+def warn(said: object) -> None:
+    """To whoever looks after this machine."""
+    print(f"greffier-desk: {said}", file=sys.stderr, flush=True)

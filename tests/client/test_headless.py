@@ -36,10 +36,14 @@ class Headless:
 
     def line(self, beginning: str) -> str:
         """The next line with this beginning; those before it are passed over."""
+        passed: list[str] = []
         while True:
-            line = self._lines.get(timeout=60)
-            if line.startswith(beginning):
-                return line
+            try:
+                passed.append(self._lines.get(timeout=50))
+            except queue.Empty:
+                raise AssertionError(f"waited in vain for {beginning!r}; there was {passed}") from None
+            if passed[-1].startswith(beginning):
+                return passed[-1]
 
     def lines(self) -> list[str]:
         """Those that nobody has read yet."""
@@ -74,7 +78,7 @@ def test_one_key_pauses_and_resumes(desk: DeskDouble, client: Headless) -> None:
     time.sleep(2 * DOUBLE_S)
     client.press("toggle")
     client.line("recording RECORDING")
-    assert (desk.presses, desk.light) == (["pause", "resume"], "recording")
+    wait_for("the desk to be asked", lambda: (desk.presses, desk.light) == (["pause", "resume"], "recording"))
 
 
 def test_what_others_do_is_shown(desk: DeskDouble, client: Headless) -> None:
