@@ -143,6 +143,7 @@ def test_it_reconnects_and_a_press_meanwhile_has_failed(free_port: int, configur
         with serving(DeskDouble(free_port)) as desk:
             desk.set("paused", {"evidence": ["agent"]})
             client.line("paused PAUSED")
+            wait_for("a listener", lambda: desk.listeners)
             desk.cut()
             client.line("offline OFFLINE")
             client.line("paused PAUSED")
