@@ -1,5 +1,6 @@
 """`greffier-desk --check`: each thing that the client needs, whether it is here, and what to do when it is not."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def _findings(settings: Settings) -> Iterator[tuple[bool, str]]:
             yield True, f"tray: done without: {error}"
         else:
             yield True, "tray: there is one"
-    player = find_player()
-    yield True, f"sound: {player[0] if player else 'of Windows, or none'}"
+    player = "winsound" if sys.platform == "win32" else (find_player() or [""])[0]
+    yield bool(player), f"sound: {player or 'no player, so no siren: install paplay, pw-play or aplay (alsa-utils)'}"
 
 
 def _desk(settings: Settings) -> Iterator[tuple[bool, str]]:

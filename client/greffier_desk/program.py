@@ -154,6 +154,8 @@ def on_desktop(program: Program, settings: Settings, words: Words) -> int:
 
     speaker = Speaker(settings.sound.volume, settings.sound.on, find_player())
     program.play = speaker.play
+    if not speaker.works:
+        warn("no sound: install paplay, pw-play or aplay")
     python = find_python(settings.light.python) if settings.light.show else None
     lamp = Lamp(settings.light, python, words, toggle, seen) if python else None
     tray = None

@@ -122,8 +122,9 @@ def test_a_cut_event_stream_is_told(desk: DeskDouble) -> None:
 
 @pytest.mark.parametrize("drip", [b"a", b": "])
 def test_bytes_that_drip_in_are_no_signs_of_life(free_port: int, drip: bytes) -> None:
-    with raw_server(free_port, b"HTTP/1.1 200 OK\r\n\r\n", repeat=drip):
-        assert refused(lambda: list(plain(free_port).events(0.5))) is Reason.SILENT
+    for begun in (b"", b": alive\n\n"):
+        with raw_server(free_port, b"HTTP/1.1 200 OK\r\n\r\n" + begun, repeat=drip):
+            assert refused(lambda: list(plain(free_port).events(0.5))) is Reason.SILENT
     with raw_server(free_port, b"HTTP/1.1 200 OK\r\nX: ", repeat=drip):
         assert refused(lambda: plain(free_port).state(0.5)) is Reason.SILENT
 
