@@ -3,6 +3,7 @@
 import typer
 
 from agent.commands import (
+    agents,
     calls,
     config_check,
     demo,
@@ -55,6 +56,7 @@ for command in (
 app.add_typer(config_check.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(policy.app, name="policy")
+app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
 
 

@@ -53,7 +53,6 @@ def init(
             create_secret(keys / secret)
     for purpose in PURPOSES:
         _purpose_key(folder, purpose)
-    (folder / "desk-tokens.txt").touch(mode=0o600)
     path.write_text(template, encoding="utf-8")
     console.print(f"[green]✓[/] {path}: read it, every line is explained")
     console.print(f"[green]✓[/] {keys}: the site's own keys, which stay here")

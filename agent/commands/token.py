@@ -1,30 +1,95 @@
-"""`greffier token`: bearer tokens of the REST interface."""
+"""`greffier token`: bearer tokens of the REST interface, and those of phones, hotkeys and desktops."""
 
+import sqlite3
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
-from agent.desk.tokens import add_token
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, errors, fail, settings_of, utc
+from agent.config.section import seconds
+from agent.desk.tokens import parse_tokens
+from agent.model.identity import Device, Token, parse_scope
+from agent.store.directory import Directory, LastUse
 
-app = typer.Typer(help="Bearer tokens of the REST interface.", no_args_is_help=True)
-
-
-@app.callback()
-def token() -> None:
-    """Bearer tokens of the REST interface."""
+app = typer.Typer(help="Tokens of the REST interface.", no_args_is_help=True)
 
 
 @app.command("add")
 def add(
-    scope: Annotated[str, typer.Argument(help="`admin`, or `agent:EXTENSION` for one agent's own calls.")],
-    note: Annotated[str, typer.Option(help="Whose it is; kept beside the digest.")] = "",
+    scope: Annotated[
+        str, typer.Argument(help="`admin`, `supervisor`, `metrics`, or `agent:EXTENSION` for one agent's own calls.")
+    ],
+    name: Annotated[str, typer.Argument(help="What it is called in journal and lists.")] = "desk",
+    device: Annotated[
+        Device | None, typer.Option(help="A device of the agent's: a `phone` may press by action URL, and only so.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help='It is good for so long, such as "90 days".')] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Make a token. It is shown once; only its SHA-256 is stored."""
-    settings = settings_of(config)
+    now_ns = time.time_ns()
     try:
-        made = add_token(settings.desk.tokens_file, scope, note)
-    except ValueError:
-        fail("the scope is `admin` or `agent:EXTENSION`", 2)
+        right, extension = parse_scope(scope)
+        until_ns = None if expires is None else now_ns + seconds(expires) * 1_000_000_000
+        directory = Directory(settings_of(config).directory_path)
+        made = directory.add_token(right, now_ns, extension=extension, device=device, name=name, expires_ns=until_ns)
+    except ValueError as error:
+        fail(str(error), 2)
     console.print(made, highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_tokens(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """List tokens: what each is for, until when, and when it was last used."""
+    settings = settings_of(config)
+    table = Table("id", "scope", "device", "name", "made", "expires", "last used", "")
+    try:
+        used = LastUse(settings.last_use_path).days()
+    except sqlite3.Error as error:
+        errors.print(f"last uses cannot be read: {error}", style="yellow", markup=False)
+        used = {}
+    for token in Directory(settings.directory_path).tokens():
+        scope = f"{token.right}:{token.extension}" if token.extension else token.right.value
+        made, until = utc(token.created_ns)[:10], utc(token.expires_ns)[:10] if token.expires_ns else "never"
+        last = used.get(token.token_id, "–")
+        table.add_row(token.token_id, scope, token.device or "", token.name, made, until, last, _state(token))
+    console.print(table)
+
+
+@app.command("revoke")
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="Its id in `greffier token list`, or the beginning.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Take a token back: it opens nothing from the next request on."""
+    try:
+        token = Directory(settings_of(config).directory_path).revoke(token_id, time.time_ns())
+    except ValueError as error:
+        fail(str(error), 2)
+    console.print(f"[green]✓[/] {token.token_id} ({token.name}) is revoked", highlight=False)
+
+
+@app.command("import")
+def import_tokens(
+    file: Annotated[Path | None, typer.Argument(help="The tokens file; without it, desk.tokens_file.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Take the tokens of a desk-tokens.txt into the directory. The file may be deleted then."""
+    settings = settings_of(config)
+    path = file or settings.desk.tokens_file
+    try:
+        found = parse_tokens(path.read_text(encoding="utf-8"))
+        rows = [(digest, scope.right, scope.extension, None, scope.name, None) for digest, scope in found.items()]
+        new = Directory(settings.directory_path).add_digests(rows, time.time_ns())
+    except (OSError, ValueError) as error:
+        fail(f"{path}: {error}; nothing was imported", 2)
+    console.print(f"[green]✓[/] {new} tokens imported; delete {path}: what it holds is taken still", highlight=False)
+
+
+def _state(token: Token) -> str:
+    if token.revoked_ns is not None:
+        return f"revoked {utc(token.revoked_ns)[:10]}"
+    return "" if token.is_good(time.time_ns()) else "expired"

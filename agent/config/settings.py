@@ -9,6 +9,7 @@ from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.cti import Cti
+from agent.config.desk import ContextPage, Desk
 from agent.config.presses import Keys, SipPresses
 from agent.config.section import Duration, Patterns, Section
 from agent.config.when import When
@@ -180,14 +181,6 @@ class Pause(Section):
     """So much of a call waits in RAM for the customer's consent; what is older is let go."""
 
 
-class Desk(Section):
-    """The REST interface. `tokens_file` holds one line a token: sha256 hex, then `admin` or `agent:EXTENSION`."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(8470, ge=0, le=65535)
-    tokens_file: Path = Path("desk-tokens.txt")
-
-
 class Scribe(Section):
     """Transcription and identities."""
 
@@ -292,6 +285,7 @@ class Settings(Section):
     pause: Pause = Pause()
     keys: Keys = Keys()
     desk: Desk = Desk()
+    context: dict[PurposeName, ContextPage] = Field(default_factory=dict, max_length=64)
     scribe: Scribe = Scribe()
     courier: Courier = Courier()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
@@ -305,6 +299,9 @@ class Settings(Section):
             if section.destination is not None and section.destination not in self.destination:
                 known = ", ".join(sorted(self.destination)) or "none"
                 raise ValueError(f"purpose.{name}.destination: no [destination.{section.destination}] (known: {known})")
+        for name, page in self.context.items():
+            for purpose in sorted(set(page.purposes) - set(self.purpose)):
+                raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")
         return self
 
     @property
@@ -366,6 +363,21 @@ class Settings(Section):
     def catalog_path(self) -> Path:
         """The catalog."""
         return self.site.state_dir / "catalog.sqlite3"
+
+    @property
+    def directory_path(self) -> Path:
+        """Agents, extensions and tokens; the desk may only read it."""
+        return self.site.state_dir / "directory.sqlite3"
+
+    @property
+    def last_use_path(self) -> Path:
+        """When each token was last used: the desk's own file."""
+        return self.site.state_dir / "desk" / "last-use.sqlite3"
+
+    @property
+    def desk_tls_dir(self) -> Path:
+        """Where the desk keeps the certificate that it made for itself, and its key."""
+        return self.site.keys_dir / "desk"
 
     @property
     def recorder_socket(self) -> Path:

@@ -11,35 +11,15 @@ from agent.desk.app import build_app
 from agent.desk.cti import PhoneSystems
 from agent.desk.metrics import Metrics
 from agent.desk.recorder_client import RecorderClient
-from agent.desk.tokens import Scope, parse_tokens
+from agent.desk.tokens import TokenFile, Tokens
 from agent.process import main
+from agent.store.directory import DirectoryReader, LastUse
 from agent.store.heard import HeardCalls
 from agent.store.journal import Journal
 
 log = structlog.get_logger()
 
 REFUSALS_S = 60.0
-
-
-class TokenFile:
-    """The tokens file, read again when it changed; an unreadable or broken one lets nobody in."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = settings.desk.tokens_file
-        self._seen: tuple[int, int] | None = None
-        self._tokens: dict[str, Scope] = {}
-
-    def __call__(self) -> dict[str, Scope]:
-        """The tokens as they stand now."""
-        try:
-            status = self._path.stat()
-            if (status.st_mtime_ns, status.st_size) != self._seen:
-                self._tokens = parse_tokens(self._path.read_text(encoding="utf-8"))
-                self._seen = (status.st_mtime_ns, status.st_size)
-        except (OSError, ValueError) as error:
-            log.error("desk.tokens", error=str(error))
-            self._tokens, self._seen = {}, None
-        return self._tokens
 
 
 class Refusals:
@@ -70,7 +50,10 @@ def serve(settings: Settings) -> None:
 
     metrics = Metrics(HeardCalls(settings.catalog_path))
     refusals = Refusals(journal, time.monotonic)
-    app = build_app(RecorderClient(settings.recorder_socket), TokenFile(settings), refusals, metrics)
+    tokens = Tokens(
+        DirectoryReader(settings.directory_path), TokenFile(settings.desk.tokens_file), LastUse(settings.last_use_path)
+    )
+    app = build_app(RecorderClient(settings.recorder_socket), tokens.find, refusals, metrics)
     systems = PhoneSystems(settings, refusals)
     metrics.also(systems)
     systems.beside(app)

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.desk.metrics import CONTENT_TYPE, Metrics
 from agent.desk.recorder_client import RecorderAway, RecorderClient
-from agent.desk.tokens import Scope, scope_of
+from agent.desk.tokens import IdentityUnknown
 from agent.model.gate import GateVerb
+from agent.model.identity import Device, Right, Scope
 
 LOOPBACK = ("127.0.0.1", "::1")
+MAY_MEASURE = (Right.ADMIN, Right.METRICS)
 Refused = Callable[[str, str], None]
 
 
@@ -42,16 +44,23 @@ def _from_here(request: Request) -> bool:
     return not passed_on and request.client is not None and request.client.host in LOOPBACK
 
 
+def _holder(find: Callable[[str], Scope | None], token: str) -> Scope | None:
+    try:
+        return find(token)
+    except IdentityUnknown:
+        raise HTTPException(503, "not done: whose the token is cannot be told now") from None
+
+
 def build_app(
-    recorder: RecorderClient, tokens: Callable[[], dict[str, Scope]], refused: Refused, metrics: Metrics
+    recorder: RecorderClient, find: Callable[[str], Scope | None], refused: Refused, metrics: Metrics
 ) -> FastAPI:
-    """The application. `tokens` is asked anew for each request; `refused(what, actor)` journals each refusal."""
+    """The application. `find` is asked anew for each request; `refused(what, actor)` journals each refusal."""
     app = FastAPI(title="Greffier desk", version="1", docs_url=None, redoc_url=None)
 
     def scope(authorization: Annotated[str, Header()] = "") -> Scope:
         kind, _, token = authorization.partition(" ")
-        found = scope_of(token, tokens()) if kind.lower() == "bearer" and token else None
-        if found is None:
+        found = _holder(find, token) if kind.lower() == "bearer" else None
+        if found is None or found.device is Device.PHONE:
             refused("token", "unknown")
             raise HTTPException(401, "a bearer token is needed; `greffier token add` makes one")
         return found
@@ -69,10 +78,10 @@ def build_app(
     async def own_call(call_id: str, who: Scope) -> str:
         calls = (await ask(op="calls"))["calls"]
         found = [c for c in calls if c["call_id"].startswith(call_id)]
-        if len(found) == 1 and (who.agent is None or found[0]["agent"] == who.agent):
+        if len(found) == 1 and who.may_press_for(found[0]["agent"]):
             return str(found[0]["call_id"])
         if found:
-            refused("call of another agent", who.actor)
+            refused("call of another agent", who.actor(None))
         raise HTTPException(404, "not done: no live call of yours has this id")
 
     @app.get("/v1/health")
@@ -85,12 +94,12 @@ def build_app(
     async def calls(who: Allowed) -> list[dict[str, Any]]:
         """Live calls; an agent's token sees the agent's own."""
         live: list[dict[str, Any]] = (await ask(op="calls"))["calls"]
-        return [c for c in live if who.agent is None or c["agent"] == who.agent]
+        return [c for c in live if who.may_press_for(c["agent"])]
 
     @app.get("/metrics")
     async def measured(request: Request, authorization: Annotated[str, Header()] = "") -> Response:
         """Prometheus metrics, for this machine itself or an admin's token; what a proxy passes on needs the token."""
-        if (authorization or not _from_here(request)) and scope(authorization).agent is not None:
+        if (authorization or not _from_here(request)) and scope(authorization).right not in MAY_MEASURE:
             refused("metrics", "agent")
             raise HTTPException(403, "metrics need an admin's token")
         try:
@@ -108,10 +117,12 @@ def build_app(
     ) -> GateReply:
         """Press pause, resume or keep on one call."""
         asked = press or Press()
-        if who.agent is not None or len(call_id) < 32:
+        if not who.sees_all or len(call_id) < 32:
             call_id = await own_call(call_id, who)
         return GateReply(
-            **await ask(op="gate", call=call_id, verb=verb, actor=who.actor, purpose=asked.purpose, reason=asked.reason)
+            **await ask(
+                op="gate", call=call_id, verb=verb, actor=who.actor(None), purpose=asked.purpose, reason=asked.reason
+            )
         )
 
     @app.post("/v1/agents/{extension}/{verb}")
@@ -120,12 +131,12 @@ def build_app(
     ) -> GateReply:
         """Press pause, resume or keep on the newest live call of an agent."""
         asked = press or Press()
-        if who.agent is not None and who.agent != extension:
-            refused("call of another agent", who.actor)
+        if not who.may_press_for(extension):
+            refused("call of another agent", who.actor(None))
             raise HTTPException(403, "not done: this token is another agent's")
         return GateReply(
             **await ask(
-                op="gate", agent=extension, verb=verb, actor=who.actor, purpose=asked.purpose, reason=asked.reason
+                op="gate", agent=extension, verb=verb, actor=who.actor(None), purpose=asked.purpose, reason=asked.reason
             )
         )
 

@@ -1,25 +1,25 @@
-"""Bearer tokens of the desk: stored as SHA-256 only, compared in constant time, scoped to everything or to one agent.
+"""Who asks: the holder of a token of the directory, or of the tokens file of before there was one.
 
-A line of the tokens file: `SHA256-HEX SCOPE [# who]`, scope `admin` or `agent:EXTENSION`.
+A line of that file: `SHA256-HEX SCOPE [# who]`, scope `admin` or `agent:EXTENSION`.
 """
 
-import hashlib
 import hmac
-import secrets
-from dataclasses import dataclass
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a token may do: everything (`agent` None), or press for one agent's own calls."""
+from agent.model.identity import Right, Scope, parse_scope
+from agent.store.directory import ID_DIGITS, DirectoryReader, LastUse, digest_of
 
-    agent: str | None
+log = structlog.get_logger()
 
-    @property
-    def actor(self) -> str:
-        """Who is written down as having pressed."""
-        return f"agent:{self.agent}" if self.agent else "admin:desk"
+
+class IdentityUnknown(Exception):
+    """Whose a token is cannot be told now: nobody is let in."""
 
 
 def parse_tokens(text: str) -> dict[str, Scope]:
@@ -29,30 +29,69 @@ def parse_tokens(text: str) -> dict[str, Scope]:
         line = raw.partition("#")[0].split()
         if not line:
             continue
-        kind, _, extension = line[-1].partition(":")
-        scoped = (kind == "admin" and not extension) or (kind == "agent" and extension)
-        if len(line) != 2 or len(line[0]) != 64 or not scoped:
-            raise ValueError(f"line {number}: expected SHA256-HEX and `admin` or `agent:EXTENSION`")
-        found[line[0].lower()] = Scope(extension or None)
+        try:
+            digest, scope = line
+            right, extension = parse_scope(scope)
+            if len(bytes.fromhex(digest)) != 32 or right not in (Right.ADMIN, Right.AGENT):
+                raise ValueError
+        except ValueError:
+            raise ValueError(f"line {number}: expected SHA256-HEX and `admin` or `agent:EXTENSION`") from None
+        own = frozenset([extension] if extension else [])
+        found[digest.lower()] = Scope(right, extension, own, token_id=digest.lower()[:ID_DIGITS])
     return found
 
 
-def scope_of(token: str, tokens: dict[str, Scope]) -> Scope | None:
-    """The scope of a presented token, or None. Every stored digest is compared, in constant time each."""
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    scope = None
-    for known, its_scope in tokens.items():
-        if hmac.compare_digest(known, digest):
-            scope = its_scope
-    return scope
+class TokenFile:
+    """The tokens file, read again when it changed; there may be none. A broken one lets nobody in."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._tokens: dict[str, Scope] = {}
+
+    def find(self, token: str) -> Scope | None:
+        """The scope of a token, or None. Every stored digest is compared, in constant time each."""
+        try:
+            status = self._path.stat()
+            if (status.st_mtime_ns, status.st_size) != self._seen:
+                self._tokens = parse_tokens(self._path.read_text(encoding="utf-8"))
+                self._seen = (status.st_mtime_ns, status.st_size)
+        except FileNotFoundError:
+            self._tokens, self._seen = {}, None
+        except (OSError, ValueError) as error:
+            log.error("desk.tokens", error=str(error))
+            self._tokens, self._seen = {}, None
+        digest, scope = digest_of(token), None
+        for known, its_scope in self._tokens.items():
+            if hmac.compare_digest(known, digest):
+                scope = its_scope
+        return scope
 
 
-def add_token(path: Path, scope: str, note: str = "") -> str:
-    """Make a token, append its digest to the file (mode 0600) and return the token itself, shown once."""
-    token = secrets.token_urlsafe(32)
-    line = f"{hashlib.sha256(token.encode()).hexdigest()} {scope}{f'  # {note}' if note else ''}\n"
-    parse_tokens(line)
-    path.touch(mode=0o600, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
-    return token
+class Tokens:
+    """Finds holders, and remembers the day on which each token was last used."""
+
+    def __init__(
+        self, reader: DirectoryReader, old: TokenFile, uses: LastUse, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._reader = reader
+        self._old = old
+        self._uses = uses
+        self._clock_ns = clock_ns
+
+    def find(self, token: str) -> Scope | None:
+        """The scope of a good token as things stand now. Raises IdentityUnknown when the directory cannot be read."""
+        now_ns = self._clock_ns()
+        try:
+            scope = self._reader.find(token, now_ns)
+            if scope is None and not self._reader.knows(token):
+                scope = self._old.find(token)
+        except (OSError, sqlite3.Error, ValueError) as error:
+            log.error("desk.directory", kind=type(error).__name__, error=str(error))
+            raise IdentityUnknown from None
+        if scope is not None:
+            try:
+                self._uses.note(scope.token_id, datetime.fromtimestamp(now_ns / 1e9, UTC).strftime("%Y-%m-%d"))
+            except (OSError, sqlite3.Error) as error:
+                log.warning("desk.last_use", kind=type(error).__name__)
+        return scope

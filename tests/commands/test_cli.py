@@ -13,7 +13,7 @@ from agent.config import Settings
 from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
-            "model", "token", "hold", "release", "ingest", "policy", "demo"]  # fmt: skip
+            "model", "agents", "token", "hold", "release", "ingest", "policy", "demo"]  # fmt: skip
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_help_names_every_command(site: RunningSite) -> None:
     assert [c for c in COMMANDS if f" {c} " not in said] == []
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("config", "model", "policy", "token")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("config", "model", "policy", "agents", "token")])
 def test_every_command_explains_itself(site: RunningSite, command: str) -> None:
     said = site.greffier(command, "--help")
     assert "Usage:" in said and len(said.splitlines()) > 6
@@ -46,7 +46,7 @@ def test_keys_are_private(site: RunningSite) -> None:
         *(site.etc / "purpose-keys").iterdir(),
     ]
     assert len(secrets) == 7
-    for path in [*secrets, site.etc / "desk-tokens.txt"]:
+    for path in [*secrets, site.settings.directory_path]:
         assert path.stat().st_mode & 0o077 == 0, path
 
 

@@ -1,7 +1,6 @@
 """Metrics: what is counted, who may ask, and that nobody is named."""
 
 import asyncio
-import hashlib
 import sqlite3
 import subprocess
 from dataclasses import replace
@@ -14,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.desk.app import build_app
 from agent.desk.metrics import Metrics
 from agent.desk.recorder_client import RecorderClient
-from agent.desk.tokens import Scope
 from agent.model.call import Codec, MediaStream
+from agent.model.identity import Right, Scope
 from agent.model.media import StreamCounts
 from agent.model.quality import ChannelQuality
 from agent.recorder.control import ControlSocket
@@ -32,7 +31,8 @@ SPAN = {
     "dropped_messages": 6,
     "dropped_waiting_packets": 8,
 }
-TOKENS = {hashlib.sha256(name.encode()).hexdigest(): Scope(agent) for name, agent in (("boss", None), ("ann", "2001"))}
+TOKENS = {"boss": Scope(Right.ADMIN), "eye": Scope(Right.METRICS), "lead": Scope(Right.SUPERVISOR)}
+TOKENS["ann"] = Scope(Right.AGENT, "2001", frozenset(["2001"]))
 STREAM = MediaStream(0, "1", 0, "p", Codec.PCMA, 8, 20000)
 GOOD = StreamCounts(received=100, formats=("PCMA",))
 HEARD = ChannelQuality(0, 9.0, 0.0, 0.1, 0.0, 0.0)
@@ -94,6 +94,8 @@ def test_a_box_that_is_not_ready_says_so(tmp_path: Path) -> None:
         ("192.0.2.1", {}, 401),
         ("192.0.2.1", {"Authorization": "Bearer boss"}, 200),
         ("192.0.2.1", {"Authorization": "Bearer ann"}, 403),
+        ("192.0.2.1", {"Authorization": "Bearer eye"}, 200),
+        ("192.0.2.1", {"Authorization": "Bearer lead"}, 403),
     ],
 )
 def test_only_this_machine_or_an_admin_may_ask(tmp_path: Path, host: str, headers: dict[str, str], status: int) -> None:
@@ -107,7 +109,7 @@ def test_only_this_machine_or_an_admin_may_ask(tmp_path: Path, host: str, header
         server = ControlSocket(socket, answer)
         await server.start()
         metrics = Metrics(HeardCalls(tmp_path / "catalog.sqlite3"))
-        app = build_app(RecorderClient(socket), lambda: TOKENS, lambda what, _: refusals.append(what), metrics)
+        app = build_app(RecorderClient(socket), TOKENS.get, lambda what, _: refusals.append(what), metrics)
         transport = httpx.ASGITransport(app=app, client=(host, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             reply = await client.get("/metrics", headers=headers)

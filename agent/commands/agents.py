@@ -1,0 +1,105 @@
+"""`greffier agents`: who works here, and at which extensions."""
+
+import csv
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
+from agent.model.identity import Agent
+from agent.store.directory import Directory
+
+COLUMNS = ("name", "extensions", "supervisor")
+YES, NO = ("yes", "true", "1"), ("no", "false", "0", "")
+MOST_BYTES = 4 << 20
+
+app = typer.Typer(help="Agents and their extensions.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="What the agent is called.")],
+    extension: Annotated[list[str], typer.Option("--extension", "-e", help="An extension; may be given again.")],
+    supervisor: Annotated[bool, typer.Option(help="Sees every agent's state, and may press for them.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Add an agent. Tokens come next: `greffier token add agent:EXTENSION`."""
+    try:
+        _directory(config).add_agents([Agent(name, tuple(extension), supervisor)], time.time_ns())
+    except ValueError as error:
+        fail(str(error), 2)
+    console.print(f"[green]✓[/] {name}: {', '.join(extension)}", highlight=False)
+
+
+@app.command("list")
+def list_agents(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """List agents."""
+    table = Table("agent", "extensions", "supervisor")
+    for agent in _directory(config).agents():
+        table.add_row(agent.name, ", ".join(agent.extensions), "yes" if agent.supervisor else "")
+    console.print(table)
+
+
+@app.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(help="The agent.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Remove an agent; the tokens of its extensions are revoked."""
+    try:
+        revoked = _directory(config).remove_agent(name, time.time_ns())
+    except ValueError as error:
+        fail(str(error), 2)
+    console.print(f"[green]✓[/] {name} is removed, {revoked} tokens are revoked", highlight=False)
+
+
+@app.command("import")
+def import_agents(
+    file: Annotated[Path, typer.Argument(help="CSV with a first line `name,extensions,supervisor`.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Add the agents of a CSV file, all of them or none. Several extensions are separated by spaces."""
+    rows = Rows()
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES >> 20} MiB")
+        added = _directory(config).add_agents(rows.read(file.read_text(encoding="utf-8-sig")), time.time_ns())
+    except (OSError, ValueError, csv.Error) as error:
+        fail(f"{file}: line {rows.line}: {error}; nothing was added", 2)
+    console.print(f"[green]✓[/] {added} agents", highlight=False)
+
+
+class Rows:
+    """Reads agents from CSV (RFC 4180). `line` is the one being read, so that whoever refuses it can name it."""
+
+    def __init__(self) -> None:
+        self.line = 1
+
+    def read(self, text: str) -> Iterator[Agent]:
+        """The agents, one after the other. Raises ValueError, csv.Error."""
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        if tuple(name.strip().lower() for name in next(reader, [])) != COLUMNS:
+            raise ValueError(f"the first line is {','.join(COLUMNS)}")
+        self.line = reader.line_num + 1
+        for row in reader:
+            if row:
+                yield _agent(row)
+            self.line = reader.line_num + 1
+
+
+def _agent(row: list[str]) -> Agent:
+    if len(row) != len(COLUMNS):
+        raise ValueError(f"{len(COLUMNS)} columns are expected, there are {len(row)}")
+    name, extensions, supervisor = (value.strip() for value in row)
+    if supervisor.lower() not in YES + NO:
+        raise ValueError(f"supervisor is `yes` or `no`, not {supervisor!r}")
+    return Agent(name, tuple(extensions.split()), supervisor.lower() in YES)
+
+
+def _directory(config: Path) -> Directory:
+    return Directory(settings_of(config).directory_path)

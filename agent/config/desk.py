@@ -1,0 +1,41 @@
+"""[desk] and [context.NAME]: where the REST interface listens, how it is encrypted, and which pages pause a call."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from agent.config.section import Patterns, Section
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Desk(Section):
+    """The REST interface. `tokens_file` holds tokens of before the directory, which are taken still."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8470, ge=0, le=65535)
+    tokens_file: Path = Path("desk-tokens.txt")
+    tls: Literal["auto", "off"] = "auto"
+    """`auto`: on unless `host` is loopback and no certificate is named; `off`: in clear, for a proxy that encrypts."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether the desk speaks TLS."""
+        return self.tls == "auto" and (self.tls_certificate is not None or self.host not in LOOPBACK)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("desk: tls_certificate and tls_key belong together, files in PEM")
+        if self.tls == "off" and self.tls_certificate is not None:
+            raise ValueError('desk.tls: "off" and a tls_certificate contradict each other')
+        return self
+
+
+class ContextPage(Section):
+    """A page of the agent's desktop: the call is paused while it is open. `purposes`: only these; none: all."""
+
+    purposes: Patterns = ()
