@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 LIMIT = 16 << 20
 PATIENCE_S = 5.0
+SILENCE_S = 15.0
+"""A watch says that it is alive every few seconds; after so much silence the recorder counts as away."""
 
 
 class RecorderAway(ConnectionError):
@@ -14,35 +17,64 @@ class RecorderAway(ConnectionError):
 
 
 class RecorderClient:
-    """Asks the recorder. Answers with `ok` false raise ValueError with the recorder's words."""
+    """Asks the recorder. Answers with `ok` false raise ValueError with the recorder's words.
 
-    def __init__(self, path: Path) -> None:
+    A question that is given up takes its connection with it, so that its answer can never be taken for another's.
+    """
+
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
         self._path = path
+        self._patience_s = patience_s
         self._lock = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to one request. Raises RecorderAway, ValueError."""
-        async with self._lock:
-            try:
-                async with asyncio.timeout(PATIENCE_S):  # `wait_for` of 3.11 may swallow that its caller is cancelled
-                    answer = await self._exchange(request)
-            except asyncio.CancelledError:
-                self._streams = None  # an answer may still be on its way
-                raise
-            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                self._streams = None
-                raise RecorderAway(f"the recorder does not answer on {self._path}: {type(error).__name__}") from None
+        """The answer to one request, within the patience, waiting for one's turn included. Raises RecorderAway,
+        ValueError."""
+        try:
+            async with asyncio.timeout(self._patience_s), self._lock:
+                answer = await self._exchange(request)
+        except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, json.JSONDecodeError) as error:
+            raise RecorderAway(f"the recorder does not answer on {self._path}: {type(error).__name__}") from None
         if not answer.pop("ok"):
             raise ValueError(answer["error"])
         return answer
 
     async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self._streams is None:
-            self._streams = await asyncio.open_unix_connection(self._path, limit=LIMIT)
-        reader, writer = self._streams
-        writer.write(json.dumps(request).encode() + b"\n")
-        await writer.drain()
-        line = await reader.readuntil(b"\n")
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            if self._streams is None:
+                self._streams = await asyncio.open_unix_connection(self._path, limit=LIMIT)
+            reader, writer = self._streams
+            writer.write(json.dumps(request).encode() + b"\n")
+            await writer.drain()
+            answer: dict[str, Any] = json.loads(await reader.readuntil(b"\n"))
+        except BaseException:  # also when the asker is cancelled
+            self.close()
+            raise
         return answer
+
+    def close(self) -> None:
+        """Let go of the connection; the next question opens another."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def watch(path: Path, silence_s: float = SILENCE_S) -> AsyncGenerator[dict[str, Any], None]:
+    """What happens in the recorder, line by line, for ever. Raises RecorderAway when it ends or falls silent."""
+    try:
+        async with asyncio.timeout(silence_s):
+            reader, writer = await asyncio.open_unix_connection(path, limit=LIMIT)
+        try:
+            writer.write(b'{"op": "watch"}\n')
+            while True:
+                async with asyncio.timeout(silence_s):
+                    line = await reader.readuntil(b"\n")
+                news = json.loads(line)
+                if "news" not in news:
+                    raise RecorderAway("the recorder does not let itself be watched")
+                yield news
+        finally:
+            writer.close()
+    except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
+        raise RecorderAway(f"the recorder cannot be watched: {type(error).__name__}") from None

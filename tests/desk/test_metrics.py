@@ -11,7 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.desk.app import build_app
+from agent.desk.door import Door
+from agent.desk.hand import Desk
 from agent.desk.metrics import Metrics
+from agent.desk.presence import Presence
 from agent.desk.recorder_client import RecorderClient
 from agent.model.call import Codec, MediaStream
 from agent.model.identity import Right, Scope
@@ -109,7 +112,8 @@ def test_only_this_machine_or_an_admin_may_ask(tmp_path: Path, host: str, header
         server = ControlSocket(socket, answer)
         await server.start()
         metrics = Metrics(HeardCalls(tmp_path / "catalog.sqlite3"))
-        app = build_app(RecorderClient(socket), TOKENS.get, lambda what, _: refusals.append(what), metrics)
+        door = Door(TOKENS.get, lambda what, _: refusals.append(what))
+        app = build_app(Desk(RecorderClient(socket), door, Presence(socket, 300), metrics, {}))
         transport = httpx.ASGITransport(app=app, client=(host, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             reply = await client.get("/metrics", headers=headers)

@@ -1,0 +1,105 @@
+"""The desk's door: who asks, by which token, how often; everything that is refused here is journalled. Deny by default.
+
+A good token is never refused for what others at the same address get wrong: agents may share one behind a proxy.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import HTTPException, Request
+
+from agent.desk.limits import Buckets, address_key
+from agent.desk.tokens import IdentityUnknown
+from agent.model.identity import Device, Right, Scope
+
+Find = Callable[[str], Scope | None]
+Refused = Callable[[str, str], None]
+
+OWN_RATE_S, OWN_BURST = 10.0, 20
+SITE_RATE_S, SITE_BURST = 1000.0, 2000
+"""Tokens that press for every agent belong to programs; so do addresses, behind a proxy."""
+FAILED_RATE_S, FAILED_BURST = 10 / 60, 10
+
+
+class Door:
+    """Lets in by token. `find` is asked anew for each request; `refused(what, actor)` journals each refusal."""
+
+    def __init__(self, find: Find, refused: Refused, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._find = find
+        self.refused = refused
+        self._monotonic = monotonic
+        self._own = Buckets(OWN_RATE_S, OWN_BURST)
+        self._site = Buckets(SITE_RATE_S, SITE_BURST)
+        self._address = Buckets(SITE_RATE_S, SITE_BURST)
+        self._failed = Buckets(FAILED_RATE_S, FAILED_BURST)
+
+    def bearer(self, request: Request, *rights: Right) -> Scope:
+        """Who asks by `Authorization: Bearer`, with one of these rights (none: any that has to do with calls)."""
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        who = self._known(request, token.strip() if kind.lower() == "bearer" else "")
+        if who.device is Device.PHONE:
+            self.refused("phone's token elsewhere", who.actor(None))
+            raise HTTPException(403, "not done: a phone's token presses by its action URL only")
+        if who.right not in (rights or (Right.ADMIN, Right.SUPERVISOR, Right.AGENT)):
+            self.refused("right", who.actor(None))
+            raise HTTPException(403, "not done: this token is for something else")
+        return who
+
+    def phone(self, request: Request, token: str) -> Scope:
+        """Whose phone presses by action URL: only tokens made for that are taken in a URL."""
+        who = self._known(request, token)
+        if who.device is not Device.PHONE:
+            self.refused("token in a URL", who.actor(None))
+            raise HTTPException(403, "not done: no phone's token; this one should not be in a URL, revoke it")
+        return who
+
+    def own_agent(self, who: Scope, extension: str) -> None:
+        """Pass if `who` may press for this agent; raises 403."""
+        if not who.may_press_for(extension):
+            self.refused("call of another agent", who.actor(None))
+            raise HTTPException(403, "not done: this token is another agent's")
+
+    def still(self, request: Request) -> bool:
+        """Whether the token of a request that was let in is good yet."""
+        token = request.headers.get("authorization", "").partition(" ")[2].strip()
+        try:
+            return self._find(token) is not None
+        except IdentityUnknown:
+            return False
+
+    def _known(self, request: Request, token: str) -> Scope:
+        address = address_key(request.client.host if request.client else None)
+        _wait(self._address.take(address, self._monotonic()))
+        try:
+            who = self._find(token) if token else None
+        except IdentityUnknown:
+            raise HTTPException(503, "not done: whose the token is cannot be told now") from None
+        if who is None:
+            self.refused("token", "unknown")
+            _wait(self._failed.take(address, self._monotonic()))
+            raise HTTPException(
+                401, "not done: a good token is needed; `greffier token add` makes one", {"WWW-Authenticate": "Bearer"}
+            )
+        _wait((self._site if who.sees_all else self._own).take(who.token_id, self._monotonic()))
+        return who
+
+
+def _wait(seconds: float) -> None:
+    if seconds:
+        again = str(math.ceil(seconds))
+        raise HTTPException(429, f"not done: too often; again in {again} s", {"Retry-After": again})
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the description of a route says of refusals."""
+    words = {
+        401: "no good token",
+        403: "another agent's",
+        404: "no such live call",
+        429: "too often",
+        502: "the gate does not stand so",
+        503: "the recorder does not answer: nothing was done",
+    }
+    return {status: {"description": words[status]} for status in statuses}

@@ -1,0 +1,187 @@
+"""Who is in which call, and how its gate stands, told to everybody who listens: one watch of the recorder for all.
+
+Listeners have short queues. Who does not take what is there is cut off, so that nobody ever waits for a listener; the
+recorder least of all.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent.desk.recorder_client import SILENCE_S, RecorderAway, watch
+from agent.desk.state import AgentState, newest, state_of
+
+log = structlog.get_logger()
+
+QUEUE = 256
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+ALERT_FIELDS = ("kind", "agent", "call_id", "purpose", "actor", "paused_s")
+
+Event = tuple[str, str]
+"""Name and data (JSON) of a server-sent event."""
+
+
+class Listener:
+    """One who listens to the agents that `wants` names. `gone` is set when nothing more will come."""
+
+    def __init__(self, wants: Callable[[str | None], bool], fixed: frozenset[str]) -> None:
+        self.wants = wants
+        self.fixed = fixed
+        self.queue: asyncio.Queue[Event] = asyncio.Queue()
+        self.gone = asyncio.Event()
+
+    def tell(self, event: Event) -> None:
+        """Queue an event, or cut the listener off when its queue is full."""
+        if self.gone.is_set():
+            return
+        if self.queue.qsize() >= QUEUE:
+            log.warning("desk.listener_cut", queued=QUEUE)
+            self.gone.set()
+            return
+        self.queue.put_nowait(event)
+
+
+class Presence:
+    """Follows the recorder. `run` is its one task; everything else is called in the same loop."""
+
+    def __init__(
+        self,
+        socket: Path,
+        limit_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._socket = socket
+        self._limit_s = limit_s
+        self._monotonic = monotonic
+        self._silence_s = silence_s
+        self.ready = False
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._seen_s: dict[str, float] = {}
+        self._told: dict[str, AgentState] = {}
+        self._listeners: set[Listener] = set()
+
+    async def run(self) -> None:
+        """Watch the recorder, again and again; never returns."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                async with aclosing(watch(self._socket, self._silence_s)) as lines:
+                    first: dict[str, dict[str, Any]] | None = {}
+                    async for news in lines:
+                        if first is None:
+                            self._take(news)
+                        elif news["news"] == "call":
+                            first[news["call"]["call_id"]] = news["call"]
+                        elif news["news"] == "ready":
+                            self._begin(first)
+                            first, pause_s = None, FIRST_PAUSE_S
+            except (RecorderAway, LookupError, TypeError) as error:
+                self._away(error)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def state(self, agent: str) -> AgentState:
+        """How it stands with an agent now. Means nothing unless `ready`."""
+        call = newest([c for c in self._calls.values() if c["agent"] == agent])
+        aged_s = self._monotonic() - self._seen_s[call["call_id"]] if call else 0.0
+        return state_of(agent, call, self._limit_s, aged_s)
+
+    def calls(self, prefix: str) -> list[dict[str, Any]]:
+        """Live calls whose id begins so."""
+        return [call for call_id, call in self._calls.items() if call_id.startswith(prefix)]
+
+    def pressed(self, call_id: str, answer: dict[str, Any]) -> None:
+        """What the gate just answered, so that who asks for the state next sees it; listeners are told by the watch."""
+        if call := self._calls.get(call_id):
+            self._calls[call_id] = call | {key: answer[key] for key in ("states", "causes") if key in answer}
+
+    def listen(self, wants: Callable[[str | None], bool], fixed: frozenset[str]) -> Listener:
+        """A new listener, told how things stand: of the agents in `fixed` always, of others with calls if wanted."""
+        listener = Listener(wants, fixed)
+        self._listeners.add(listener)
+        if self.ready:
+            for agent in sorted(fixed | {a for a in self._agents() if wants(a)}):
+                listener.tell(_event(self.state(agent)))
+        else:
+            listener.tell(AWAY)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Forget a listener."""
+        listener.gone.set()
+        self._listeners.discard(listener)
+
+    def close(self) -> None:
+        """Send everybody away."""
+        for listener in self._listeners:
+            listener.gone.set()
+
+    def _agents(self) -> set[str]:
+        return {call["agent"] for call in self._calls.values() if call["agent"] is not None}
+
+    def _begin(self, calls: dict[str, dict[str, Any]]) -> None:
+        before = self._agents() | set(self._told)
+        self._calls, self._told, self.ready = calls, {}, True
+        self._seen_s = dict.fromkeys(calls, self._monotonic())
+        log.info("desk.watching", calls=len(calls))
+        fixed = frozenset[str]().union(*(listener.fixed for listener in self._listeners))
+        self._tell(before | self._agents() | fixed)
+
+    def _away(self, error: Exception) -> None:
+        if self.ready:
+            log.warning("desk.recorder_away", error=str(error))
+            self.ready = False
+            for listener in tuple(self._listeners):
+                listener.tell(AWAY)
+
+    def _take(self, news: dict[str, Any]) -> None:
+        kind = news["news"]
+        if kind == "call":
+            call = news["call"]
+            old = self._calls.get(call["call_id"], call)
+            self._calls[call["call_id"]], self._seen_s[call["call_id"]] = call, self._monotonic()
+            self._tell({old["agent"], call["agent"]})
+        elif kind == "ended":
+            self._seen_s.pop(news["call_id"], None)
+            gone = self._calls.pop(news["call_id"], None)
+            self._tell({gone["agent"] if gone else news["agent"]})
+        elif kind == "alert":
+            self._alert(news)
+
+    def _alert(self, news: dict[str, Any]) -> None:
+        event = ("alert", json.dumps({name: news.get(name) for name in ALERT_FIELDS}))
+        for listener in tuple(self._listeners):
+            if listener.wants(news["agent"]):
+                listener.tell(event)
+        call = self._calls.get(news["call_id"])
+        if call is not None and news["kind"] == "warn":
+            call["warned"] = sorted({*call.get("warned", []), news["purpose"]})
+            self._tell({call["agent"]})
+
+    def _tell(self, agents: set[str] | set[str | None]) -> None:
+        for agent in sorted(a for a in agents if a is not None):
+            state = self.state(agent)
+            if state.same(self._told.get(agent)):
+                continue
+            event = _event(state)
+            self._told[agent] = state
+            if state.call_id is None:
+                del self._told[agent]  # nothing is kept of who is in no call
+            for listener in tuple(self._listeners):
+                if listener.wants(agent):
+                    listener.tell(event)
+
+
+def _event(state: AgentState) -> Event:
+    return ("state", json.dumps(asdict(state)))
+
+
+AWAY: Event = ("away", "{}")
