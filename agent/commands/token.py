@@ -79,7 +79,8 @@ def import_tokens(
 ) -> None:
     """Take the tokens of a desk-tokens.txt into the directory. The file may be deleted then."""
     settings = settings_of(config)
-    path = file or settings.desk.tokens_file
+    if (path := file or settings.desk.tokens_file) is None:
+        fail("say which file: desk.tokens_file is not set", 2)
     try:
         found = parse_tokens(path.read_text(encoding="utf-8"))
         rows = [(digest, scope.right, scope.extension, None, scope.name, None) for digest, scope in found.items()]

@@ -11,11 +11,11 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Desk(Section):
-    """The REST interface. `tokens_file` holds tokens of before the directory, which are taken still."""
+    """The REST interface. `tokens_file` holds tokens of before the directory."""
 
     host: str = "127.0.0.1"
     port: int = Field(8470, ge=0, le=65535)
-    tokens_file: Path = Path("desk-tokens.txt")
+    tokens_file: Path | None = None
     tls: Literal["auto", "off"] = "auto"
     """`auto`: on unless `host` is loopback and no certificate is named; `off`: in clear, for a proxy that encrypts."""
     tls_certificate: Path | None = None

@@ -15,7 +15,7 @@ from agent.model.gate import GateVerb
 from agent.model.identity import Device, Scope
 
 Page = Annotated[str, Field(max_length=31)]
-Tag = Annotated[str, Field(pattern=r"^[\w.:-]{1,64}(=[\w.:-]{1,64})?$")]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\x20-\x7e]{0,63}$")]
 
 
 class ContextBody(BaseModel):
@@ -28,8 +28,8 @@ class ContextBody(BaseModel):
     opened: Page | None = Field(None, description="a page of this name was opened: pause")
     closed: Page | None = Field(None, description="a page of this name was closed: resume, unless something else holds")
     queue: str | None = Field(None, max_length=64)
-    add_tags: list[Tag] = Field(default_factory=list, max_length=32)
-    remove_tags: list[Tag] = Field(default_factory=list, max_length=32)
+    add_tags: list[Tag] = Field(default_factory=list, max_length=16)
+    remove_tags: list[Tag] = Field(default_factory=list, max_length=16)
     consent: Literal["given", "refused", "withdrawn"] | None = None
 
     @model_validator(mode="after")

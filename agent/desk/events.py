@@ -1,7 +1,8 @@
 """What an agent's light shows: the state now, and server-sent events of every change (HTML Living Standard §9.2)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -39,26 +40,30 @@ class EventStream(StreamingResponse):
             await super().stream_response(patient)
         except TimeoutError:
             log.warning("desk.listener_cut", why="it does not read")
+        finally:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                await self.body_iterator.aclose()
 
 
-async def told(listener: Listener, still: Callable[[], bool], alive_s: float = ALIVE_S) -> AsyncIterator[bytes]:
+async def told(listener: Listener, still: Callable[[], bool], alive_s: float = ALIVE_S) -> AsyncGenerator[bytes, None]:
     """What goes to a listener: events as they come, a comment in between, until it is cut off or its token is."""
     yield b": greffier\n\n"
     gone = asyncio.ensure_future(listener.gone.wait())
+    getting = asyncio.ensure_future(listener.queue.get())
     try:
-        while not listener.gone.is_set() and still():
-            getting = asyncio.ensure_future(listener.queue.get())
-            done, _ = await asyncio.wait({getting, gone}, timeout=alive_s, return_when=asyncio.FIRST_COMPLETED)
-            if getting in done:
-                name, data = getting.result()
-                if not still():
-                    return
-                yield f"event: {name}\ndata: {data}\n\n".encode()
-            else:
-                getting.cancel()
+        while not listener.gone.is_set():
+            await asyncio.wait({getting, gone}, timeout=alive_s, return_when=asyncio.FIRST_COMPLETED)
+            if not still():
+                return
+            if not getting.done():
                 yield b": alive\n\n"
+                continue
+            name, data = getting.result()
+            getting = asyncio.ensure_future(listener.queue.get())
+            yield f"event: {name}\ndata: {data}\n\n".encode()
     finally:
         gone.cancel()
+        getting.cancel()
 
 
 def router(desk: Desk) -> APIRouter:
@@ -81,18 +86,19 @@ def router(desk: Desk) -> APIRouter:
         if streams.get(who.token_id, 0) >= MOST_STREAMS:
             raise HTTPException(429, f"not done: {MOST_STREAMS} streams of this token are open", {"Retry-After": "10"})
 
-        async def stream() -> AsyncIterator[bytes]:
+        async def stream() -> AsyncGenerator[bytes, None]:
             streams[who.token_id] = streams.get(who.token_id, 0) + 1
             listener = desk.presence.listen(who.may_press_for, who.own)
             try:
-                async for piece in told(listener, lambda: desk.door.still(request)):
-                    yield piece
+                async with aclosing(told(listener, lambda: desk.door.still(request))) as pieces:
+                    async for piece in pieces:
+                        yield piece
             finally:
                 desk.presence.leave(listener)
                 streams[who.token_id] -= 1
                 if not streams[who.token_id]:
                     del streams[who.token_id]
 
-        return EventStream(stream())
+        return EventStream(stream(), headers={"Connection": "close"})
 
     return routes

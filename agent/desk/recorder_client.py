@@ -42,6 +42,8 @@ class RecorderClient:
 
     async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
+            if self._streams is not None and self._streams[0].at_eof():
+                self.close()  # the recorder was started anew meanwhile
             if self._streams is None:
                 self._streams = await asyncio.open_unix_connection(self._path, limit=LIMIT)
             reader, writer = self._streams

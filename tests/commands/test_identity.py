@@ -71,7 +71,9 @@ def test_only_the_token_is_printed_and_it_can_be_taken_back(site: RunningSite) -
 
 
 def test_the_tokens_file_of_before_is_imported_whole_or_not_at_all(site: RunningSite) -> None:
-    path = site.settings.desk.tokens_file
+    assert "say which" in site.greffier("token", "import", status=2)
+    site.config.write_text(site.config.read_text().replace("[desk]", '[desk]\ntokens_file = "desk-tokens.txt"'))
+    path = site.etc / "desk-tokens.txt"
     digests = [hashlib.sha256(name.encode()).hexdigest() for name in ("one", "two")]
     path.write_text(f"{digests[0]} agent:2001 # Marie\nbroken\n")
     before = len(Directory(site.settings.directory_path).tokens())
