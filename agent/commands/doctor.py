@@ -12,6 +12,9 @@ import typer
 from agent.commands.calls import live_calls
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, console, settings_of
 from agent.config import Endpoint, Settings
+from agent.config.desk import LOOPBACK
+from agent.desk.tls import Identity, own_identity
+from agent.desk.tls import TlsUnusable as DeskTlsUnusable
 from agent.forward.destination import Poison, Retry
 from agent.forward.opening import open_destination
 from agent.media import core
@@ -42,7 +45,7 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, tls, media, media_core, mirror, wall_clock, disk, keys, recipients, model, destinations):
+    for look in (ports, tls, desk, media, media_core, mirror, wall_clock, disk, keys, recipients, model, destinations):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -100,6 +103,30 @@ def tls(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, f"TLS: peers need a certificate of {siprec.tls_client_ca.name}")
+
+
+def desk(settings: Settings) -> Iterator[Finding]:
+    """How the desk is reached: by TLS with which certificate, or in clear."""
+    where = f"desk {settings.desk.host}:{settings.desk.port}"
+    if not settings.desk.encrypts:
+        clear = settings.desk.host not in LOOPBACK
+        mend = 'desk.tls = "off" is for a proxy on this machine that encrypts: let desk.host be 127.0.0.1 then'
+        yield Finding(NOTE if clear else GOOD, f"{where}: in clear", mend if clear else "")
+        return
+    shown = own_identity(settings)
+    if settings.desk.tls_certificate is not None and settings.desk.tls_key is not None:
+        shown = Identity(settings.desk.tls_certificate, settings.desk.tls_key, made_here=False)
+    elif not shown.certificate.exists():
+        yield Finding(NOTE, f"{where}: TLS, with a certificate that the desk will make for itself when it starts")
+        return
+    try:
+        left_days = (shown.expires().timestamp() - time.time()) / 86400
+        if left_days < EXPIRES_SOON_DAYS:
+            sign = BAD if left_days < 0 else NOTE
+            yield Finding(sign, f"{where}: the certificate is good for {left_days:.0f} days", "renew it: docs/desk.md")
+        yield Finding(GOOD, f"{where}: TLS, SHA-256 of the certificate {shown.fingerprint()}")
+    except DeskTlsUnusable as error:
+        yield Finding(BAD, str(error), "the desk does not start with it: docs/desk.md")
 
 
 def media(settings: Settings) -> Iterator[Finding]:

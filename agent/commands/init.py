@@ -30,7 +30,7 @@ def init(
     if path.exists():
         fail(f"{path} exists already; remove it first if you mean to begin anew")
     keys = folder / "keys"
-    for made in (folder, keys, folder / "recipients", folder / "purpose-keys"):
+    for made in (folder, keys, keys / "desk", folder / "recipients", folder / "purpose-keys"):
         made.mkdir(mode=0o750, parents=True, exist_ok=True)
     template = files("agent.commands").joinpath("template.toml").read_text(encoding="utf-8")
     values = {

@@ -64,13 +64,19 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
         ("recorder", ["identities", "purpose-keys", "site.pem", "numbers.key"]),
         ("scribe", ["purpose-keys", "desk-tokens.txt", "/tls"]),
         ("courier", ["identities", "callkeys", "capture", "/keys", "purpose-keys", "/tls"]),
-        ("desk", ["identities", "callkeys", "capture", "outbox", "/keys", "/tls"]),
+        ("desk", ["identities", "callkeys", "capture", "outbox", "purpose-keys", "/tls"]),
     ],
 )
 def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:
     unit = settings(UNITS / f"greffier-{name}.service")
     for part in hidden:
         assert any(path.endswith(part) for path in unit["InaccessiblePaths"].split()), part
+
+
+def test_of_the_keys_the_desk_sees_its_own_alone() -> None:
+    unit = settings(UNITS / "greffier-desk.service")
+    assert unit["TemporaryFileSystem"] == "/etc/greffier/keys:ro"
+    assert unit["BindPaths"] == "-/etc/greffier/keys/desk"
 
 
 def test_the_scribe_has_no_network() -> None:
