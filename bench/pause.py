@@ -1,8 +1,10 @@
-"""`python -m bench.pause --calls 200 --json`: how soon the gate is closed after a press, and whether anything leaked.
+"""`python -m bench.pause --calls 1000 --json`: how soon the gate is closed after a press, by each way, and any leak.
 
-`p99_ms` is from before the HTTP request is written to its answer, which is only given when the gate is closed; all
-calls are live with media. `leaked_samples` counts samples in the decrypted capture log at or after the media position
-since which an answer said the gate was closed, until the press of resume.
+All calls are live with media. `p99_ms` is from before the press is written to its answer, which is only given when the
+gate is closed (or open): of REST, of a phone's action URL, of a desktop event, of SIP INFO `Record:`, of a gateway that
+stops the session (re-INVITE), and of the recorder's own control socket. `leaked_samples` counts samples in the
+decrypted capture log at or after the media position since which an answer said that the gate was closed, until that
+of the resume; where the answer has no position (SIP), it is read from the gate's marks in the log.
 """
 
 import argparse
@@ -11,104 +13,196 @@ import json
 import random
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
+from agent.capture.format import RecordKind
+from agent.capture.reader import Cursor, open_record, scan
+from agent.desk.recorder_client import RecorderClient
 from agent.model.call import CLOCK_RATE
+from agent.model.gate import GateMark, GateState
+from agent.model.identity import Device, Right
+from agent.model.wire import load
 from agent.probe import ProbeCall
+from agent.scribe.keyring import Keyring
+from agent.store.directory import Directory
 from bench.generator import FRAME_S, Generator
 from bench.site import BenchSite, streams_of
 
-PRESSES = 5
-"""Pauses of each call."""
-PRESSERS = 8
+PRESSES = 400
+"""Pauses by each way, each followed by a resume."""
+PRESSERS = 4
 """People who press at the same time."""
+FIRST_AGENT = 1000
+WAYS = ("rest", "url", "context", "info", "siprec", "socket")
+
 Pauses = dict[str, list[tuple[float, float]]]
+Press = Callable[[int, str], Awaitable[dict[str, Any]]]
+"""By the number of the call and the verb: what was answered."""
 
 
-async def press(client: httpx.AsyncClient, agent: str, verb: str) -> tuple[float, dict[str, Any]]:
-    """Seconds until the answer, and the answer."""
-    began = time.perf_counter()
-    answer = await client.post(f"/v1/agents/{agent}/{verb}")
-    took = time.perf_counter() - began
-    answer.raise_for_status()
-    done: dict[str, Any] = answer.json()
-    return took, done
+class Ways:
+    """Every way to press on the calls of a site."""
+
+    def __init__(self, site: BenchSite, placed: list[ProbeCall], client: httpx.AsyncClient, tokens: list[str]) -> None:
+        self._placed, self._client, self._tokens = placed, client, tokens
+        self._recorder = RecorderClient(site.settings.recorder_socket)
+
+    async def rest(self, number: int, verb: str) -> dict[str, Any]:
+        """POST /v1/agents/EXTENSION/pause."""
+        return await self._post(f"/v1/agents/{FIRST_AGENT + number}/{verb}")
+
+    async def url(self, number: int, verb: str) -> dict[str, Any]:
+        """GET /v1/phone/TOKEN/pause."""
+        answer = await self._client.get(f"/v1/phone/{self._tokens[number]}/{verb}")
+        answer.raise_for_status()
+        return {}
+
+    async def context(self, number: int, verb: str) -> dict[str, Any]:
+        """POST /v1/context: the payment page was opened, or closed."""
+        did = "opened" if verb == "pause" else "closed"
+        return await self._post("/v1/context", {"agent": str(FIRST_AGENT + number), did: "payment"})
+
+    async def info(self, number: int, verb: str) -> dict[str, Any]:
+        """SIP INFO with `Record: off`, or on."""
+        await self._placed[number].request("INFO", headers=[("Record", "off" if verb == "pause" else "on")])
+        return {}
+
+    async def siprec(self, number: int, verb: str) -> dict[str, Any]:
+        """A re-INVITE with both streams inactive, or sending again."""
+        await (self._placed[number].hold() if verb == "pause" else self._placed[number].resume())
+        return {}
+
+    async def socket(self, number: int, verb: str) -> dict[str, Any]:
+        """The recorder's control socket, as `greffier pause` does."""
+        return await self._recorder.ask(op="gate", agent=str(FIRST_AGENT + number), verb=verb, actor="cli:bench")
+
+    async def _post(self, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        answer = await self._client.post(path, json=body or {})
+        answer.raise_for_status()
+        done: dict[str, Any] = answer.json()
+        return done
 
 
-async def presser(client: httpx.AsyncClient, agents: list[str], waits: list[float], pauses: Pauses) -> None:
-    """Pause and resume these agents' calls, again and again, at moments of chance."""
-    dice = random.Random(agents[0])
-    for _ in range(PRESSES):
-        for agent in agents:
-            await asyncio.sleep(dice.uniform(0.0, 0.02))
-            took, closed = await press(client, agent, "pause")
+async def presser(press: Press, calls: list[int], waits: list[float], pauses: Pauses) -> None:
+    """Pause and resume these calls, at moments of chance."""
+    dice = random.Random(calls[0])
+    for number in calls:
+        await asyncio.sleep(dice.uniform(0.0, 0.02))
+        answers = []
+        for verb in ("pause", "resume"):
+            began = time.perf_counter()
+            answers.append(await press(number, verb))
+            waits.append(time.perf_counter() - began)
             await asyncio.sleep(dice.uniform(0.0, 0.06))
-            took_too, opened = await press(client, agent, "resume")
-            waits += [took, took_too]
+        closed, opened = answers
+        if "since_s" in closed:
             pauses.setdefault(closed["call_id"], []).append((closed["since_s"], opened["since_s"]))
 
 
-async def story(site: BenchSite, calls: int) -> tuple[list[float], Pauses]:
-    """Place the calls, let them speak, press."""
+async def story(site: BenchSite, calls: int, ways: list[str]) -> tuple[dict[str, list[float]], Pauses]:
+    """Place the calls, let them speak, press by one way after the other."""
     placed: list[ProbeCall] = await site.place(calls)
     token = (await asyncio.to_thread(site.greffier, "token", "add", "admin")).strip()
-    seconds = 8.0 + PRESSES * calls / PRESSERS * 0.07
+    directory = Directory(site.settings.directory_path)
+    phones = [
+        directory.add_token(
+            Right.AGENT, time.time_ns(), extension=str(FIRST_AGENT + n), device=Device.PHONE, name="desk"
+        )
+        for n in (range(calls) if "url" in ways else ())
+    ]
+    seconds = 10.0 + len(ways) * (4.0 + PRESSES / PRESSERS * 0.14)
     speaking = Generator(site.folder, site.link, streams_of(placed), int(seconds / FRAME_S))
     await asyncio.sleep(4.0)
-    waits: list[float] = []
+    waits: dict[str, list[float]] = defaultdict(list)
     pauses: Pauses = {}
-    agents = [str(1000 + n) for n in range(calls)]
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{site.desk_port}", headers=headers, timeout=10) as client:
+        by = Ways(site, placed, client, phones)
         await client.get("/v1/health")
-        await asyncio.gather(
-            *(presser(client, agents[n::PRESSERS], waits, pauses) for n in range(min(PRESSERS, calls)))
-        )
+        dice = random.Random(1)
+        for way in ways:
+            chosen = dice.choices(range(calls), k=PRESSES)
+            apart = [[n for n in chosen if n % PRESSERS == one] for one in range(PRESSERS)]
+            press: Press = getattr(by, way)
+            await asyncio.gather(*(presser(press, mine, waits[way], pauses) for mine in apart if mine))
+            await asyncio.sleep(1.0)
     await asyncio.to_thread(speaking.end)
     await site.hang_up(placed)
     return waits, pauses
 
 
-def leaked(site: BenchSite, pauses: Pauses) -> tuple[int, int]:
-    """Samples in the log that lie inside a pause, and samples in the log in all."""
+def leaked(site: BenchSite, pauses: Pauses) -> tuple[int, int, int]:
+    """Samples in the log that lie inside a pause as it was answered, or as the gates' marks have it; samples in all."""
     _, media = site.log()
-    inside = total = 0
+    closed = closed_by_marks(site)
+    inside = marked = total = 0
     for (call_id, _), records in media.items():
-        spans = [(round(a * CLOCK_RATE), round(b * CLOCK_RATE)) for a, b in pauses.get(call_id, [])]
+        answered = [(round(a * CLOCK_RATE), round(b * CLOCK_RATE)) for a, b in pauses.get(call_id, [])]
         for record, plain in records:
             start = record.header.position_samples
             end = start + len(plain)
             total += len(plain)
-            inside += sum(max(0, min(end, b) - max(start, a)) for a, b in spans)
-    return inside, total
+            inside += sum(max(0, min(end, b) - max(start, a)) for a, b in answered)
+            marked += sum(max(0, min(end, b) - max(start, a)) for a, b in closed.get(call_id, []))
+    return inside, marked, total
+
+
+def closed_by_marks(site: BenchSite) -> dict[str, list[tuple[int, int]]]:
+    """Where no purpose of a call could write, by the marks in the log: all are paused alike, and one stands for all."""
+    keys = Keyring(site.settings.identities_dir, site.settings.callkeys_dir)
+    spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    since: dict[str, int] = {}
+    for _, record in scan(site.settings.capture_dir, Cursor(0, 0)):
+        head = record.header
+        if head.kind is not RecordKind.GATE or (key := keys.key(head.call_id, head.epoch)) is None:
+            continue
+        mark = load(GateMark, open_record(record, key))
+        if mark.purpose != "analytics":
+            continue
+        if mark.state is GateState.PAUSED:
+            since[mark.call_id] = min(since.get(mark.call_id, mark.since_samples), mark.since_samples)
+        elif mark.call_id in since:
+            spans[mark.call_id].append((since.pop(mark.call_id), mark.since_samples))
+    return spans
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.pause", description=__doc__)
-    parser.add_argument("--calls", type=int, default=200, help="live calls (default 200)")
+    parser.add_argument("--calls", type=int, default=1000, help="live calls (default 1000)")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="ways to press (default all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="greffier-bench-") as name:
         site = BenchSite(Path(name) / "site", asked.calls)
         with site.running("recorder", "desk"):
-            waits, pauses = asyncio.run(story(site, asked.calls))
-        inside, total = leaked(site, pauses)
-    ms = np.array(waits) * 1e3
+            waits, pauses = asyncio.run(story(site, asked.calls, asked.ways))
+        inside, marked, total = leaked(site, pauses)
     result = {
         "calls": asked.calls,
+        "ways": {way: figures(waits[way]) for way in asked.ways},
+        "leaked_samples": inside,
+        "leaked_by_marks": marked,
+        "written_samples": total,
+    }
+    print(json.dumps(result, indent=None if asked.json else 2))
+
+
+def figures(waits: list[float]) -> dict[str, float]:
+    """Of seconds, in milliseconds."""
+    ms = np.array(waits) * 1e3
+    return {
         "presses": len(waits),
         "p50_ms": round(float(np.percentile(ms, 50)), 2),
         "p99_ms": round(float(np.percentile(ms, 99)), 2),
         "max_ms": round(float(ms.max()), 2),
-        "leaked_samples": inside,
-        "written_samples": total,
     }
-    print(json.dumps(result, indent=None if asked.json else 2))
 
 
 if __name__ == "__main__":

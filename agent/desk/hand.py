@@ -82,6 +82,12 @@ class Desk:
         raise HTTPException(404, "not done: no live call of yours has this id")
 
 
+def is_closed(state: str, held: bool) -> bool:
+    """Whether a purpose in this state writes nothing, nor will as long as the pause is `held`, which an idle one
+    remembers in case it should come to apply."""
+    return is_paused(state) or state in CLOSED or (state == GateState.IDLE and held)
+
+
 def stands(press: Press, reply: GateReply) -> bool:
     """Whether the gate stands as it was asked to: closed after a pause; after a resume no longer held by its cause."""
     states = reply.states
@@ -90,7 +96,7 @@ def stands(press: Press, reply: GateReply) -> bool:
             return False
         states = {press.purpose: states[press.purpose]}
     if press.verb is GateVerb.PAUSE:
-        return all(is_paused(state) or state in CLOSED for state in states.values())
+        return all(is_closed(state, press.cause in reply.causes.get(name, ())) for name, state in states.items())
     if press.verb is GateVerb.RESUME:
         held = {cause for name in states for cause in reply.causes.get(name, [])}
         return not held if press.cause == EVERY_CAUSE else press.cause not in held

@@ -120,6 +120,12 @@ class TestAPauseThatIsAnsweredWithSuccessIsAPause:
         only = desk.ask("POST", "/v1/agents/2001/pause", "admin", json={"purpose": "evidence"})
         assert only.status_code == 200, "this one is closed"
 
+    def test_unless_there_is_nothing_to_pause_and_the_pause_is_remembered(self, desk) -> None:
+        states, causes = {"evidence": "paused", "training": "idle"}, {"evidence": ["agent"], "training": ["agent"]}
+        desk.recorder.add("2001", states=states, causes=causes)
+        desk.recorder.mode = "lying"
+        assert desk.ask("POST", "/v1/agents/2001/pause", "admin").json()["states"] == states
+
     def test_a_resume_that_did_nothing_is_none_either(self, desk) -> None:
         causes = {"evidence": ["agent"]}
         desk.recorder.add("2001", states={"evidence": "paused"}, causes=causes)
