@@ -24,5 +24,6 @@ def written_by(marks: list[GateMark], purpose: Purpose, end: int) -> set[int]:
         if writes(mark.state, purpose):
             positions |= set(range(since, until))
         if hopes(mark.state, purpose):
-            hoped |= set(range(since, until))
+            agreed = following is not None and following.verb in ("select", "arm")  # its mark lies where it may begin
+            hoped |= set(range(since, end if agreed else until))
     return positions

@@ -372,12 +372,13 @@ class CallGate:
         purpose, before, gate.state = self._purposes[gate.name], gate.state, state
         if before in _WAITS and verb in ("select", "arm"):
             since = self._agreed(gate, since)
-        elif not writes(state, purpose):
+        elif writes(state, purpose):
+            since = max(since, self._writable.opened_at(gate.name) or 0)
+        else:
             self._close(gate, since)
         if state not in _WAITS:
             self._waiting.give_up(gate.name)
         if writes(state, purpose):
-            since = max(since, self._writable.opened_at(gate.name) or 0)
             self._writable.set(gate.name, True, since)
         if hopes(state, purpose):
             self._waiting.set(gate.name, True, since)

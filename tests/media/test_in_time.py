@@ -35,7 +35,7 @@ class Call:
         self.chunks: list[StreamChunk] = []
         self.keys: list[KeyPress] = []
         self.gate = CallGate("call", [PURPOSE], self, HOLDBACK, 0, 0)
-        self.gate.open([Decision("training", True, Trigger.ALL, "")], 0, 0)
+        self.gate.decide([Decision("training", True, Trigger.ALL, "")], 0, 0)
 
     def media(self, chunk: StreamChunk) -> None:
         self.chunks.append(replace(chunk, payload=chunk.payload.copy()))
