@@ -5,7 +5,6 @@ fingerprint once, and know the desk by it. The key lies beside it, mode 0600, an
 """
 
 import ipaddress
-import os
 import socket
 import ssl
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.config import Settings
-from agent.vault.secretfile import write_private
+from agent.vault.secretfile import make_folder, write_private
 
 VALID = timedelta(days=3650)
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
@@ -86,7 +85,7 @@ def own_identity(settings: Settings) -> Identity:
 
 def _make(own: Identity, site: str, host: str) -> None:
     """A key, and a certificate that it signs itself, for this machine's names and addresses."""
-    own.key.parent.mkdir(mode=0o750, exist_ok=True)
+    make_folder(own.key.parent)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"greffier {site}"[:64])])
     now = datetime.now(UTC)
@@ -106,10 +105,6 @@ def _make(own: Identity, site: str, host: str) -> None:
     pem = serialization.Encoding.PEM
     write_private(own.key, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     write_private(own.certificate, certificate.public_bytes(pem))
-    if os.geteuid() == 0:
-        folder = own.key.parent.parent.stat()
-        for path in (own.key.parent, own.key, own.certificate):
-            os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _names(host: str) -> list[x509.GeneralName]:

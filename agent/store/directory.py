@@ -11,11 +11,12 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from agent.model.identity import EXTENSION, NAME, Agent, Device, Right, Scope, Token
+from agent.vault.secretfile import as_owner, make_folder
 
 TOKEN_BYTES = 32
 ID_DIGITS = 12
@@ -137,8 +138,8 @@ class Directory:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        create_private(self._path)
-        with closing(sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)) as db:
+        make_folder(self._path.parent)
+        with as_owner(self._path.parent), self._created() as db:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = EXTRA")
             db.executescript(_TABLES)
@@ -150,12 +151,18 @@ class Directory:
                 raise
             db.execute("COMMIT")
 
+    def _created(self) -> "closing[sqlite3.Connection]":
+        create_private(self._path)
+        return closing(sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None))
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        path = self._path if self._path.exists() else ":memory:"
-        with closing(sqlite3.connect(path, timeout=BUSY_S)) as db:
-            if path == ":memory:":
+        if not self._path.exists():
+            with closing(sqlite3.connect(":memory:")) as db:
                 db.executescript(_TABLES)
+                yield db
+            return
+        with as_owner(self._path.parent), closing(sqlite3.connect(self._path, timeout=BUSY_S)) as db:
             yield db
 
 
@@ -245,18 +252,10 @@ class LastUse:
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file of mode 0600, unless it is there; made by root, it belongs to the owner of its folder."""
+    """Make an empty file of mode 0600, unless it is there."""
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        return
-    try:
-        if os.geteuid() == 0:
-            folder = path.parent.stat()
-            os.fchown(descriptor, folder.st_uid, folder.st_gid)
-    finally:
-        os.close(descriptor)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
 
 
 def _check_agent(agent: Agent) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.vault.chain import GENESIS, canonical, link
-from agent.vault.secretfile import sync_folder
+from agent.vault.secretfile import hand_over, sync_folder
 
 CHECKPOINTS = "checkpoints"
 """The chain that seals the others; see `agent.store.checkpoint`."""
@@ -75,7 +75,9 @@ class Journal:
         self._thread_lock = threading.RLock()
         self._grouped = False
         self._size, self._seq, self._head = 0, 0, GENESIS
-        self._file = os.open(folder / f"{process}.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        self._file = os.open(folder / f"{process}.jsonl", flags, 0o640)
+        hand_over(self._file, folder)  # a command of root's: the scribe reads and seals all chains
         sync_folder(folder)
         with self._locked():
             self._catch_up()

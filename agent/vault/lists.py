@@ -5,13 +5,12 @@ which is no other's: neither the catalog nor what `percent` drew tells who is on
 it is written: `06…`, `+336…`, `00336…` and `336…` are the same where the site's calling code is 33.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.vault.numbers import normalised, number_hash
-from agent.vault.secretfile import create_secret, read_secret, write_private
+from agent.vault.secretfile import create_secret, make_folder, read_secret, write_private
 
 KEY_FILE = "lists.key"
 OPT_OUT, PROTECTED = "opt-out.txt", "protected.txt"
@@ -64,7 +63,6 @@ class Hasher:
         """With a new key where there is none yet, which is its owner's who owns the folder."""
         if not (keys_dir / KEY_FILE).exists():
             create_secret(keys_dir / KEY_FILE)
-            _hand_over(keys_dir / KEY_FILE)
         return cls.load(keys_dir, calling_code)
 
 
@@ -87,14 +85,5 @@ def read_list(path: Path) -> tuple[Entry, ...]:
 
 def write_list(path: Path, entries: tuple[Entry, ...]) -> None:
     """Replace a list, all or nothing; durable when this returns. The file is its owner's who owns the folder above."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_private(path, "".join(entry.line() + "\n" for entry in entries).encode())
-    _hand_over(path.parent)
-    _hand_over(path)
-
-
-def _hand_over(path: Path) -> None:
-    """What root made belongs to who owns the folder it is in, so that the recorder may read it."""
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
