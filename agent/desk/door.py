@@ -19,7 +19,7 @@ Refused = Callable[[str, str], None]
 
 OWN_RATE_S, OWN_BURST = 10.0, 20
 SITE_RATE_S, SITE_BURST = 1000.0, 2000
-"""Tokens that press for every agent belong to programs; so do addresses, behind a proxy."""
+"""Tokens that press for every agent belong to programs."""
 FAILED_RATE_S, FAILED_BURST = 10 / 60, 10
 
 
@@ -32,7 +32,6 @@ class Door:
         self._monotonic = monotonic
         self._own = Buckets(OWN_RATE_S, OWN_BURST)
         self._site = Buckets(SITE_RATE_S, SITE_BURST)
-        self._address = Buckets(SITE_RATE_S, SITE_BURST)
         self._failed = Buckets(FAILED_RATE_S, FAILED_BURST)
 
     def bearer(self, request: Request, *rights: Right) -> Scope:
@@ -71,7 +70,6 @@ class Door:
 
     def _known(self, request: Request, token: str) -> Scope:
         address = address_key(request.client.host if request.client else None)
-        _wait(self._address.take(address, self._monotonic()))
         try:
             who = self._find(token) if token else None
         except IdentityUnknown:
@@ -82,7 +80,8 @@ class Door:
             raise HTTPException(
                 401, "not done: a good token is needed; `greffier token add` makes one", {"WWW-Authenticate": "Bearer"}
             )
-        _wait((self._site if who.sees_all else self._own).take(who.token_id, self._monotonic()))
+        of_whom = f"{who.token_id} {request.method}"  # who asks too often how it stands can press all the same
+        _wait((self._site if who.sees_all else self._own).take(of_whom, self._monotonic()))
         return who
 
 

@@ -14,6 +14,8 @@ from agent.desk.state import is_paused
 from agent.model.gate import AGENT_CAUSE, EVERY_CAUSE, GateState, GateVerb
 from agent.model.identity import Scope
 
+KEPT = (GateState.RECORDING, GateState.PAUSED, GateState.WAITING, GateState.WAITING_PAUSED)
+"""What waits for consent is kept as soon as it is given."""
 CLOSED = (GateState.DROPPED, GateState.ENDED)
 
 
@@ -89,7 +91,10 @@ def is_closed(state: str, held: bool) -> bool:
 
 
 def stands(press: Press, reply: GateReply) -> bool:
-    """Whether the gate stands as it was asked to: closed after a pause; after a resume no longer held by its cause."""
+    """Whether the gate stands as it was asked to: closed after a pause; after a resume no longer held by its cause.
+
+    After keep or drop, something is kept or dropped: never success where nothing of the call is.
+    """
     states = reply.states
     if press.purpose is not None:
         if press.purpose not in states:
@@ -100,4 +105,4 @@ def stands(press: Press, reply: GateReply) -> bool:
     if press.verb is GateVerb.RESUME:
         held = {cause for name in states for cause in reply.causes.get(name, [])}
         return not held if press.cause == EVERY_CAUSE else press.cause not in held
-    return True
+    return any(state in (KEPT if press.verb is GateVerb.KEEP else CLOSED) for state in states.values())

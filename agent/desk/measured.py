@@ -1,5 +1,9 @@
 """What is asked by monitoring: whether the recorder answers, and /metrics."""
 
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,15 +14,18 @@ from agent.desk.metrics import CONTENT_TYPE
 from agent.desk.recorder_client import RecorderAway
 from agent.model.identity import Right
 
+PULSE_S = 1.0
+
 
 def router(desk: Desk) -> APIRouter:
     """Routes of monitoring."""
     routes = APIRouter()
+    pulse = Pulse(partial(desk.ask, op="stats"))
 
     @routes.get("/v1/health")
     async def health() -> dict[str, Any]:
         """Whether the recorder answers. Needs no token and tells nothing else."""
-        await desk.ask(op="stats")
+        await pulse()
         return {"recorder": "ok"}
 
     @routes.get("/metrics")
@@ -33,6 +40,22 @@ def router(desk: Desk) -> APIRouter:
         return Response(desk.metrics.text(stats), media_type=CONTENT_TYPE)
 
     return routes
+
+
+class Pulse:
+    """Asks whether the recorder lives at most once a second, however many want to know: presses must not queue behind
+    those who need no token for that."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Any]], monotonic: Callable[[], float] = time.monotonic):
+        self._ask, self._monotonic = ask, monotonic
+        self._asked: asyncio.Task[Any] | None = None
+        self._at_s = 0.0
+
+    async def __call__(self) -> None:
+        """Raises as `ask` does."""
+        if self._asked is None or (self._asked.done() and self._monotonic() - self._at_s >= PULSE_S):
+            self._asked, self._at_s = asyncio.create_task(self._ask()), self._monotonic()
+        await asyncio.shield(self._asked)
 
 
 def _from_here(request: Request) -> bool:

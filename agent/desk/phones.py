@@ -8,9 +8,9 @@ from html import escape
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from agent.desk.hand import Desk, GateReply, Press
-from agent.desk.state import is_paused
-from agent.model.gate import GateVerb
+from agent.desk.hand import CLOSED, Desk, GateReply, Press
+from agent.desk.state import WRITING, is_paused
+from agent.model.gate import GateState, GateVerb
 
 XML = "text/xml; charset=utf-8"
 FORMS = {
@@ -32,7 +32,6 @@ FORMS = {
     ),
 }
 TITLE = "Recording"
-DONE = {GateVerb.RESUME: "Recording goes on", GateVerb.KEEP: "Call is kept", GateVerb.DROP: "Recording is dropped"}
 
 
 def router(desk: Desk) -> APIRouter:
@@ -63,9 +62,15 @@ def words_of(verb: GateVerb, reply: GateReply) -> str:
     """What the display says after a press that is done."""
     if verb is GateVerb.PAUSE:
         return f"Recording is paused since {reply.since_s:.0f} s"
-    if verb is GateVerb.RESUME and any(is_paused(state) for state in reply.states.values()):
+    if verb is GateVerb.DROP:
+        left = sorted(name for name, state in reply.states.items() if state not in (*CLOSED, GateState.IDLE))
+        return f"Dropped, but not: {', '.join(left)}" if left else "Recording is dropped"
+    if verb is GateVerb.KEEP:
+        return "Call is kept"
+    if any(is_paused(state) for state in reply.states.values()):
         return "Still paused by: " + ", ".join(sorted({cause for held in reply.causes.values() for cause in held}))
-    return DONE[verb]
+    is_writing = any(state in WRITING for state in reply.states.values())
+    return "Recording goes on" if is_writing else "Not paused; nothing is recorded"
 
 
 def form_of(request: Request) -> str:

@@ -37,12 +37,12 @@ class Listener:
         self.queue: asyncio.Queue[Event] = asyncio.Queue()
         self.gone = asyncio.Event()
 
-    def tell(self, event: Event) -> None:
-        """Queue an event, or cut the listener off when its queue is full."""
+    def tell(self, event: Event, at_once: int = 0) -> None:
+        """Queue an event, or cut the listener off when its queue is full. `at_once`: so many are told in one go."""
         if self.gone.is_set():
             return
-        if self.queue.qsize() >= QUEUE:
-            log.warning("desk.listener_cut", queued=QUEUE)
+        if self.queue.qsize() >= max(QUEUE, 2 * at_once):
+            log.warning("desk.listener_cut", queued=self.queue.qsize())
             self.gone.set()
             return
         self.queue.put_nowait(event)
@@ -108,8 +108,9 @@ class Presence:
         listener = Listener(wants, fixed)
         self._listeners.add(listener)
         if self.ready:
-            for agent in sorted(fixed | {a for a in self._agents() if wants(a)}):
-                listener.tell(_event(self.state(agent)))
+            agents = sorted(fixed | {a for a in self._agents() if wants(a)})
+            for agent in agents:
+                listener.tell(_event(self.state(agent)), len(agents))
         else:
             listener.tell(AWAY)
         return listener
@@ -140,7 +141,7 @@ class Presence:
             log.warning("desk.recorder_away", error=str(error))
             self.ready = False
             for listener in tuple(self._listeners):
-                listener.tell(AWAY)
+                listener.tell(AWAY, len(self._calls))
 
     def _take(self, news: dict[str, Any]) -> None:
         kind = news["news"]
@@ -160,7 +161,7 @@ class Presence:
         event = ("alert", json.dumps({name: news.get(name) for name in ALERT_FIELDS}))
         for listener in tuple(self._listeners):
             if listener.wants(news["agent"]):
-                listener.tell(event)
+                listener.tell(event, len(self._calls))
         call = self._calls.get(news["call_id"])
         if call is not None and news["kind"] == "warn":
             call["warned"] = sorted({*call.get("warned", []), news["purpose"]})
@@ -177,7 +178,7 @@ class Presence:
                 del self._told[agent]  # nothing is kept of who is in no call
             for listener in tuple(self._listeners):
                 if listener.wants(agent):
-                    listener.tell(event)
+                    listener.tell(event, max(len(agents), len(self._calls)))
 
 
 def _event(state: AgentState) -> Event:

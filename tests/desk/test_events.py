@@ -237,3 +237,19 @@ def test_presence_forgets_who_is_in_no_call(tmp_path) -> None:
         return len(presence._calls), len(presence._told), len(presence._seen_s), listener.queue.qsize()
 
     assert asyncio.run(story()) == (0, 0, 0, QUEUE)
+
+
+def test_a_supervisor_of_more_calls_than_a_queue_is_told_of_all_of_them(tmp_path) -> None:
+    async def story() -> list[int]:
+        presence = Presence(tmp_path / "none.sock", LIMIT_S)
+        early = presence.listen(lambda _: True, frozenset())
+        calls = {
+            f"{n:032x}": {"call_id": f"{n:032x}", "agent": str(n), "started_ns": n, "states": {"evidence": "recording"}}
+            for n in range(3 * QUEUE)
+        }
+        presence._begin(calls)
+        late = presence.listen(lambda _: True, frozenset())
+        assert not early.gone.is_set() and not late.gone.is_set()
+        return [early.queue.qsize(), late.queue.qsize()]
+
+    assert asyncio.run(story()) == [3 * QUEUE + 1, 3 * QUEUE]

@@ -1,12 +1,16 @@
 """How much one asker may ask: buckets in constant memory, wrong tokens, slow and large requests."""
 
+import asyncio
 import socket
 
 import pytest
+from fastapi import HTTPException, Request
 
-from agent.desk.door import FAILED_BURST, OWN_BURST
+from agent.desk.door import FAILED_BURST, OWN_BURST, SITE_BURST, Door
 from agent.desk.limits import MOST_KEYS, Buckets, address_key
+from agent.desk.measured import PULSE_S, Pulse
 from agent.desk.server import MOST_HEAD
+from agent.model.identity import Right, Scope
 
 
 def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
@@ -57,7 +61,49 @@ def test_one_token_does_not_press_without_end_and_others_are_not_held_up(desk) -
         while piece := pipe.recv(65536):
             said += piece
     assert b"HTTP/1.1 429" in said and b"retry-after: 1" in said.lower()
+    assert desk.ask("POST", "/v1/agents/2002/pause", "bob").status_code == 200, "asked too often, and yet can press"
     assert desk.ask("GET", "/v1/agents/2002/state", "admin").status_code == 200
+
+
+def test_however_many_guess_tokens_at_an_address_who_has_a_good_one_presses_there() -> None:
+    door = Door(lambda token: Scope(Right.AGENT, "2001", token_id="t") if token == "good" else None, lambda *_: None)
+
+    def asked(token: str) -> Request:
+        headers = [(b"authorization", b"Bearer " + token.encode())]
+        return Request({"type": "http", "method": "POST", "client": ("192.0.2.1", 1), "headers": headers})
+
+    for _ in range(3 * SITE_BURST):
+        with pytest.raises(HTTPException):
+            door.bearer(asked("guess"))
+    assert door.bearer(asked("good")).extension == "2001"
+
+
+def test_presses_never_queue_behind_those_who_ask_without_token_whether_it_lives() -> None:
+    async def story() -> None:
+        now_s, times, answer = 0.0, 0, asyncio.Event()
+
+        async def ask() -> None:
+            nonlocal times
+            times += 1
+            await answer.wait()
+            if times == 2:
+                raise HTTPException(503)
+
+        pulse = Pulse(ask, lambda: now_s)
+        many = [asyncio.create_task(pulse()) for _ in range(500)]
+        await asyncio.sleep(0)
+        many.pop().cancel()
+        answer.set()
+        await asyncio.gather(*many)
+        await pulse()
+        assert times == 1
+        now_s = PULSE_S
+        for _ in range(2):
+            with pytest.raises(HTTPException):
+                await pulse()
+        assert times == 2
+
+    asyncio.run(story())
 
 
 def test_a_head_is_not_without_end(desk) -> None:

@@ -68,6 +68,24 @@ def test_what_is_not_done_is_never_success(desk) -> None:
     assert set(desk.recorder.states(call).values()) == {"recording"}
 
 
+def test_the_display_says_what_became_of_the_call(desk) -> None:
+    url = f"/v1/phone/{desk.tokens['phone']}"
+    call = desk.recorder.add("2001")
+    desk.recorder.mode = "lying"
+    for states, verb, status, said in (
+        ({"evidence": "recording", "training": "dropped"}, "drop", 200, "Dropped, but not: evidence\n"),
+        ({"evidence": "dropped", "training": "idle"}, "drop", 200, "Recording is dropped\n"),
+        ({"evidence": "recording", "training": "paused"}, "drop", 502, "NOT DONE"),
+        ({"evidence": "recording", "training": "idle"}, "keep", 200, "Call is kept\n"),
+        ({"evidence": "idle", "training": "dropped"}, "keep", 502, "NOT DONE"),
+        ({"evidence": "idle", "training": "armed"}, "resume", 200, "Recording goes on\n"),
+        ({"evidence": "idle", "training": "dropped"}, "resume", 200, "Not paused; nothing is recorded\n"),
+    ):
+        desk.recorder.change(call, states=states)
+        done, _, shown = phone(desk, f"{url}/{verb}")
+        assert done == status and shown.startswith(said), (states, verb)
+
+
 @pytest.mark.parametrize("name", ["admin", "lead", "ann", "hotkey", "crm", "eye"])
 def test_only_phones_press_by_get(desk, name: str) -> None:
     call = desk.recorder.add("2001")
