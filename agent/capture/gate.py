@@ -27,6 +27,7 @@ MOST_KEYS = 1000
 """Keys of one call that wait in RAM."""
 _SHUT = frozenset({GateState.IDLE, GateState.DROPPED, GateState.ENDED})
 _WAITS = frozenset({GateState.WAITING, GateState.WAITING_PAUSED})
+_OPENS = frozenset({"select", "arm", "wait", "resume", "limit"})
 
 
 class GateSink(Protocol):
@@ -55,8 +56,8 @@ class GateAlert:
 
 @dataclass(slots=True)
 class _Gate:
-    """One purpose's gate. `closed_at`: no sample from there on was written for it; `kept`: *keep* was pressed before
-    there was anything to keep."""
+    """One purpose's gate. `closed_at`: no sample from there on was written for it; `shut_until`: nothing before that is
+    opened any more, it came while it was shut; `kept`: *keep* was pressed before there was anything to keep."""
 
     name: str
     state: GateState = GateState.IDLE
@@ -65,6 +66,7 @@ class _Gate:
     kept: bool = False
     hopes_from: int = 0
     spans: list[Span] = field(default_factory=list)
+    shut_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class CallGate:
                 g.kept,
                 self._waiting.hopes_from(g.name),
                 list(self._writable.of(g.name)),
+                g.shut_until,
             )
             for g in self._gates.values()
         )
@@ -259,8 +262,7 @@ class CallGate:
                 since = max((gate.closed_at for gate in targets if gate.state.is_paused), default=since)
             case GateVerb.RESUME:
                 since = heard if cmd.reaches_back else max(heard_samples, self._now - LEEWAY_SAMPLES)
-                for gate in targets:
-                    self._resume(gate, cmd, since, at_ns)
+                since = max([since, *(self._resume(gate, cmd, since, at_ns) for gate in targets)])
             case GateVerb.KEEP:
                 for gate in targets:
                     gate.kept |= gate.state in _WAITS
@@ -344,14 +346,17 @@ class CallGate:
         for cause in gate.causes.held:
             self._turn(gate, "pause", since, at_ns, cause.actor, "paused before", cause.name)
 
-    def _resume(self, gate: _Gate, cmd: GateCommand, since: int, at_ns: int) -> None:
+    def _resume(self, gate: _Gate, cmd: GateCommand, since: int, at_ns: int) -> int:
+        """Returns from where on nothing of this cause is left."""
         if not gate.causes.take(cmd.cause):
-            return
-        since = max(since, gate.closed_at)
+            return since
+        since = max(since, gate.closed_at, gate.shut_until)
         if not gate.causes:
             self._turn(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
         elif gate.state.is_paused:
+            gate.shut_until = since
             self._mark(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
+        return since
 
     def _drop(self, targets: Sequence[_Gate], cmd: GateCommand, at_ns: int) -> None:
         if cmd.purpose is not None and not self._purposes[cmd.purpose].withdrawable:
@@ -373,7 +378,7 @@ class CallGate:
         if before in _WAITS and verb in ("select", "arm"):
             since = self._agreed(gate, since)
         elif writes(state, purpose):
-            since = max(since, self._writable.opened_at(gate.name) or 0)
+            since = max(since, gate.shut_until, self._writable.opened_at(gate.name) or 0)
         else:
             self._close(gate, since)
         if state not in _WAITS:
@@ -382,6 +387,8 @@ class CallGate:
             self._writable.set(gate.name, True, since)
         if hopes(state, purpose):
             self._waiting.set(gate.name, True, since)
+        if verb in _OPENS:
+            gate.shut_until = max(gate.shut_until, since)
         self._mark(gate, verb, since, at_ns, actor, reason, cause)
         return True
 

@@ -1,10 +1,12 @@
 """Pauses that outlive their recording session: a gateway that sets the same call up anew finds it paused as it was.
 
 A session that broke (no BYE came) is taken up by the gateway under the same name of the call (RFC 7865 session id, or
-`reference`); whoever paused it need not know. The causes are carried over and their limits begin anew.
+`reference`); whoever paused it need not know. The causes are carried over and their limits begin anew, but for the
+gateway's own: whether the new session is stopped, its streams say.
 """
 
 from agent.capture.gate import CallGate
+from agent.capture.pausing import UNLIMITED
 from agent.model.gate import GateCommand, GateVerb
 
 LASTS_NS = 3600 * 1_000_000_000
@@ -23,7 +25,10 @@ class Pauses:
     def note(self, reference: str, gate: CallGate, now_ns: int) -> None:
         """The pauses of a live call as they now stand."""
         self._paused.pop(reference, None)
-        causes: Causes = {name: tuple((c.name, c.actor) for c in held) for name, held in gate.causes.items()}
+        causes: Causes = {}
+        for name, held in gate.causes.items():
+            if lasting := tuple((c.name, c.actor) for c in held if c.name not in UNLIMITED):
+                causes[name] = lasting
         if causes and reference:
             self._paused[reference] = (causes, now_ns)
             if len(self._paused) > MOST:

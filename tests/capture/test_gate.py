@@ -235,6 +235,54 @@ def test_media_ahead_of_the_clock_survives_to_the_end_of_the_call(make, media, p
     assert recorded_spans(sink.marks, purposes["training"], 1100) == ((0, 1100),)
 
 
+def test_what_waited_before_a_pause_is_heard_as_well_once_it_is_agreed_to(purposes, memory, decide, media) -> None:
+    sink = memory()
+    gate = CallGate(CALL, [purposes["asked"]], sink, 30, LIMIT, WARN, 1000)
+    gate.decide(decide("asked", waits=True), 0, 0)
+    gate.feed(media(0, 100))
+    gate.command(press(PAUSE), 100, 1, 100)
+    gate.feed(media(100, 200))
+    gate.command(press(RESUME), 200, 1, 200)
+    gate.feed(media(200, 300))
+    gate.release(300)
+    gate.decide(decide("asked"), 300, 2, 300)
+    gate.end(300, 3)
+    spans = recorded_spans(sink.marks, purposes["asked"], 300)
+    assert spans == ((0, 70), (200, 300))
+    assert sink.samples() == [p for a, b in spans for p in range(a, b)]
+
+
+@pytest.mark.parametrize("shut", ["paused", "unasked"])
+def test_a_keep_opens_nothing_that_a_sender_ahead_of_the_clock_said_while_it_was_shut(
+    purposes, memory, decide, media, shut
+) -> None:
+    sink, contract = memory(), replace(purposes["contract"], consent=shut == "unasked")
+    gate = CallGate(CALL, [contract], sink, 30, LIMIT, WARN, 1000)
+    gate.decide([replace(d, waits=contract.consent, applies=not contract.consent) for d in decide("contract")], 0, 0)
+    gate.command(press(PAUSE), 100, 1, 100)
+    gate.feed(media(100, 300))
+    gate.command(press(RESUME), 200, 1, 300)
+    gate.decide(decide("contract"), 200, 1, 300)
+    assert gate.command(press(KEEP), 210, 1, 300).states == {"contract": GateState.RECORDING}
+    gate.feed(media(300, 400))
+    gate.end(400, 2)
+    assert sink.samples() == list(range(300, 400))
+    assert recorded_spans(sink.marks, contract, 400) == ((300, 400),)
+
+
+def test_a_gateway_that_goes_on_gives_nothing_back_of_an_agents_pause(make, media, purposes) -> None:
+    gate, sink = make("training")
+    stop = GateCommand(CALL, PAUSE, "gateway:pbx", cause="siprec", reaches_back=False)
+    gate.command(stop, 1000, 1, 1000)
+    gate.command(press(PAUSE), 1500, 1, 1000)
+    gate.command(press(RESUME), 2000, 1, 1000)
+    on = gate.command(replace(stop, verb=RESUME), 2000 + LEEWAY_SAMPLES // 2, 1, 1000)
+    assert on.since_samples == 2000, "the answer is what holds"
+    gate.feed(media(1900, 2500))
+    gate.end(2500, 2)
+    assert [p for p in sink.samples() if p >= 1000] == list(range(2000, 2500))
+
+
 def test_after_the_end_nothing_is_taken(make, media) -> None:
     gate, sink = make("training")
     gate.end(100, 9)

@@ -78,7 +78,7 @@ def machine(purposes, memory, decide, media) -> type[RuleBasedStateMachine]:
                 with pytest.raises(ValueError, match="basis"):
                     self.gate.command(command, self.now, 1)
                 return
-            answer = self.gate.command(command, self.now, 1)
+            answer = self.gate.command(command, self.now, 1, self._heard())
             assert answer.states == self.gate.states
             assert set(answer.changed) == {n for n, s in answer.states.items() if before[n] is not s}
             self._remember()
@@ -106,7 +106,7 @@ def machine(purposes, memory, decide, media) -> type[RuleBasedStateMachine]:
                 (*decide(*sorted(mine & names), waits=waits), *decide(*sorted(mine - names), applies=False)),
                 self.now,
                 1,
-                max((p + 1 for _, p in self.fed), default=0),
+                self._heard(),
             )
             assert set(changed) == {n for n, s in self.gate.states.items() if before[n] is not s}
             for name in mine - names:
@@ -117,7 +117,7 @@ def machine(purposes, memory, decide, media) -> type[RuleBasedStateMachine]:
         def tick(self, ahead: int) -> None:
             self._time(ahead)
             before = dict(self.gate.states)
-            for alert in self.gate.tick(self.now, 1):
+            for alert in self.gate.tick(self.now, 1, self._heard()):
                 assert before[alert.purpose].is_paused
                 assert self.gate.states[alert.purpose].is_paused == (alert.kind == "warn")
                 assert alert.paused_samples >= (WARN if alert.kind == "warn" else LIMIT)
@@ -167,6 +167,9 @@ def machine(purposes, memory, decide, media) -> type[RuleBasedStateMachine]:
         def _time(self, ahead: int) -> None:
             self.now += ahead
             self.told = max(self.told, self.now)
+
+        def _heard(self) -> int:
+            return max((p + 1 for _, p in self.fed), default=0)
 
         def _remember(self) -> None:
             self.remembered = (self.gate.snapshot(), self.told, self.frontier)

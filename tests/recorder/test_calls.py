@@ -13,6 +13,7 @@ from agent.config import Settings
 from agent.media.endpoint import key
 from agent.model.call import Call, Codec, MediaStream
 from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.gate import GateCommand, GateState, GateVerb
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
 from agent.recorder.calls import Calls
@@ -71,6 +72,23 @@ def test_an_address_a_call_has_left_may_be_the_next_calls(calls: Calls) -> None:
     calls.changed(changed(call_of("a", (PHONE, PBX, False))), 0)
     live = calls.started(CallStarted(call_of("b", (PHONE, PBX, True))), DECISIONS, 0)
     assert set(live.streams) == {key(*PHONE)}
+
+
+def test_a_session_set_up_anew_is_paused_by_people_and_not_by_how_the_old_one_stood(calls: Calls) -> None:
+    """Whether the gateway sends, the new session says: a stop of the old one would last for ever."""
+    one = call_of("a", (PHONE, PBX, True))
+    calls.started(CallStarted(one), DECISIONS, 0)
+    stop = GateCommand("a" * 32, GateVerb.PAUSE, "gateway:gw", cause="siprec", reaches_back=False)
+    calls.command(stop, 10 * MS, 0)
+    calls.command(GateCommand("a" * 32, GateVerb.PAUSE, "agent:2001"), 20 * MS, 0)
+    calls.ended(CallEnded("a" * 32, 0, "expired"), 30 * MS)
+    again = calls.started(CallStarted(call_of("b", (PHONE, PBX, True))), DECISIONS, 40 * MS)
+    assert {name: [c.name for c in held] for name, held in again.gate.causes.items()} == {"evidence": ["agent"]}
+    calls.command(GateCommand("b" * 32, GateVerb.RESUME, "agent:2001"), 50 * MS, 0)
+    calls.command(replace(stop, call_id="b" * 32), 60 * MS, 0)
+    calls.ended(CallEnded("b" * 32, 0, "expired"), 70 * MS)
+    third = calls.started(CallStarted(call_of("c", (PHONE, PBX, True))), DECISIONS, 80 * MS)
+    assert third.gate.states == {"evidence": GateState.RECORDING}
 
 
 def test_the_counts_of_all_times_are_one() -> None:
