@@ -235,7 +235,8 @@ class CallGate:
         self._advance(now_samples)
         self._frontier = max(self._frontier, self._now - self.holdback_samples)
         self._hand_over(self._frontier)
-        self._settle()
+        self._waiting.age(self._now)
+        self._trim()
 
     def command(self, cmd: GateCommand, now_samples: int, at_ns: int, heard_samples: int = 0) -> GateAnswer:
         """Obey a press; when this returns the gate stands as answered.
@@ -433,6 +434,10 @@ class CallGate:
         for chunk in self._waiting.take(self._writable):
             self._sink.media(chunk)
         self._waiting.forget(self._now)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Let go of what nobody may have of what was said lately."""
         if not self._writable.everything_from(self._frontier):
             self._held.keep_only(self._may_stay)
         self._keys = [key for key in self._keys if key.position_samples >= self._now or self._keeps(key)]

@@ -75,11 +75,16 @@ class Waiting:
             yield from keep(chunk, written.parts)
             self.add(chunk, written)
 
+    def age(self, now: int) -> None:
+        """Let go of what is older than the limit."""
+        self._since = max(self._since, now - self._limit)
+        for _ in self._held.take(self._since):
+            pass
+
     def forget(self, now: int) -> None:
         """Let go of what is older than the limit, and of what nobody hopes for."""
-        self._since = max(self._since, now - self._limit)
-        if self._held.holds_some:
-            self._held.keep_only(self.parts)
+        self.age(now)
+        self._held.keep_only(self.parts)
 
     def clear(self) -> None:
         """Erase everything."""

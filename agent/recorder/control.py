@@ -79,21 +79,22 @@ class ControlSocket:
 
 
 async def _stream(news: Watcher, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Write news until there are none, or the peer goes or says anything more."""
+    """Write news until there are none, or the peer goes or says anything more, or does not read what it is told."""
 
     async def write() -> None:
         async for one in news:
             writer.write(json.dumps(one).encode() + b"\n")
             await writer.drain()
 
-    writing, gone = asyncio.ensure_future(write()), asyncio.ensure_future(reader.readline())
+    tasks = [asyncio.ensure_future(one) for one in (write(), reader.readline(), news.cut_off())]
     try:
-        await asyncio.wait((writing, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         news.close()
-        for task in (writing, gone):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(writing, gone, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        writer.transport.abort()
 
 
 def may_talk(connection: socket.socket) -> bool:

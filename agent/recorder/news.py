@@ -26,19 +26,23 @@ class Watcher:
     def __init__(self, room: "Newsroom") -> None:
         self._room = room
         self._queue: asyncio.Queue[News | None] = asyncio.Queue()
-        self._cut_off = False
+        self._over = asyncio.Event()
 
     @property
     def is_cut_off(self) -> bool:
         """Whether it hears nothing more."""
-        return self._cut_off
+        return self._over.is_set()
+
+    async def cut_off(self) -> None:
+        """Return when it hears nothing more, though it may be stuck in what it was told before."""
+        await self._over.wait()
 
     def put(self, news: News) -> None:
         """In the loop's thread. Nothing is dropped from the middle: who is too slow hears nothing more."""
-        if self._cut_off:
+        if self.is_cut_off:
             return
         if self._queue.qsize() >= MOST_WAITING:
-            self._cut_off = True
+            self._over.set()
             while not self._queue.empty():
                 self._queue.get_nowait()
             self._queue.put_nowait(None)
@@ -47,7 +51,7 @@ class Watcher:
 
     def close(self) -> None:
         """It watches no more."""
-        self._cut_off = True
+        self._over.set()
         self._room.leave(self)
 
     async def __aiter__(self) -> AsyncIterator[News]:

@@ -76,15 +76,13 @@ class Questions:
     async def context(self, request: dict[str, Any]) -> Answer:
         """Somebody says something of a call."""
         consent = Consent(request["consent"]) if request.get("consent") else None
-        queue = request.get("queue")
+        queue = None if request.get("queue") is None else _text(request["queue"], 64)
         tags = {name: _tags(request.get(name) or ()) for name in ("add_tags", "remove_tags")}
-        actor, source = str(request["actor"]), str(request["source"])
+        actor, source = _text(request["actor"], 100), _text(request["source"], 20)
 
         def obey() -> GateAnswer:
             call_id = wanted(self._loop.calls.all(), request)
-            note = ContextNote(
-                call_id, actor, source, None if queue is None else str(queue)[:64], **tags, consent=consent
-            )
+            note = ContextNote(call_id, actor, source, queue, **tags, consent=consent)
             return self._loop.said(note, time.monotonic_ns())
 
         return describe_answer(await asyncio.wrap_future(self._loop.ask(obey)))
@@ -101,7 +99,7 @@ class Questions:
         purpose = request.get("purpose")
         if purpose is not None and purpose not in self._purposes():
             raise ValueError(f"no purpose {purpose!r}")
-        actor, reason = str(request["actor"])[:100], str(request.get("reason", ""))[:200]
+        actor, reason = _text(request["actor"], 100), _text(request.get("reason", ""), 200)
 
         def obey() -> GateAnswer:
             call_id = wanted(self._loop.calls.all(), request)
@@ -112,6 +110,14 @@ class Questions:
 
         answer: GateAnswer = await asyncio.wrap_future(self._loop.ask(obey))
         return answer
+
+
+def _text(value: Any, most: int) -> str:
+    """What goes into the log, at most so long. Raises ValueError for what is no text (a surrogate alone, as JSON may
+    have it): better now than between two gates."""
+    text = str(value)[:most]
+    text.encode()
+    return text
 
 
 def _tags(words: Any) -> tuple[str, ...]:
