@@ -34,8 +34,6 @@ from agent.store.directory import Directory
 from bench.generator import FRAME_S, Generator
 from bench.site import BenchSite, streams_of
 
-PRESSES = 400
-"""Pauses by each way, each followed by a resume."""
 PRESSERS = 4
 """People who press at the same time."""
 FIRST_AGENT = 1000
@@ -105,7 +103,7 @@ async def presser(press: Press, calls: list[int], waits: list[float], pauses: Pa
             pauses.setdefault(closed["call_id"], []).append((closed["since_s"], opened["since_s"]))
 
 
-async def story(site: BenchSite, calls: int, ways: list[str]) -> tuple[dict[str, list[float]], Pauses]:
+async def story(site: BenchSite, calls: int, ways: list[str], presses: int) -> tuple[dict[str, list[float]], Pauses]:
     """Place the calls, let them speak, press by one way after the other."""
     placed: list[ProbeCall] = await site.place(calls)
     token = (await asyncio.to_thread(site.greffier, "token", "add", "admin")).strip()
@@ -116,7 +114,7 @@ async def story(site: BenchSite, calls: int, ways: list[str]) -> tuple[dict[str,
         )
         for n in (range(calls) if "url" in ways else ())
     ]
-    seconds = 10.0 + len(ways) * (4.0 + PRESSES / PRESSERS * 0.14)
+    seconds = 10.0 + len(ways) * (4.0 + presses / PRESSERS * 0.14)
     speaking = Generator(site.folder, site.link, streams_of(placed), int(seconds / FRAME_S))
     await asyncio.sleep(4.0)
     waits: dict[str, list[float]] = defaultdict(list)
@@ -127,7 +125,7 @@ async def story(site: BenchSite, calls: int, ways: list[str]) -> tuple[dict[str,
         await client.get("/v1/health")
         dice = random.Random(1)
         for way in ways:
-            chosen = dice.choices(range(calls), k=PRESSES)
+            chosen = dice.choices(range(calls), k=presses)
             apart = [[n for n in chosen if n % PRESSERS == one] for one in range(PRESSERS)]
             press: Press = getattr(by, way)
             await asyncio.gather(*(presser(press, mine, waits[way], pauses) for mine in apart if mine))
@@ -176,13 +174,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.pause", description=__doc__)
     parser.add_argument("--calls", type=int, default=1000, help="live calls (default 1000)")
+    parser.add_argument("--presses", type=int, default=400, help="pauses by each way, each then resumed (default 400)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="ways to press (default all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="greffier-bench-") as name:
         site = BenchSite(Path(name) / "site", asked.calls)
         with site.running("recorder", "desk"):
-            waits, pauses = asyncio.run(story(site, asked.calls, asked.ways))
+            waits, pauses = asyncio.run(story(site, asked.calls, asked.ways, asked.presses))
         inside, marked, total = leaked(site, pauses)
     result = {
         "calls": asked.calls,

@@ -341,5 +341,5 @@ def test_what_was_said_in_a_pause_is_nowhere() -> None:
 @pytest.mark.timeout(600)
 def test_what_was_said_in_a_pause_is_nowhere_in_many_more_orders() -> None:
     run_state_machine_as_test(
-        House, settings=hypothesis_settings(max_examples=80, stateful_step_count=25, deadline=None)
+        House, settings=hypothesis_settings(max_examples=40, stateful_step_count=20, deadline=None)
     )
