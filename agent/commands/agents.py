@@ -2,15 +2,16 @@
 
 import csv
 import io
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, changing_directory, console, fail, settings_of
+from agent.commands.plain import PlainTable, plain
 from agent.model.identity import Agent
 from agent.store.directory import Directory
 
@@ -29,18 +30,18 @@ def add(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Add an agent. Tokens come next: `greffier token add agent:EXTENSION`."""
-    try:
+    with changing_directory():
         _directory(config).add_agents([Agent(name, tuple(extension), supervisor)], time.time_ns())
-    except ValueError as error:
-        fail(str(error), 2)
-    console.print(f"[green]✓[/] {name}: {', '.join(extension)}", highlight=False)
+    console.print("[green]✓[/]", plain(f"{name}: {', '.join(extension)}"), highlight=False)
 
 
 @app.command("list")
 def list_agents(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List agents."""
-    table = Table("agent", "extensions", "supervisor")
-    for agent in _directory(config).agents():
+    table = PlainTable("agent", "extensions", "supervisor")
+    with changing_directory():
+        agents = _directory(config).agents()
+    for agent in agents:
         table.add_row(agent.name, ", ".join(agent.extensions), "yes" if agent.supervisor else "")
     console.print(table)
 
@@ -51,11 +52,9 @@ def remove(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Remove an agent; the tokens of its extensions are revoked."""
-    try:
+    with changing_directory():
         revoked = _directory(config).remove_agent(name, time.time_ns())
-    except ValueError as error:
-        fail(str(error), 2)
-    console.print(f"[green]✓[/] {name} is removed, {revoked} tokens are revoked", highlight=False)
+    console.print("[green]✓[/]", plain(f"{name} is removed, {revoked} tokens are revoked"), highlight=False)
 
 
 @app.command("import")
@@ -69,7 +68,7 @@ def import_agents(
         if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES >> 20} MiB")
         added = _directory(config).add_agents(rows.read(file.read_text(encoding="utf-8-sig")), time.time_ns())
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, sqlite3.Error) as error:
         fail(f"{file}: line {rows.line}: {error}; nothing was added", 2)
     console.print(f"[green]✓[/] {added} agents", highlight=False)
 

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, clock, console, settings_of, utc
+from agent.commands.plain import plain
 from agent.config import Settings
 from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.model.artifact import Artifact, Delivery
@@ -51,9 +52,8 @@ def live_table(live: list[dict[str, Any]]) -> Table:
     for call in live:
         age = (time.time_ns() - call["started_ns"]) / 1e9
         gates = ", ".join(f"{name} {_coloured(state)}" for name, state in call["states"].items())
-        table.add_row(
-            call["call_id"][:12], f"{age:.0f} s", call["direction"], call["agent"] or "–", call["queue"] or "–", gates
-        )
+        who, queue = plain(call["agent"] or "–"), plain(call["queue"] or "–")
+        table.add_row(call["call_id"][:12], f"{age:.0f} s", call["direction"], who, queue, gates)
     return table
 
 

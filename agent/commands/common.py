@@ -2,13 +2,18 @@
 
 import asyncio
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from agent.commands.plain import plain
 from agent.config import ConfigError, Settings, load
 from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.model.call import CLOCK_RATE
@@ -27,8 +32,19 @@ ConfigOption = Annotated[
 
 def fail(message: str, status: int = 1) -> NoReturn:
     """Say what is wrong on standard error and end the command."""
-    errors.print(f"[bold red]greffier:[/] {message}", highlight=False)
+    errors.print(Text.assemble(("greffier: ", "bold red"), plain(message)), highlight=False)
     raise typer.Exit(status)
+
+
+@contextmanager
+def changing_directory() -> Iterator[None]:
+    """Refusals of the directory end the command: 2 where what was asked makes no sense, 1 where it cannot be done."""
+    try:
+        yield
+    except ValueError as error:
+        fail(str(error), 2)
+    except (OSError, sqlite3.Error) as error:
+        fail(f"the directory of agents and tokens cannot be used: {error}; be root, or the user the agent runs as")
 
 
 def settings_of(path: Path) -> Settings:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, actor, console, fail, settings_of
+from agent.commands.plain import PlainTable
 from agent.commands.policy_explain import explain
 from agent.commands.policy_try import try_
 from agent.config import Settings
@@ -53,7 +53,7 @@ def _remove(settings: Settings, name: str, number: str | None) -> None:
 
 def _list(settings: Settings, name: str) -> None:
     """Show a list: hashes, days and notes."""
-    table = Table(title=f"{name.removesuffix('.txt')} (numbers are kept only as keyed hashes)")
+    table = PlainTable(title=f"{name.removesuffix('.txt')} (numbers are kept only as keyed hashes)")
     for column in ("number", "since", "note"):
         table.add_column(column)
     for entry in _entries(settings, name):

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, catalog_of, clock, console, find_call, settings_of, utc
+from agent.commands.plain import PlainTable
 from agent.store.catalog import Catalog
 from agent.store.rows import CallRow
 
@@ -16,7 +16,7 @@ def explain(
     """Say what was decided about a call, when and why: every decision and every press, in order."""
     catalog = catalog_of(settings_of(config))
     row = find_call(catalog, call)
-    table = Table(title=f"Call {row.call_id}: {row.direction}, from gateway {row.gateway} by {row.tap}")
+    table = PlainTable(title=f"Call {row.call_id}: {row.direction}, from gateway {row.gateway} by {row.tap}")
     for column in ("at (UTC)", "purpose", "what", "why", "by"):
         table.add_column(column)
     for at_ns, _, purpose, what, why, by in sorted(history(catalog, row)):

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, catalog_of, console, fail, settings_of
+from agent.commands.plain import PlainTable
 from agent.config import Settings
 from agent.config.section import seconds
 from agent.model.call import Call, Consent, Direction, Party, Role
@@ -66,7 +66,7 @@ def try_(
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    table = Table(title="What would be recorded")
+    table = PlainTable(title="What would be recorded")
     for column in rows[0] if rows else ():
         table.add_column(column.replace("_", " "))
     for row in rows:

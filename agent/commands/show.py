@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from agent.commands.calls import live_calls, live_table
 from agent.commands.common import (
@@ -16,6 +15,7 @@ from agent.commands.common import (
     settings_of,
     utc,
 )
+from agent.commands.plain import PlainTable, plain
 from agent.media.quality import complaints, rate_stream
 from agent.model.call import Role
 from agent.model.gate import GateMark
@@ -40,6 +40,7 @@ def show(
         f"  {utc(row.started_ns)} to {utc(row.ended_ns)} UTC, {clock(row.duration_samples)}, ended: {row.cause or '–'}"
         f", from gateway {row.gateway}",
         highlight=False,
+        markup=False,
     )
     for part in (_parties, _decisions, _consent, _gates, _streams, _line_quality, _sound):
         if (table := part(catalog, row)).row_count:
@@ -54,14 +55,14 @@ def show(
         console.print(f"  its key is kept until {utc(until_ns)} UTC: until then a span can be masked", highlight=False)
     for held in catalog.holds():
         if held.call_id == row.call_id:
-            console.print(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}", style="yellow")
+            console.print(plain(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}"), style="yellow")
     for deferred in catalog.deferred():
         if deferred.call_id == row.call_id:
-            console.print(f"  deferred for {deferred.purpose}: {deferred.reason}", style="yellow")
+            console.print(f"  deferred for {deferred.purpose}: {deferred.reason}", style="yellow", markup=False)
 
 
-def _parties(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Parties (numbers are kept only as keyed hashes)")
+def _parties(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Parties (numbers are kept only as keyed hashes)")
     for column in ("role", "number", "channel", "joined", "left"):
         table.add_column(column)
     for p in catalog.parties(row.call_id):
@@ -75,8 +76,8 @@ def _parties(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _decisions(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Decisions")
+def _decisions(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Decisions")
     for column in ("at", "purpose", "applies", "rule"):
         table.add_column(column)
     for d in catalog.decisions(row.call_id):
@@ -85,8 +86,8 @@ def _decisions(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _consent(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="What others said of it")
+def _consent(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="What others said of it")
     for column in ("at", "consent", "queue", "tags", "by", "way"):
         table.add_column(column)
     for c in catalog.contexts(row.call_id):
@@ -94,8 +95,8 @@ def _consent(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _gates(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Gates")
+def _gates(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Gates")
     for column in ("at", "purpose", "what", "since", "state", "by", "held by", "reason"):
         table.add_column(column)
     for m in catalog.marks(row.call_id):
@@ -119,8 +120,8 @@ def _forgotten(catalog: Catalog, row: CallRow) -> list[str]:
     return found
 
 
-def _corrections(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Corrections")
+def _corrections(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Corrections")
     for column in ("asked", "what", "purpose", "span", "by", "reason", "state"):
         table.add_column(column)
     for c in catalog.corrections.of_call(row.call_id):
@@ -130,8 +131,8 @@ def _corrections(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _streams(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Streams (packets)")
+def _streams(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Streams (packets)")
     for column in (
         "channel",
         "codec",
@@ -152,8 +153,8 @@ def _streams(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _line_quality(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Line quality")
+def _line_quality(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Line quality")
     for column in ("channel", "loss", "jitter", "at most", "clock", "keys", "MOS (estimated)"):
         table.add_column(column)
     for stream, c in catalog.counts(row.call_id):
@@ -170,8 +171,8 @@ def _line_quality(catalog: Catalog, row: CallRow) -> Table:
     return table
 
 
-def _sound(catalog: Catalog, row: CallRow) -> Table:
-    table = Table(title="Sound")
+def _sound(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Sound")
     for column in ("channel", "heard", "longest gap", "silent", "clipped"):
         table.add_column(column)
     for c in catalog.quality(row.call_id):
@@ -186,9 +187,9 @@ def _complaints(catalog: Catalog, row: CallRow) -> list[str]:
     return complaints(catalog.quality(row.call_id), streams, who)
 
 
-def artifacts_table(catalog: Catalog, row: CallRow) -> Table:
+def artifacts_table(catalog: Catalog, row: CallRow) -> PlainTable:
     """What was derived from a call, per purpose, where it is and until when."""
-    table = Table(title="Artifacts")
+    table = PlainTable(title="Artifacts")
     for column in ("purpose", "kind", "bytes", "delivery", "destination", "local copy", "centre until"):
         table.add_column(column)
     for a in sorted(catalog.artifacts(call_id=row.call_id), key=lambda a: (a.purpose, a.path)):

@@ -6,13 +6,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, errors, fail, settings_of, utc
+from agent.commands.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    changing_directory,
+    console,
+    errors,
+    fail,
+    settings_of,
+    utc,
+)
+from agent.commands.plain import PlainTable
 from agent.config.section import seconds
 from agent.desk.tokens import parse_tokens
 from agent.model.identity import Device, Token, parse_scope
 from agent.store.directory import Directory, LastUse
+
+LONGEST_LIFE_S = seconds("100 years")
 
 app = typer.Typer(help="Tokens of the REST interface.", no_args_is_help=True)
 
@@ -31,13 +42,11 @@ def add(
 ) -> None:
     """Make a token. It is shown once; only its SHA-256 is stored."""
     now_ns = time.time_ns()
-    try:
+    with changing_directory():
         right, extension = parse_scope(scope)
-        until_ns = None if expires is None else now_ns + seconds(expires) * 1_000_000_000
+        until_ns = None if expires is None else now_ns + _lifetime_s(expires) * 1_000_000_000
         directory = Directory(settings_of(config).directory_path)
         made = directory.add_token(right, now_ns, extension=extension, device=device, name=name, expires_ns=until_ns)
-    except ValueError as error:
-        fail(str(error), 2)
     console.print(made, highlight=False, soft_wrap=True)
 
 
@@ -45,13 +54,15 @@ def add(
 def list_tokens(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List tokens: what each is for, until when, and when it was last used."""
     settings = settings_of(config)
-    table = Table("id", "scope", "device", "name", "made", "expires", "last used", "")
+    table = PlainTable("id", "scope", "device", "name", "made", "expires", "last used", "")
     try:
         used = LastUse(settings.last_use_path).days()
     except sqlite3.Error as error:
         errors.print(f"last uses cannot be read: {error}", style="yellow", markup=False)
         used = {}
-    for token in Directory(settings.directory_path).tokens():
+    with changing_directory():
+        tokens = Directory(settings.directory_path).tokens()
+    for token in tokens:
         scope = f"{token.right}:{token.extension}" if token.extension else token.right.value
         made, until = utc(token.created_ns)[:10], utc(token.expires_ns)[:10] if token.expires_ns else "never"
         last = used.get(token.token_id, "–")
@@ -65,10 +76,8 @@ def revoke(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Take a token back: it opens nothing from the next request on."""
-    try:
+    with changing_directory():
         token = Directory(settings_of(config).directory_path).revoke(token_id, time.time_ns())
-    except ValueError as error:
-        fail(str(error), 2)
     console.print(f"[green]✓[/] {token.token_id} ({token.name}) is revoked", highlight=False)
 
 
@@ -85,9 +94,16 @@ def import_tokens(
         found = parse_tokens(path.read_text(encoding="utf-8"))
         rows = [(digest, scope.right, scope.extension, None, scope.name, None) for digest, scope in found.items()]
         new = Directory(settings.directory_path).add_digests(rows, time.time_ns())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, sqlite3.Error) as error:
         fail(f"{path}: {error}; nothing was imported", 2)
     console.print(f"[green]✓[/] {new} tokens imported; delete {path}: what it holds is taken still", highlight=False)
+
+
+def _lifetime_s(text: str) -> int:
+    lifetime_s = seconds(text)
+    if not 0 < lifetime_s <= LONGEST_LIFE_S:
+        raise ValueError("a token is good for 1 s to 100 years; without --expires, until it is revoked")
+    return lifetime_s
 
 
 def _state(token: Token) -> str:

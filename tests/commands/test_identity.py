@@ -84,3 +84,32 @@ def test_the_tokens_file_of_before_is_imported_whole_or_not_at_all(site: Running
     assert "0 tokens imported" in site.greffier("token", "import")
     found = DirectoryReader(site.settings.directory_path).find("one", 1)
     assert found is not None and found.extension == "2001"
+
+
+def test_a_name_is_shown_as_it_is(site: RunningSite) -> None:
+    file = site.folder / "agents.csv"
+    file.write_text("name,extensions,supervisor\nBob [/sales],2002,no\n")
+    site.greffier("agents", "import", file)
+    site.greffier("agents", "add", "Ann [red]", "-e", "2001")
+    listed = site.greffier("agents", "list")
+    assert "Ann [red]" in listed and "Bob [/sales]" in listed
+    assert "no agent 'C [/x]'" in site.greffier("agents", "remove", "C [/x]", status=2)
+
+
+@pytest.mark.parametrize("expires", ["0 s", "101 years", "9999999999999 years"])
+def test_a_token_is_good_for_a_time_that_makes_sense(site: RunningSite, expires: str) -> None:
+    assert "100 years" in site.greffier("token", "add", "admin", "--expires", expires, status=2)
+
+
+def test_a_directory_that_cannot_be_used_is_said_in_a_line(site: RunningSite) -> None:
+    path = site.settings.directory_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"no database" * 100)
+    for words in (
+        ["agents", "list"],
+        ["agents", "add", "Ann", "-e", "1"],
+        ["token", "list"],
+        ["token", "add", "admin"],
+    ):
+        said = site.greffier(*words, status=1)
+        assert "cannot be used" in said and "Traceback" not in said
