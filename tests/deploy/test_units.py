@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.desk.server import MOST_CONNECTIONS
+
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 PROCESSES = ("courier", "desk", "recorder", "scribe")
@@ -61,9 +63,18 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "hidden"),
     [
-        ("recorder", ["identities", "purpose-keys", "site.pem", "numbers.key"]),
-        ("scribe", ["purpose-keys", "desk-tokens.txt", "/tls"]),
-        ("courier", ["identities", "callkeys", "capture", "/keys", "purpose-keys", "/tls"]),
+        (
+            "recorder",
+            ["identities", "purpose-keys", "site.pem", "numbers.key", "directory.sqlite3", "/keys/desk", "/cti"],
+        ),
+        (
+            "scribe",
+            ["purpose-keys", "desk-tokens.txt", "/tls", "directory.sqlite3", "/keys/desk", "/lists.key", "/cti"],
+        ),
+        (
+            "courier",
+            ["identities", "callkeys", "capture", "/keys", "purpose-keys", "/tls", "directory.sqlite3", "/cti"],
+        ),
         ("desk", ["identities", "callkeys", "capture", "outbox", "purpose-keys", "/tls"]),
     ],
 )
@@ -77,6 +88,11 @@ def test_of_the_keys_the_desk_sees_its_own_alone() -> None:
     unit = settings(UNITS / "greffier-desk.service")
     assert unit["TemporaryFileSystem"] == "/etc/greffier/keys:ro"
     assert unit["BindPaths"] == "-/etc/greffier/keys/desk"
+
+
+def test_the_desk_may_have_as_many_connections_as_it_takes() -> None:
+    unit = settings(UNITS / "greffier-desk.service")
+    assert int(unit["LimitNOFILE"]) > MOST_CONNECTIONS + 1000
 
 
 def test_the_scribe_has_no_network() -> None:
