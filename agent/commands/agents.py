@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, changing_directory, console, fail, settings_of
+from agent.commands.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    changing_directory,
+    console,
+    fail,
+    journalled,
+    settings_of,
+)
 from agent.commands.plain import PlainTable, plain
 from agent.model.identity import Agent
 from agent.store.directory import Directory
@@ -19,7 +27,7 @@ COLUMNS = ("name", "extensions", "supervisor")
 YES, NO = ("yes", "true", "1"), ("no", "false", "0", "")
 MOST_BYTES = 4 << 20
 
-app = typer.Typer(help="Agents and their extensions.", no_args_is_help=True)
+app = typer.Typer(help="Agents and their extensions: who may press for which calls.", no_args_is_help=True)
 
 
 @app.command("add")
@@ -31,7 +39,9 @@ def add(
 ) -> None:
     """Add an agent. Tokens come next: `greffier token add agent:EXTENSION`."""
     with changing_directory():
-        _directory(config).add_agents([Agent(name, tuple(extension), supervisor)], time.time_ns())
+        settings = settings_of(config)
+        Directory(settings.directory_path).add_agents([Agent(name, tuple(extension), supervisor)], time.time_ns())
+        journalled(settings, "agents.added", agents=1, extensions=" ".join(extension), supervisor=supervisor)
     console.print("[green]✓[/]", plain(f"{name}: {', '.join(extension)}"), highlight=False)
 
 
@@ -40,7 +50,7 @@ def list_agents(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List agents."""
     table = PlainTable("agent", "extensions", "supervisor")
     with changing_directory():
-        agents = _directory(config).agents()
+        agents = Directory(settings_of(config).directory_path).agents()
     for agent in agents:
         table.add_row(agent.name, ", ".join(agent.extensions), "yes" if agent.supervisor else "")
     console.print(table)
@@ -53,7 +63,11 @@ def remove(
 ) -> None:
     """Remove an agent; the tokens of its extensions are revoked."""
     with changing_directory():
-        revoked = _directory(config).remove_agent(name, time.time_ns())
+        settings = settings_of(config)
+        directory = Directory(settings.directory_path)
+        extensions = " ".join(e for agent in directory.agents() if agent.name == name for e in agent.extensions)
+        revoked = directory.remove_agent(name, time.time_ns())
+        journalled(settings, "agents.removed", extensions=extensions, tokens=revoked)
     console.print("[green]✓[/]", plain(f"{name} is removed, {revoked} tokens are revoked"), highlight=False)
 
 
@@ -67,7 +81,11 @@ def import_agents(
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES >> 20} MiB")
-        added = _directory(config).add_agents(rows.read(file.read_text(encoding="utf-8-sig")), time.time_ns())
+        settings = settings_of(config)
+        added = Directory(settings.directory_path).add_agents(
+            rows.read(file.read_text(encoding="utf-8-sig")), time.time_ns()
+        )
+        journalled(settings, "agents.added", agents=added)
     except (OSError, ValueError, csv.Error, sqlite3.Error) as error:
         fail(f"{file}: line {rows.line}: {error}; nothing was added", 2)
     console.print(f"[green]✓[/] {added} agents", highlight=False)
@@ -98,7 +116,3 @@ def _agent(row: list[str]) -> Agent:
     if supervisor.lower() not in YES + NO:
         raise ValueError(f"supervisor is `yes` or `no`, not {supervisor!r}")
     return Agent(name, tuple(extensions.split()), supervisor.lower() in YES)
-
-
-def _directory(config: Path) -> Directory:
-    return Directory(settings_of(config).directory_path)

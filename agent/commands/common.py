@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from agent.config import ConfigError, Settings, load
 from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.model.call import CLOCK_RATE
 from agent.store.catalog import Catalog
+from agent.store.journal import Journal
 from agent.store.rows import CallRow
 
 console = Console()
@@ -85,6 +87,11 @@ def find_call(catalog: Catalog, prefix: str) -> CallRow:
         return catalog.find_call(prefix.lower())
     except LookupError as error:
         fail(f"{error}; `greffier calls` lists them")
+
+
+def journalled(settings: Settings, kind: str, **fields: Any) -> None:
+    """A line in the journal that says who did this from the command line. Raises OSError."""
+    Journal(settings.journal_dir, "cli", time.time_ns).append(kind, actor=actor(), **fields)
 
 
 def utc(ns: int | None) -> str:

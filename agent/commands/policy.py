@@ -1,17 +1,15 @@
 """`greffier policy …`: who is never recorded, why a call was recorded, and what another configuration would record."""
 
-import time
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, actor, console, fail, settings_of
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, journalled, settings_of
 from agent.commands.plain import PlainTable
 from agent.commands.policy_explain import explain
 from agent.commands.policy_try import try_
 from agent.config import Settings
-from agent.store.journal import Journal
 from agent.vault.lists import OPT_OUT, PROTECTED, Entry, Hasher, read_list, write_list
 
 app = typer.Typer(help="Who is recorded and why; what a change would record.", no_args_is_help=True)
@@ -98,8 +96,7 @@ def _sought(settings: Settings, name: str, number: str | None) -> tuple[tuple[En
 
 
 def _say(settings: Settings, kind: str, name: str, entry_hash: str) -> None:
-    journal = Journal(settings.journal_dir, "cli", time.time_ns)
-    journal.append(kind, actor=actor(), list=name.removesuffix(".txt"), number=f"#{entry_hash[:10]}")
+    journalled(settings, kind, list=name.removesuffix(".txt"), number=f"#{entry_hash[:10]}")
 
 
 def _commands_of(name: str, words: str) -> typer.Typer:

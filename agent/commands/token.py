@@ -14,6 +14,7 @@ from agent.commands.common import (
     console,
     errors,
     fail,
+    journalled,
     settings_of,
     utc,
 )
@@ -21,11 +22,14 @@ from agent.commands.plain import PlainTable
 from agent.config.section import seconds
 from agent.desk.tokens import parse_tokens
 from agent.model.identity import Device, Token, parse_scope
-from agent.store.directory import Directory, LastUse
+from agent.store.directory import ID_DIGITS, Directory, LastUse, digest_of
 
 LONGEST_LIFE_S = seconds("100 years")
 
-app = typer.Typer(help="Tokens of the REST interface.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tokens of the REST interface: of agents, their phones and desktops, supervisors, monitoring.",
+    no_args_is_help=True,
+)
 
 
 @app.command("add")
@@ -45,8 +49,10 @@ def add(
     with changing_directory():
         right, extension = parse_scope(scope)
         until_ns = None if expires is None else now_ns + _lifetime_s(expires) * 1_000_000_000
-        directory = Directory(settings_of(config).directory_path)
+        settings = settings_of(config)
+        directory = Directory(settings.directory_path)
         made = directory.add_token(right, now_ns, extension=extension, device=device, name=name, expires_ns=until_ns)
+        journalled(settings, "token.added", token=digest_of(made)[:ID_DIGITS], scope=scope, device=device, name=name)
     console.print(made, highlight=False, soft_wrap=True)
 
 
@@ -77,7 +83,9 @@ def revoke(
 ) -> None:
     """Take a token back: it opens nothing from the next request on."""
     with changing_directory():
-        token = Directory(settings_of(config).directory_path).revoke(token_id, time.time_ns())
+        settings = settings_of(config)
+        token = Directory(settings.directory_path).revoke(token_id, time.time_ns())
+        journalled(settings, "token.revoked", token=token.token_id, name=token.name)
     console.print(f"[green]✓[/] {token.token_id} ({token.name}) is revoked", highlight=False)
 
 
@@ -86,7 +94,7 @@ def import_tokens(
     file: Annotated[Path | None, typer.Argument(help="The tokens file; without it, desk.tokens_file.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Take the tokens of a desk-tokens.txt into the directory. The file may be deleted then."""
+    """Take the tokens of a desk-tokens.txt into the directory. The file counts until it is deleted."""
     settings = settings_of(config)
     if (path := file or settings.desk.tokens_file) is None:
         fail("say which file: desk.tokens_file is not set", 2)
@@ -94,6 +102,7 @@ def import_tokens(
         found = parse_tokens(path.read_text(encoding="utf-8"))
         rows = [(digest, scope.right, scope.extension, None, scope.name, None) for digest, scope in found.items()]
         new = Directory(settings.directory_path).add_digests(rows, time.time_ns())
+        journalled(settings, "token.imported", tokens=new)
     except (OSError, ValueError, sqlite3.Error) as error:
         fail(f"{path}: {error}; nothing was imported", 2)
     console.print(f"[green]✓[/] {new} tokens imported; delete {path}: what it holds is taken still", highlight=False)

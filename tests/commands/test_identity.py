@@ -8,6 +8,7 @@ from running_site import RunningSite
 
 from agent.model.identity import Agent
 from agent.store.directory import Directory, DirectoryReader
+from agent.store.journal import read
 
 
 @pytest.fixture
@@ -113,3 +114,23 @@ def test_a_directory_that_cannot_be_used_is_said_in_a_line(site: RunningSite) ->
     ):
         said = site.greffier(*words, status=1)
         assert "cannot be used" in said and "Traceback" not in said
+
+
+def test_who_lets_whom_in_is_journalled_and_no_token_is(site: RunningSite) -> None:
+    site.greffier("agents", "add", "Ann", "-e", "2001", "-e", "2011")
+    made = site.greffier("token", "add", "agent:2001", "desk-7", "--device", "phone").strip()
+    token_id = Directory(site.settings.directory_path).tokens()[-1].token_id
+    site.greffier("token", "revoke", token_id)
+    site.greffier("agents", "remove", "Ann")
+    site.greffier("token", "revoke", "nobody's", status=2)
+    lines = [
+        (line.kind, line.fields) for line in read(site.settings.journal_dir) if line.kind[:5] in ("agent", "token")
+    ]
+    assert all(str(fields.pop("actor")).startswith("cli:") for _, fields in lines)
+    assert lines[-4:] == [
+        ("agents.added", {"agents": 1, "extensions": "2001 2011", "supervisor": False}),
+        ("token.added", {"token": token_id, "scope": "agent:2001", "device": "phone", "name": "desk-7"}),
+        ("token.revoked", {"token": token_id, "name": "desk-7"}),
+        ("agents.removed", {"extensions": "2001 2011", "tokens": 0}),
+    ]
+    assert made not in site.settings.journal_dir.joinpath("cli.jsonl").read_text()
