@@ -18,6 +18,7 @@ from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump, load
 from agent.policy.gate import holdback_s, hopes, step, verb_of, writes
+from agent.policy.lists import RULES as LIST_RULES
 
 POLICY = "policy"
 """Actor of the marks that nobody pressed."""
@@ -189,11 +190,17 @@ class CallGate:
         return not (self._held.holds_some or self._waiting.holds_some or self._keys or self.is_paused)
 
     def decide(
-        self, decisions: Sequence[Decision], now_samples: int, at_ns: int, heard_samples: int = 0
+        self,
+        decisions: Sequence[Decision],
+        now_samples: int,
+        at_ns: int,
+        heard_samples: int = 0,
+        listed_samples: int = FOREVER,
     ) -> tuple[str, ...]:
         """Select, arm, let wait for consent, or exclude the purposes decided on; returns those whose state changed.
 
-        What was excluded is not written from the holdback before on; what was idle begins after all that has come
+        What was excluded is not written from the holdback before on, or may not be seen from `listed_samples` on where
+        that is before: a party that is on a list was there already. What was idle begins after all that has come
         (`heard_samples`: see `command`). A pause that was pressed before there was anything to pause holds at once.
         `at_ns`, here and below, is UTC and only goes into marks.
         """
@@ -204,9 +211,12 @@ class CallGate:
                 continue
             verb, before = verb_of(decision), gate.state
             since = self._reach(gate) if verb == "exclude" else max(self._now, heard_samples)
+            if verb == "exclude" and decision.rule in LIST_RULES:
+                since = min(since, listed_samples)
             self._turn(gate, verb, since, at_ns, POLICY, decision.rule)
             if gate.kept:
-                gate.kept = not self._turn(gate, "keep", self._now, at_ns, POLICY, "keep was pressed before")
+                since_keep = self._stands_at(gate)
+                gate.kept = not self._turn(gate, "keep", since_keep, at_ns, POLICY, "keep was pressed before")
             if before is GateState.IDLE and gate.state is not before:
                 self._pause_at_once(gate, since, at_ns)
             if gate.state is not before:
@@ -267,7 +277,7 @@ class CallGate:
             case GateVerb.KEEP:
                 for gate in targets:
                     gate.kept |= gate.state in _WAITS
-                    self._turn(gate, "keep", since, at_ns, cmd.actor, cmd.reason)
+                    self._turn(gate, "keep", self._stands_at(gate), at_ns, cmd.actor, cmd.reason)
             case GateVerb.DROP:
                 self._drop(targets, cmd, at_ns)
         changed = tuple(gate.name for gate in targets if gate.state is not before[gate.name])
@@ -329,6 +339,10 @@ class CallGate:
         since = max(self._now - self._back[gate.name], self._frontier)
         return max([since, *(start for start, _ in self._writable.of(gate.name)[-1:])])
 
+    def _stands_at(self, gate: _Gate) -> int:
+        """From where on the gate stands as it does; beyond now, where a sender ahead of the clock was waited for."""
+        return max(self._now, gate.closed_at, gate.shut_until)
+
     def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int, heard: int) -> None:
         known = cmd.cause in gate.causes.names
         gate.causes.give(cmd.cause, cmd.actor, self._now)
@@ -367,7 +381,8 @@ class CallGate:
             if purpose.withdrawable:
                 self._turn(gate, "drop", self._reach(gate), at_ns, cmd.actor, cmd.reason, cmd.cause)
             elif gate.state not in _SHUT:
-                self._mark(gate, "drop", self._now, at_ns, cmd.actor, f"kept, its basis is {purpose.basis}", cmd.cause)
+                why = f"kept, its basis is {purpose.basis}"
+                self._mark(gate, "drop", self._stands_at(gate), at_ns, cmd.actor, why, cmd.cause)
         self._settle()
 
     def _turn(self, gate: _Gate, verb: str, since: int, at_ns: int, actor: str, reason: str, cause: str = "") -> bool:

@@ -11,6 +11,7 @@ import structlog
 from agent.capture.format import RecordKind
 from agent.capture.gate import CallGate, GateAlert
 from agent.capture.keys import CallKey
+from agent.capture.writable import FOREVER
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.block import PacketBlock
@@ -31,7 +32,7 @@ from agent.recorder.live import CallSink, DecideAgain, LiveCall, as_before
 from agent.recorder.news import Newsroom
 from agent.recorder.pauses import Pauses
 from agent.recorder.ports import MediaPorts
-from agent.recorder.streams import added_up, heard_streams
+from agent.recorder.streams import added_up, heard_streams, named_since
 
 CARE_S = 0.0625
 CARES_A_RELEASE = 12
@@ -166,10 +167,11 @@ class Calls:
         live = self._calls.get(event.call_id)
         if live is None:
             return
-        live.call = replace(live.call, direction=event.direction, parties=event.parties, streams=event.streams)
+        before = live.call
+        live.call = replace(before, direction=event.direction, parties=event.parties, streams=event.streams)
         live.sink.record(RecordKind.EVENT, dump(event))
         self._listen(live)
-        self._decide(live, now_ns, event.at_ns)
+        self._decide(live, now_ns, event.at_ns, named_since(before, event.parties))
         self._remember(live)
         self._news.call(live)
 
@@ -195,8 +197,9 @@ class Calls:
         self._news.call(live)
         return live.gate.answer((), live.now_samples(now_ns))
 
-    def _decide(self, live: LiveCall, now_ns: int, at_ns: int) -> None:
-        """Decide on a call again; only what is different now is written down and turns a gate."""
+    def _decide(self, live: LiveCall, now_ns: int, at_ns: int, named: int = FOREVER) -> None:
+        """Decide on a call again; only what is different now is written down and turns a gate. `named`: where in the
+        call the first of those joined who are known by a number only now."""
         decisions = tuple(self._decide_again(live.call, live.decisions, at_ns))
         stood = {d.purpose: (d.applies, d.waits) for d in live.decisions}
         anew = tuple(d for d in decisions if stood.get(d.purpose) != (d.applies, d.waits))
@@ -207,7 +210,7 @@ class Calls:
         for address in live.streams:
             live.feed(self.engine.hand_on(address))
         live.sink.record(RecordKind.DECISIONS, dump(anew))
-        live.gate.decide(anew, live.now_samples(now_ns), at_ns, self._heard_until(live))
+        live.gate.decide(anew, live.now_samples(now_ns), at_ns, self._heard_until(live), named)
 
     def ended(self, event: CallEnded, now_ns: int) -> None:
         """Close the gates, write the counts and the end. What came before must have been processed."""

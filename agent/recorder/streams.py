@@ -1,9 +1,12 @@
-"""The streams of a live call by their addresses, and the counts of all the times each was listened to."""
+"""What changes in a live call: its streams by their addresses, the counts of all the times each was listened to, and
+since when those are there who are named."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from agent.capture.writable import FOREVER
 from agent.media.endpoint import key
-from agent.model.call import Call, MediaStream
+from agent.model.call import CLOCK_RATE, Call, MediaStream, Party
 from agent.model.media import StreamCounts
 
 _SUMMED = (
@@ -43,3 +46,10 @@ def heard_streams(call: Call) -> dict[int, MediaStream]:
         if address not in found or stream.active or not found[address].active:
             found[address] = stream
     return found
+
+
+def named_since(before: Call, parties: Sequence[Party]) -> int:
+    """Where in the call the first of those joined whose number is known only now; FOREVER where there are none."""
+    known = {(p.participant_id, p.number) for p in before.parties}
+    joined = [p.joined_ns for p in parties if p.number and (p.participant_id, p.number) not in known]
+    return max(0, min(joined) - before.started_ns) * CLOCK_RATE // 1_000_000_000 if joined else FOREVER

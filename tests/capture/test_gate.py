@@ -11,6 +11,7 @@ from agent.capture.gate import LEEWAY_SAMPLES, CallGate
 from agent.model.call import Codec
 from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
+from agent.policy.lists import PROTECTED_RULE
 from agent.policy.permit import recorded_spans
 
 CALL = "00112233445566778899aabbccddeeff"
@@ -268,6 +269,34 @@ def test_a_keep_opens_nothing_that_a_sender_ahead_of_the_clock_said_while_it_was
     gate.end(400, 2)
     assert sink.samples() == list(range(300, 400))
     assert recorded_spans(sink.marks, contract, 400) == ((300, 400),)
+
+
+@pytest.mark.parametrize("verb", [KEEP, GateVerb.DROP])
+def test_what_was_said_ahead_of_the_clock_before_a_stop_is_not_lost_by_a_press_after_it(
+    purposes, memory, decide, media, verb
+) -> None:
+    sink, binding = memory(), purposes["binding"]
+    gate = CallGate(CALL, [binding], sink, 30, LIMIT, WARN)
+    gate.decide(decide("binding"), 0, 0)
+    if verb is GateVerb.DROP:
+        gate.command(press(KEEP), 0, 0)
+    gate.feed(media(0, 300))
+    gate.command(GateCommand(CALL, PAUSE, "gateway:pbx", cause="siprec", reaches_back=False), 200, 1, 300)
+    gate.command(press(verb), 210, 1, 300)
+    gate.end(400, 2)
+    assert sink.samples() == list(range(300))
+    assert recorded_spans(sink.marks, binding, 400) == ((0, 300),)
+
+
+def test_a_listed_party_that_is_named_late_was_there_before_all_the_same(make, media, decide, purposes) -> None:
+    gate, sink = make("training", "analytics")
+    gate.feed(media(0, 5000))
+    gate.release(5000)
+    (forbidden,) = (replace(d, rule=PROTECTED_RULE) for d in decide("training", applies=False))
+    gate.decide([forbidden, *decide("analytics", applies=False)], 5000, 1, 5000, 1000)
+    gate.end(6000, 2)
+    assert recorded_spans(sink.marks, purposes["training"], 6000) == ((0, 1000),)
+    assert recorded_spans(sink.marks, purposes["analytics"], 6000) == ((0, 4700),), "excluded for another reason"
 
 
 def test_a_gateway_that_goes_on_gives_nothing_back_of_an_agents_pause(make, media, purposes) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packets import Packet, block_of, rtp
@@ -11,11 +12,12 @@ from packets import Packet, block_of, rtp
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.endpoint import key
-from agent.model.call import Call, Codec, MediaStream
+from agent.model.call import Call, Codec, MediaStream, Party
 from agent.model.events import CallChanged, CallEnded, CallStarted
-from agent.model.gate import GateCommand, GateState, GateVerb
+from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
+from agent.policy.lists import PROTECTED_RULE
 from agent.recorder.calls import Calls
 from agent.recorder.streams import added_up
 
@@ -89,6 +91,27 @@ def test_a_session_set_up_anew_is_paused_by_people_and_not_by_how_the_old_one_st
     calls.ended(CallEnded("b" * 32, 0, "expired"), 70 * MS)
     third = calls.started(CallStarted(call_of("c", (PHONE, PBX, True))), DECISIONS, 80 * MS)
     assert third.gate.states == {"evidence": GateState.RECORDING}
+
+
+def test_nothing_is_seen_of_a_listed_party_from_its_joining_on_though_it_is_named_late(tmp_path: Path) -> None:
+    forbidden = Decision("evidence", False, Trigger.ALL, PROTECTED_RULE)
+    writer = LogWriter(tmp_path, 1 << 20, time.time_ns)
+    calls = Calls(
+        Settings(),
+        (PURPOSE,),
+        writer,
+        16,
+        decide_again=lambda call, before, _: (forbidden,) if call.parties[1].number == "2009" else before,
+    )
+    there = Party("b", "", joined_ns=0)
+    one = replace(call_of("a", (PHONE, PBX, True)), parties=(Party("a", "2001", joined_ns=0), there))
+    live = calls.started(CallStarted(one), DECISIONS, 0)
+    seen: list[GateMark] = []
+    live.gate._sink = SimpleNamespace(mark=seen.append)
+    named = replace(changed(one), parties=(one.parties[0], replace(there, number="2009")))
+    calls.changed(named, 60_000 * MS)
+    assert [(m.verb, m.since_samples) for m in seen] == [("exclude", 0)]
+    writer.close()
 
 
 def test_the_counts_of_all_times_are_one() -> None:
