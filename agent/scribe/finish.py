@@ -32,6 +32,8 @@ log = structlog.get_logger()
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 300.0
 TRIES_BEFORE_GIVING_UP = 3
 NS = 1_000_000_000
+_SILENT = (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
+"""Kinds without a word or sound of the call: they alone are no reason to keep its key."""
 
 
 class Stopping(Exception):
@@ -190,7 +192,7 @@ class Finisher:
     def _keep(self, tape: Tape) -> bool:
         """Keep key and records for corrections. Returns whether they are kept."""
         call_id, now_ns = tape.call.call_id, self._clock_ns()
-        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind is not ArtifactKind.TOMBSTONE]
+        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind not in _SILENT]
         until_ns = self._catalog.corrections.kept_until(call_id)
         if until_ns is None and here:
             meant = {d.purpose for d in tape.decisions if d.applies}

@@ -96,6 +96,15 @@ def test_the_key_is_kept_for_a_while_and_never_longer_than_the_shortest_retentio
     assert "nothing can be made without the span" in mask(site, status=1) and "greffier drop" in mask(site, status=1)
 
 
+def test_where_nothing_was_made_that_could_be_corrected_the_key_goes_at_once(make_site) -> None:
+    """A call that was paused all through, or whose listed party was named late."""
+    site = make_site("pocketsphinx", window="1 h")
+    site.tape(CALL, tones(1), paused=(0, 8000))
+    scribe = run(site)
+    assert {a.kind for a in scribe.catalog.artifacts(call_id=CALL)} == {ArtifactKind.MANIFEST}
+    assert list(site.settings.callkeys_dir.iterdir()) == [] and scribe.catalog.corrections.kept() == {}
+
+
 def test_without_a_window_the_key_goes_at_once(make_site) -> None:
     site, _, scribe = recorded(make_site, window="0 s")
     assert list(site.settings.callkeys_dir.iterdir()) == [] and not site.settings.kept_dir.exists()
