@@ -8,6 +8,7 @@ The answer to `watch` has no end: a line for everything that happens.
 import asyncio
 import json
 import os
+import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -54,6 +55,9 @@ class ControlSocket:
                 log.warning("control.refused", why="the peer is another user")
                 return
             while line := await reader.readline():
+                if hung_up(writer.get_extra_info("socket")):
+                    log.warning("control.given_up", why="the peer did not wait for the answer")
+                    return
                 answer = await self._answer(line)
                 if not isinstance(answer, dict):
                     await _stream(answer, reader, writer)
@@ -102,3 +106,11 @@ def may_talk(connection: socket.socket) -> bool:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     _, uid, gid = _UCRED.unpack(raw)
     return uid in (0, os.geteuid()) or gid == os.getegid()
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the peer is gone altogether (POLLHUP, poll(2)). It has then told its own asker that nothing was done, and
+    nothing must be done any more."""
+    watched = select.poll()
+    watched.register(connection.fileno(), 0)
+    return bool(watched.poll(0))

@@ -50,6 +50,7 @@ class DeskUnderTest:
         self.url = f"http://127.0.0.1:{port}"
         self.directory = Directory(self.settings.directory_path)
         self.tokens: dict[str, str] = {}
+        self.pid = 0
 
     @property
     def settings(self) -> Settings:
@@ -105,6 +106,7 @@ def running_desk(folder: Path, desk: str = "", scheme: str = "http") -> Iterator
         }
         command = [sys.executable, "-m", "agent.desk", "--config", folder / "greffier.toml"]
         process = subprocess.Popen(command, stdout=output, stderr=output)
+        under.pid = process.pid
         try:
             wait_for("the desk to listen", lambda: _listens(under, process), 60)
             yield under

@@ -1,6 +1,8 @@
 """How much one asker may ask: buckets in constant memory, wrong tokens, slow and large requests."""
 
 import asyncio
+import os
+import signal
 import socket
 
 import pytest
@@ -129,3 +131,23 @@ def test_who_sends_slowly_is_not_waited_for(desk, begun: bytes) -> None:
         while sender.recv(65536):
             pass
     assert desk.recorder.requests == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /v1/agents/2001/pause HTTP/1.1\r\nAuthorization: Bearer {ann}\r\nContent-Length: 0",
+        "GET /v1/phone/{phone}/pause HTTP/1.1",
+    ],
+)
+def test_what_was_given_up_while_the_desk_stood_still_is_not_done_later(desk, head: str) -> None:
+    desk.recorder.add("2001")
+    os.kill(desk.pid, signal.SIGSTOP)
+    try:
+        with socket.create_connection(("127.0.0.1", desk.port), timeout=60) as asker:
+            asker.sendall(head.format(**desk.tokens).encode() + b"\r\nHost: x\r\n\r\n")
+    finally:
+        os.kill(desk.pid, signal.SIGCONT)
+    for _ in range(3):
+        assert desk.ask("POST", "/v1/agents/2001/resume", "ann").status_code == 200
+    assert [request["verb"] for request in desk.recorder.requests] == ["resume"] * 3

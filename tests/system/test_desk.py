@@ -1,46 +1,15 @@
 """The desk on a whole agent: a real call, its light over server-sent events, a phone's key by curl, a payment page."""
 
 import asyncio
-import json
 import subprocess
-import threading
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from running_site import wait_for
+from lights import Lights
 
 from agent.model.call import CLOCK_RATE
 from agent.probe import ProbeCall
-
-
-class Lights:
-    """The lights of one agent, as its client hears them."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.seen: list[dict[str, Any]] = []
-        self._client = httpx.Client(timeout=60)
-        self._request = ("GET", f"{url}/v1/events", {"Authorization": f"Bearer {token}"})
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        method, url, headers = self._request
-        try:
-            with self._client.stream(method, url, headers=headers) as answer:
-                for line in answer.iter_lines():
-                    if line.startswith("data: ") and "light" in line:
-                        self.seen.append(json.loads(line[6:]))
-        except httpx.HTTPError:
-            pass
-
-    def wait(self, light: str) -> dict[str, Any]:
-        """Until the light is so."""
-        return wait_for(light, lambda: next((s for s in self.seen[-1:] if s["light"] == light), None), 60)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._client.close()
 
 
 @pytest.mark.slow
