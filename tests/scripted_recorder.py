@@ -189,6 +189,8 @@ class ScriptedRecorder:
             held = causes.pop(name, [])
             held = sorted({*held, cause} if request["verb"] == "pause" else {*held} - {cause})
             new = "dropped" if request["verb"] == "drop" else "paused" if held else "recording"
+            if states[name] == "idle":  # a pause of what is idle is remembered
+                new = "idle"
             if held:
                 causes[name] = held
             if new != states[name]:

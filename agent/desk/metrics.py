@@ -130,6 +130,11 @@ class _Live(Collector):
         yield CounterMetricFamily(
             "greffier_stray_packets", "Packets that belong to no stream.", float(s["stray_packets"])
         )
+        yield CounterMetricFamily(
+            "greffier_forgotten_pauses",
+            "Pauses that nobody ended and the limit did, of each purpose, since the recorder started.",
+            float(s["forgotten_pauses"]),
+        )
         for name, (words, key) in _MIRROR.items() if "span" in s else ():
             yield CounterMetricFamily(name, words, float(s["span"][key]))
         if "span" in s:

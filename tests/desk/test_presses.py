@@ -89,7 +89,7 @@ class TestAPauseThatIsAnsweredWithSuccessIsAPause:
             ("away", "calls/CALL"),
         ],
     )
-    def test_whatever_the_recorder_does(self, desk, mode: str, path: str) -> None:
+    def test_regression_a_pause_api_that_answers_200_without_pausing(self, desk, mode: str, path: str) -> None:
         call = desk.recorder.add("2001")
         path = path.replace("CALL", call)
         if mode == "away":
@@ -125,6 +125,13 @@ class TestAPauseThatIsAnsweredWithSuccessIsAPause:
         desk.recorder.add("2001", states=states, causes=causes)
         desk.recorder.mode = "lying"
         assert desk.ask("POST", "/v1/agents/2001/pause", "admin").json()["states"] == states
+
+    def test_a_purpose_that_has_nothing_of_the_call_does_not_make_it_fail(self, desk) -> None:
+        desk.recorder.add("2001", states={"evidence": "recording", "training": "idle"})
+        done = desk.ask("POST", "/v1/agents/2001/pause", "ann")
+        assert done.status_code == 200 and done.json()["states"] == {"evidence": "paused", "training": "idle"}
+        assert done.json()["causes"]["training"] == ["agent"], "it is paused if it begins"
+        assert desk.ask("POST", "/v1/agents/2001/resume", "ann").status_code == 200
 
     def test_a_resume_that_did_nothing_is_none_either(self, desk) -> None:
         causes = {"evidence": ["agent"]}

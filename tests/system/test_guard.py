@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from frames import capture_log, everything_evidence, frames_of, noise
 from running_site import wait_for
-from spoken import capture_log, everything_evidence, frames_of, noise
 
 from agent.probe import ProbeCall
 

@@ -4,10 +4,11 @@ import asyncio
 import os
 import signal
 
+import httpx
 import numpy as np
 import pytest
+from frames import FRAME, at, capture_log, decoded, everything_evidence, frames_of, heard_in, noise
 from running_site import wait_for
-from spoken import FRAME, capture_log, everything_evidence, frames_of, noise
 
 from agent.media.g711 import SILENCE, decode
 from agent.model.call import CLOCK_RATE, Codec
@@ -15,7 +16,7 @@ from agent.probe import ProbeCall
 
 
 @pytest.mark.slow
-def test_no_sample_of_what_was_said_before_a_late_press_exists_anywhere(
+def test_s11_no_sample_of_what_was_said_before_a_late_press_exists_anywhere(
     make_site, edit, files_under, run_story
 ) -> None:
     seen = make_site(lambda text: everything_evidence(text, edit))
@@ -77,27 +78,29 @@ def silence_level() -> int:
     return int(np.abs(decode(np.array([SILENCE[Codec.PCMA]], np.uint8), Codec.PCMA).astype(int)).max())
 
 
-def at(channel: np.ndarray, frame: bytes) -> int:
-    """Where a frame is heard in a channel."""
-    wanted = decode(np.frombuffer(frame, np.uint8), Codec.PCMA).tobytes()
-    found = channel.tobytes().find(wanted)
-    assert found >= 0 and found % 2 == 0
-    return found // 2
-
-
 @pytest.mark.slow
-def test_after_kill_minus_nine_while_paused_the_call_is_still_paused(make_site, edit, run_story) -> None:
+@pytest.mark.parametrize("page", [None, "payment"])
+def test_s13_after_kill_minus_nine_while_paused_the_call_is_still_paused_and_by_what(
+    make_site, edit, run_story, page: str | None
+) -> None:
     seen = make_site(lambda text: everything_evidence(text, edit))
     site = seen.site
     before, secret, after = noise(4, 11), noise(6, 12), noise(3, 13)
+    causes = ["agent", *([f"context:{page}"] if page else [])]
 
-    async def story() -> tuple[str, ProbeCall]:
+    def told_page(**body: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {site.admin}"}
+        return httpx.post(f"{site.url}/v1/context", json={"agent": "201", **body}, headers=headers, timeout=60)
+
+    async def story() -> str:
         async with ProbeCall(seen.target("udp")) as call:
             await call.invite()
-            call_id = await asyncio.to_thread(site.call_of, call.session_id)
+            call_id: str = await asyncio.to_thread(site.call_of, call.session_id)
             await call.speak((before, None))
             pressed = await asyncio.to_thread(site.press, "pause", agent="201", reason="card number")
             assert pressed.status_code == 200
+            if page:
+                assert (await asyncio.to_thread(told_page, opened=page)).status_code == 200
             speaking = asyncio.create_task(call.speak((secret, None)))
             await asyncio.sleep(1)
             await asyncio.to_thread(site.kill, "recorder")
@@ -105,18 +108,25 @@ def test_after_kill_minus_nine_while_paused_the_call_is_still_paused(make_site, 
             assert again == call_id, "the same call goes on"
             (live,) = await asyncio.to_thread(site.live)
             assert set(live["states"].values()) <= {"paused", "armed-paused", "off"}, "and is still paused"
+            assert sorted(live["causes"]["evidence"]) == causes
             await speaking
             resumed = await asyncio.to_thread(site.press, "resume", agent="201")
-            assert resumed.status_code == 200 and resumed.json()["changed"]
+            assert resumed.status_code == 200
+            if page:
+                assert resumed.json()["states"]["evidence"] == "paused", "each cause outlives the kill"
+                await call.speak((secret, None))
+                closed = await asyncio.to_thread(told_page, closed=page)
+                assert closed.json()["states"]["evidence"] == "recording"
+            else:
+                assert resumed.json()["changed"]
             await call.speak((after, None))
             await call.bye()
-            return call_id, call
+            return call_id
 
-    call_id, _ = run_story(story())
+    call_id = run_story(story())
     seen.wait_audio(call_id, "evidence")
-    audio = seen.audio(call_id, "evidence")[0].tobytes()
-    assert decode(np.frombuffer(frames_of(after)[10], np.uint8), Codec.PCMA).tobytes() in audio
-    for frame in frames_of(secret):
-        assert decode(np.frombuffer(frame, np.uint8), Codec.PCMA).tobytes() not in audio
+    audio = seen.audio(call_id, "evidence")
+    assert decoded(frames_of(after)[10]) in audio[0].tobytes()
+    assert heard_in(audio, secret) == 0
     row = site.catalog().find_call(call_id)
     assert row.cause == "bye", "one call, ended by its gateway"

@@ -1,4 +1,4 @@
-"""Speech that is nowhere else, and where to look for it: what a test says, and what the capture log has of it."""
+"""Speech that is nowhere else, as PCMA in frames of 20 ms, and where it is found again: capture log, channels."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 from agent.capture.format import RecordKind
 from agent.capture.reader import Cursor, open_record, scan
 from agent.config import Settings
-from agent.media.g711 import encode
+from agent.media.g711 import decode, encode
 from agent.model.call import CLOCK_RATE, Codec
 from agent.scribe.keyring import Keyring
 
@@ -36,6 +36,24 @@ def capture_log(settings: Settings, call_id: str) -> bytes:
             assert key is not None
             media[record.header.stream] += open_record(record, key)
     return b"".join(media.values())
+
+
+def decoded(frame: bytes) -> bytes:
+    """What a decoder makes of a frame."""
+    return decode(np.frombuffer(frame, np.uint8), Codec.PCMA).tobytes()
+
+
+def heard_in(audio: np.ndarray, pcm: np.ndarray) -> int:
+    """How many frames of what was said are in audio, int16[channels, samples]."""
+    everything = [channel.tobytes() for channel in audio]
+    return sum(any(decoded(frame) in channel for channel in everything) for frame in frames_of(pcm))
+
+
+def at(channel: np.ndarray, frame: bytes) -> int:
+    """Where a frame is heard in a channel."""
+    found = channel.tobytes().find(decoded(frame))
+    assert found >= 0 and found % 2 == 0
+    return found // 2
 
 
 def everything_evidence(text: str, edit: Callable[..., str]) -> str:
