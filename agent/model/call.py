@@ -154,10 +154,14 @@ class Call:
 
     @property
     def agent(self) -> Party | None:
-        """The first party with the role of agent."""
-        return next((p for p in self.parties if p.role is Role.AGENT), None)
+        """The first party with the role of agent who is in the call; when all have left, the one who came last."""
+        return self._first(Role.AGENT)
 
     @property
     def customer(self) -> Party | None:
-        """The first party with the role of customer."""
-        return next((p for p in self.parties if p.role is Role.CUSTOMER), None)
+        """The same of customers."""
+        return self._first(Role.CUSTOMER)
+
+    def _first(self, role: Role) -> Party | None:
+        having = [p for p in self.parties if p.role is role]
+        return next((p for p in having if p.left_ns is None), having[-1] if having else None)
