@@ -6,7 +6,7 @@ of them. `AgentCalled` says nothing to us: whoever rings may never have the call
 
 from agent.cti.inbox import Headers
 from agent.cti.keypad import Keypads, Mutes
-from agent.cti.words import MAX_REFERENCE, Words, channel_user, clean, word
+from agent.cti.words import Words, channel_user, word
 from agent.model.cti import CallOf, ContextSaid, PressSaid, Said
 from agent.model.gate import GateVerb
 
@@ -53,11 +53,10 @@ class AmiWords:
     def _call(self, event: Headers) -> CallOf:
         names = ("Channel", "DestChannel", "Interface")
         numbers = ("CallerIDNum", "ConnectedLineNum", "DestCallerIDNum")
-        candidates = [channel_user(event.get(name)) for name in names] + [event.get(name) for name in numbers]
-        if agent := self._words.our_agent(candidates):
-            return CallOf(agent)
         pairs = _variables(event, "ChanVariable") + _variables(event, "DestChanVariable")
-        return CallOf(reference=next((clean(v, MAX_REFERENCE) for n, v in pairs if n.lower() in _CALL_IDS), ""))
+        reference = next((value for name, value in pairs if name.lower() in _CALL_IDS), "")
+        own = [channel_user(event.get(name)) for name in names]
+        return self._words.call_of(own, [event.get(name) for name in numbers], reference)
 
     def _user(self, event: Headers) -> list[Said]:
         fields = event.as_dict() | {"tag": " ".join(event.all("Tag")), "untag": " ".join(event.all("Untag"))}

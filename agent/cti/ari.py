@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from agent.cti.dialogue import Credentials
 from agent.cti.inbox import PeerError
 from agent.cti.websocket import Frame, FrameReader, Handshake, Opcode, Random, frame
-from agent.cti.words import MAX_REFERENCE, Words, channel_user, clean
+from agent.cti.words import Words, channel_user
 from agent.model.cti import CallOf, Said
 
 _CALL_IDS = ("SIPCALLID", "CHANNEL(pjsip,call-id)")
@@ -86,11 +86,9 @@ class AriWords:
 
     def _call(self, channel: dict[str, Any]) -> CallOf:
         numbers = [_text(_object(channel.get(side)).get("number")) for side in ("caller", "connected")]
-        if agent := self._words.our_agent([channel_user(_text(channel.get("name"))), *numbers]):
-            return CallOf(agent)
         variables = _texts(channel.get("channelvars"))
         found = next((variables[name] for name in _CALL_IDS if variables.get(name)), "")
-        return CallOf(reference=clean(found, MAX_REFERENCE))
+        return self._words.call_of([channel_user(_text(channel.get("name")))], numbers, found)
 
 
 def _object(value: Any) -> dict[str, Any]:

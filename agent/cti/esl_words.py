@@ -7,7 +7,7 @@ the `CHANNEL_EXECUTE` of `record_session_mask` and the `API` of `uuid_record …
 from collections.abc import Mapping
 
 from agent.cti.keypad import Newest
-from agent.cti.words import MAX_REFERENCE, Words, clean, word
+from agent.cti.words import Words, word
 from agent.model.cti import CallOf, ContextSaid, PressSaid, Said
 from agent.model.gate import GateVerb
 
@@ -81,7 +81,8 @@ class EslWords:
         if "queue" not in self._words.obey or event.get("cc-action") != "bridge-agent-start":
             return []
         name = event.get("cc-agent", "").partition("@")[0]
-        agent = self._words.our_agent([name, *self._candidates(event)])
+        shown = [event.get(name, "") for name in _NUMBERS]
+        agent = self._words.our_agent([name, *shown, _of_channel(event)])
         queue = word(event.get("cc-queue", "").partition("@")[0])
         return [ContextSaid(CallOf(agent), queue)] if agent and queue else []
 
@@ -100,11 +101,10 @@ class EslWords:
         return [PressSaid(call, verb, by_agent=False, reason="recording masked")]
 
     def _call(self, event: Fields) -> CallOf:
-        if agent := self._words.our_agent(self._candidates(event)):
-            return CallOf(agent)
-        return CallOf(reference=clean(event.get("variable_sip_call_id", ""), MAX_REFERENCE))
+        shown = [event.get(name, "") for name in _NUMBERS]
+        return self._words.call_of([_of_channel(event)], shown, event.get("variable_sip_call_id", ""))
 
-    @staticmethod
-    def _candidates(event: Fields) -> list[str]:
-        of_channel = event.get("channel-name", "").rpartition("/")[2].partition("@")[0]
-        return [event.get(name, "") for name in _NUMBERS] + [of_channel]
+
+def _of_channel(event: Fields) -> str:
+    """Whose telephone the channel is, as its name has it."""
+    return event.get("channel-name", "").rpartition("/")[2].partition("@")[0]

@@ -167,6 +167,20 @@ def test_muting_the_recording_of_asterisk_pauses_ours_until_both_directions_are_
     assert said(section("ami"), mute("both", 1).replace(b"201", b"301")) == [], "of nobody of ours"
 
 
+def test_a_caller_that_shows_an_agents_number_turns_nothing_onto_that_agents_call(section) -> None:
+    shown = [
+        "Direction: both",
+        "State: 1",
+        "Channel: PJSIP/trunk-0000002a",
+        "CallerIDNum: 202",
+        "ConnectedLineNum: 201",
+    ]
+    mute = b"\r\n".join([b"Event: MixMonitorMute", *(line.encode() for line in shown)]) + b"\r\n\r\n"
+    assert said(section("ami"), mute) == [], "two agents are shown: nobody can tell"
+    (pause,) = said(section("ami"), mute.replace(b"202", b"+33612345678"))
+    assert pause.call.extension == "201"
+
+
 def test_who_serves_a_queue(section) -> None:
     lines = ["DestChannel: PJSIP/trunk-00000001", "Queue: sales", "Interface: Local/202@agents/n", "MemberName: Marie"]
     connected = event("AgentConnect", *lines, channel="PJSIP/trunk-00000002", caller="0612")
