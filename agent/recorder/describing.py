@@ -22,10 +22,10 @@ def wanted(live: Sequence[LiveCall], request: dict[str, Any]) -> str:
     """
     for name in ("agent", "reference"):
         if name in request:
-            found = [c.call.call_id for c in live if request[name] in _named(c, name)]
-            if not found:
+            newest = next((c for c in reversed(live) if request[name] in _named(c, name)), None)
+            if newest is None:
                 raise UnknownCall(f"no live call of this {name}")
-            return found[-1]
+            return newest.call.call_id
     found = [c.call.call_id for c in live if c.call.call_id.startswith(str(request["call"]))]
     if len(found) != 1:
         raise UnknownCall("no live call has this id" if not found else "several live calls begin with this id")
