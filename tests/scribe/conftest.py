@@ -13,6 +13,7 @@ from agent.capture import keys
 from agent.capture.format import RecordKind
 from agent.capture.frames import pack
 from agent.capture.writer import LogWriter
+from agent.commands.common import console
 from agent.config import Settings, load
 from agent.model.call import Call, Codec, Direction, MediaStream, Party, Role
 from agent.model.events import CallEnded, CallStarted
@@ -298,3 +299,9 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     yield make
     for site in made:
         site.writer.close()
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands print is not cut to the width of whatever terminal there is."""
+    monkeypatch.setattr(console, "width", 200)
