@@ -11,11 +11,12 @@ from typing import Literal, Protocol
 from agent.capture.holdback import Holdback, keep
 from agent.capture.pausing import Cause, Causes
 from agent.capture.waiting import Waiting
-from agent.capture.writable import FOREVER, Span, Writable, merge
+from agent.capture.writable import Writable
 from agent.model.call import CLOCK_RATE
 from agent.model.gate import AGENT_CAUSE, GateAnswer, GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
+from agent.model.spans import FOREVER, Span, merge
 from agent.model.wire import dump, load
 from agent.policy.gate import holdback_s, hopes, step, verb_of, writes
 from agent.policy.lists import RULES as LIST_RULES

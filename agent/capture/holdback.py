@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from agent.capture.writable import Span, merge
 from agent.model.call import Codec
 from agent.model.media import Frames, StreamChunk
+from agent.model.spans import Span, merge
 
 MOST_BYTES = 1 << 20
 """Of a stretch put together from others: far below what a record may hold."""

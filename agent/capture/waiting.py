@@ -6,8 +6,9 @@ What is older than the limit is let go, and so is what a pause removes (I1); not
 from collections.abc import Iterator
 
 from agent.capture.holdback import Holdback, keep
-from agent.capture.writable import FOREVER, Span, Writable
+from agent.capture.writable import Writable
 from agent.model.media import StreamChunk
+from agent.model.spans import FOREVER, Span
 
 
 class Waiting:
@@ -23,11 +24,6 @@ class Waiting:
     def holds_some(self) -> bool:
         """Whether there is media here."""
         return self._held.holds_some
-
-    @property
-    def hopes(self) -> bool:
-        """Whether some purpose hopes for what comes now."""
-        return self._hoped.everything_since() != FOREVER
 
     @property
     def held_samples(self) -> int:

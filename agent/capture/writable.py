@@ -6,12 +6,10 @@ Positions decide, not the time of arrival, so a packet that comes late is treate
 from collections.abc import Iterable
 from itertools import chain
 
-FOREVER = 1 << 62
-"""End of a span that is still open."""
+from agent.model.spans import FOREVER, Span, merge
+
 MOST_SPANS = 256
 """Kept per purpose. Older ones are forgotten, and what is forgotten may not be written."""
-
-Span = tuple[int, int]
 
 
 class Writable:
@@ -72,14 +70,3 @@ class Writable:
         if self._union and self._union[-1][0] <= start and end <= self._union[-1][1]:
             return [(start, end)]
         return [(max(a, start), min(b, end)) for a, b in self._union if a < end and b > start]
-
-
-def merge(spans: Iterable[Span]) -> list[Span]:
-    """The union of spans, sorted, those that overlap or touch made one; empty ones vanish."""
-    union: list[Span] = []
-    for start, end in sorted(spans):
-        if union and start <= union[-1][1]:
-            union[-1] = (union[-1][0], max(union[-1][1], end))
-        elif end > start:
-            union.append((start, end))
-    return union

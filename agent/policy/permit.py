@@ -1,12 +1,10 @@
 """Which artifacts a purpose may have, and when they must be gone. Pure."""
 
-from collections.abc import Iterable
-
 from agent.model.gate import GateMark, GateState
 from agent.model.purpose import ArtifactKind, KeepFrom, Purpose
+from agent.model.spans import FOREVER, merge
 
 NS = 1_000_000_000
-_OPEN = 1 << 62
 
 
 def permitted(purpose: Purpose, kept: bool) -> tuple[ArtifactKind, ...]:
@@ -64,7 +62,7 @@ def recorded_spans(marks: list[GateMark], purpose: Purpose, end_samples: int) ->
     visible = list(seen[GateState.RECORDING].spans)
     if kept and purpose.keep_from is KeepFrom.START:
         visible += seen[GateState.ARMED].spans
-    return _union((max(a, 0), min(b, end_samples)) for a, b in visible)
+    return tuple(merge((max(a, 0), min(b, end_samples)) for a, b in visible))
 
 
 class _Spans:
@@ -75,19 +73,9 @@ class _Spans:
 
     def open(self, at: int) -> None:
         """From `at` on, unless it is open already."""
-        if not self.spans or self.spans[-1][1] != _OPEN:
-            self.spans.append((at, _OPEN))
+        if not self.spans or self.spans[-1][1] != FOREVER:
+            self.spans.append((at, FOREVER))
 
     def close(self, at: int) -> None:
         """Nothing at or after `at`, whatever there was."""
         self.spans = [(a, min(b, at)) for a, b in self.spans if a < at]
-
-
-def _union(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(span for span in spans if span[1] > span[0]):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
-    return tuple(found)

@@ -11,7 +11,6 @@ import structlog
 from agent.capture.format import RecordKind
 from agent.capture.gate import CallGate, GateAlert
 from agent.capture.keys import CallKey
-from agent.capture.writable import FOREVER
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.block import PacketBlock
@@ -24,6 +23,7 @@ from agent.model.events import CallChanged, CallContext, CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.media import KeyPress
 from agent.model.purpose import Decision, Purpose
+from agent.model.spans import FOREVER
 from agent.model.wire import dump
 from agent.policy.gate import holdback_s
 from agent.recorder.describing import UnknownCall

@@ -7,12 +7,12 @@ from agent.capture.format import RecordKind
 from agent.capture.frames import pack
 from agent.capture.gate import CallGate
 from agent.capture.keys import CallKey
-from agent.capture.writable import FOREVER
 from agent.capture.writer import KeyInUse, LogWriter
 from agent.model.call import CLOCK_RATE, Call, Codec, MediaStream
 from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamChunk, StreamCounts
 from agent.model.purpose import Decision
+from agent.model.spans import FOREVER
 from agent.model.wire import dump
 from agent.policy.featurecodes import Typing
 

@@ -4,10 +4,10 @@ since when those are there who are named."""
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.capture.writable import FOREVER
 from agent.media.endpoint import key
 from agent.model.call import CLOCK_RATE, Call, MediaStream, Party
 from agent.model.media import StreamCounts
+from agent.model.spans import FOREVER
 
 _SUMMED = (
     "received",

@@ -27,6 +27,7 @@ from agent.model.gate import GateMark
 from agent.model.media import KeyPress, StreamCounts
 from agent.model.purpose import Decision
 from agent.model.quality import ChannelQuality
+from agent.model.spans import merge
 from agent.model.wire import load
 from agent.scribe.hearing import Spans
 from agent.scribe.sound import WIDE_RATE, Clock, Sound, Stretch, render
@@ -232,7 +233,9 @@ def _lines(
     lines: list[list[Stretch]] = [[] for _ in range(count)]
     for stretch in stretches:
         lines[min(channel_of[stretch.stream], count - 1)].append(stretch)
-    return tuple(tuple(line) for line in lines), tuple(merge([x for s in line for x in _covered(s)]) for line in lines)
+    return tuple(tuple(line) for line in lines), tuple(
+        tuple(merge(x for s in line for x in _covered(s))) for line in lines
+    )
 
 
 def _covered(stretch: Stretch) -> list[tuple[int, int]]:
@@ -241,7 +244,7 @@ def _covered(stretch: Stretch) -> list[tuple[int, int]]:
         return [(stretch.position, stretch.end)]
     begins = stretch.frames.begin + stretch.position
     ends = begins + stretch.frames.duration
-    return list(merge(list(zip(begins.tolist(), ends.tolist(), strict=True))))
+    return merge(zip(begins.tolist(), ends.tolist(), strict=True))
 
 
 def _raw(line: tuple[Stretch, ...], spans: Spans) -> tuple[str, ...]:
@@ -265,14 +268,3 @@ def _clocks(
         if abs(counted.drift_ppm) / 1e6 * (end - anchor) > DRIFT_SAMPLES:
             found[stream.stream] = Clock(anchor, counted.drift_ppm)
     return found
-
-
-def merge(spans: list[tuple[int, int]]) -> Spans:
-    """Half-open spans in order, those that touch or overlap made one."""
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(s for s in spans if s[1] > s[0]):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return tuple(merged)

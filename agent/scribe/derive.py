@@ -15,11 +15,12 @@ from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE
 from agent.model.gate import GateState
 from agent.model.purpose import ArtifactKind, Purpose
+from agent.model.spans import merge
 from agent.model.text import Transcript
 from agent.policy.permit import permitted, recorded_spans
 from agent.scribe import audio
 from agent.scribe.absence import Absence, absences, began, never_began, why_nothing, without
-from agent.scribe.channels import Tape, merge
+from agent.scribe.channels import Tape
 from agent.scribe.correct import NOTHING, Corrected
 from agent.scribe.filing import Filed, Filing, number_of, path_of
 from agent.scribe.hearing import Spans, outside, transcribe
@@ -97,7 +98,7 @@ class Deriver:
         waiting = {row.purpose: row for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
         todo = jobs(tape, purposes, corrected)
         again = any(job.corrected.revision > 1 for job in todo)
-        heard_by_some = merge([s for job in todo for s in job.spans])
+        heard_by_some = tuple(merge(s for job in todo for s in job.spans))
         self._catalog.set_quality(tape.call.call_id, tape.quality(heard_by_some), again=again)
         self._say_nothing(tape, purposes, todo)
         todo = [job for job in todo if not self._is_made(tape, job, waiting, filed)]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from agent.capture.format import Malformed
 from agent.capture.frames import pack, unpack
 from agent.capture.holdback import Holdback, joined, keep, split_at
-from agent.capture.writable import Span
 from agent.model.call import Codec, MediaFormat
 from agent.model.media import Frames, StreamChunk
+from agent.model.spans import Span
 
 VECTOR = (
     "600000bb80020000000e000001e000000002757365696e62616e646665633d31"  # format and how much
