@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
 from agent.capture.format import RecordKind
@@ -32,6 +31,7 @@ from agent.probe import ProbeCall
 from agent.scribe.keyring import Keyring
 from agent.store.directory import Directory
 from bench.generator import FRAME_S, Generator
+from bench.http import Line
 from bench.site import BenchSite, streams_of
 
 PRESSERS = 4
@@ -47,24 +47,24 @@ Press = Callable[[int, str], Awaitable[dict[str, Any]]]
 class Ways:
     """Every way to press on the calls of a site."""
 
-    def __init__(self, site: BenchSite, placed: list[ProbeCall], client: httpx.AsyncClient, tokens: list[str]) -> None:
-        self._placed, self._client, self._tokens = placed, client, tokens
+    def __init__(self, site: BenchSite, placed: list[ProbeCall], admin: str, tokens: list[str]) -> None:
+        self._placed, self._tokens = placed, tokens
+        self._lines = [(Line(site.desk_port, admin), Line(site.desk_port, "")) for _ in range(PRESSERS)]
         self._recorder = RecorderClient(site.settings.recorder_socket)
 
     async def rest(self, number: int, verb: str) -> dict[str, Any]:
         """POST /v1/agents/EXTENSION/pause."""
-        return await self._post(f"/v1/agents/{FIRST_AGENT + number}/{verb}")
+        return await self._post(number, f"/v1/agents/{FIRST_AGENT + number}/{verb}", {})
 
     async def url(self, number: int, verb: str) -> dict[str, Any]:
         """GET /v1/phone/TOKEN/pause."""
-        answer = await self._client.get(f"/v1/phone/{self._tokens[number]}/{verb}")
-        answer.raise_for_status()
+        await self._lines[number % PRESSERS][1].ask("GET", f"/v1/phone/{self._tokens[number]}/{verb}")
         return {}
 
     async def context(self, number: int, verb: str) -> dict[str, Any]:
         """POST /v1/context: the payment page was opened, or closed."""
         did = "opened" if verb == "pause" else "closed"
-        return await self._post("/v1/context", {"agent": str(FIRST_AGENT + number), did: "payment"})
+        return await self._post(number, "/v1/context", {"agent": str(FIRST_AGENT + number), did: "payment"})
 
     async def info(self, number: int, verb: str) -> dict[str, Any]:
         """SIP INFO with `Record: off`, or on."""
@@ -80,11 +80,15 @@ class Ways:
         """The recorder's control socket, as `greffier pause` does."""
         return await self._recorder.ask(op="gate", agent=str(FIRST_AGENT + number), verb=verb, actor="cli:bench")
 
-    async def _post(self, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-        answer = await self._client.post(path, json=body or {})
-        answer.raise_for_status()
-        done: dict[str, Any] = answer.json()
+    async def _post(self, number: int, path: str, body: dict[str, str]) -> dict[str, Any]:
+        done: dict[str, Any] = json.loads(await self._lines[number % PRESSERS][0].ask("POST", path, body))
         return done
+
+    def close(self) -> None:
+        """Hang up."""
+        for lines in self._lines:
+            for line in lines:
+                line.close()
 
 
 async def presser(press: Press, calls: list[int], waits: list[float], pauses: Pauses) -> None:
@@ -119,17 +123,15 @@ async def story(site: BenchSite, calls: int, ways: list[str], presses: int) -> t
     await asyncio.sleep(4.0)
     waits: dict[str, list[float]] = defaultdict(list)
     pauses: Pauses = {}
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{site.desk_port}", headers=headers, timeout=10) as client:
-        by = Ways(site, placed, client, phones)
-        await client.get("/v1/health")
-        dice = random.Random(1)
-        for way in ways:
-            chosen = dice.choices(range(calls), k=presses)
-            apart = [[n for n in chosen if n % PRESSERS == one] for one in range(PRESSERS)]
-            press: Press = getattr(by, way)
-            await asyncio.gather(*(presser(press, mine, waits[way], pauses) for mine in apart if mine))
-            await asyncio.sleep(1.0)
+    by = Ways(site, placed, token, phones)
+    dice = random.Random(1)
+    for way in ways:
+        chosen = dice.choices(range(calls), k=presses)
+        apart = [[n for n in chosen if n % PRESSERS == one] for one in range(PRESSERS)]
+        press: Press = getattr(by, way)
+        await asyncio.gather(*(presser(press, mine, waits[way], pauses) for mine in apart if mine))
+        await asyncio.sleep(1.0)
+    by.close()
     await asyncio.to_thread(speaking.end)
     await site.hang_up(placed)
     return waits, pauses

@@ -14,6 +14,7 @@ from pathlib import Path
 from agent.capture.format import RecordKind
 from agent.capture.reader import Cursor, Record, open_record, scan
 from agent.commands.demo_site import free_ports
+from agent.commands.run import PROCESSES, give_way
 from agent.config import Endpoint, Settings, load
 from agent.model.call import Call
 from agent.model.events import CallStarted
@@ -72,6 +73,7 @@ class BenchSite:
         with log.open("wb") as out:
             command = [*self.link.prefix, sys.executable, "-m", f"agent.{name}", "--config", str(self.config)]
             self._processes[name] = subprocess.Popen(command, stderr=out)
+            give_way(self._processes[name].pid, PROCESSES[name])
         deadline = time.monotonic() + READY_S
         while f'"{name}.ready"' not in log.read_text(encoding="utf-8"):
             if self._processes[name].poll() is not None or time.monotonic() > deadline:

@@ -1,16 +1,19 @@
 """`greffier run`: the four processes as children (laptop, container, demo); on a site systemd starts them instead."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, settings_of
 from agent.process import EXIT_CONFIG
 
-PROCESSES = ("recorder", "scribe", "courier", "desk")
+PROCESSES = {"recorder": -5, "scribe": 10, "courier": 5, "desk": -5}
+"""By name how they give way to others (setpriority(2)): media and presses to nobody, text to everybody."""
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 CALM_S = 30.0
 GRACE_S = 15.0
@@ -26,6 +29,12 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     signal.signal(signal.SIGINT, supervisor.stop)
     console.print(f"greffier: {settings.site.name}: starting {', '.join(PROCESSES)}; Ctrl-C stops", highlight=False)
     sys.exit(supervisor.serve())
+
+
+def give_way(pid: int, nice: int) -> None:
+    """Let a process give way to others; who may not put it before them leaves it among them."""
+    with suppress(PermissionError, ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
 
 
 class Supervisor:
@@ -75,7 +84,8 @@ class Supervisor:
 
     def _start(self, name: str, now: float) -> None:
         command = [sys.executable, "-m", f"agent.{name}", "--config", str(self._config)]
-        self._children[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        child = self._children[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        give_way(child.pid, PROCESSES[name])
         self._started[name] = now
 
     def _end_all(self) -> None:

@@ -64,6 +64,8 @@ class Presence:
         self._silence_s = silence_s
         self.ready = False
         self._calls: dict[str, dict[str, Any]] = {}
+        self._of: dict[str | None, set[str]] = {}
+        """The same, by agent."""
         self._seen_s: dict[str, float] = {}
         self._told: dict[str, AgentState] = {}
         self._listeners: set[Listener] = set()
@@ -90,7 +92,7 @@ class Presence:
 
     def state(self, agent: str) -> AgentState:
         """How it stands with an agent now. Means nothing unless `ready`."""
-        call = newest([c for c in self._calls.values() if c["agent"] == agent])
+        call = newest([self._calls[call_id] for call_id in self._of.get(agent, ())])
         aged_s = self._monotonic() - self._seen_s[call["call_id"]] if call else 0.0
         return state_of(agent, call, self._limit_s, aged_s)
 
@@ -126,12 +128,32 @@ class Presence:
             listener.gone.set()
 
     def _agents(self) -> set[str]:
-        return {call["agent"] for call in self._calls.values() if call["agent"] is not None}
+        return {agent for agent in self._of if agent is not None}
+
+    def _put(self, call: dict[str, Any]) -> str | None:
+        """Know a call as it is now; the agent it had before, or has."""
+        call_id = call["call_id"]
+        before = self._drop(call_id)
+        self._calls[call_id] = call
+        self._of.setdefault(call["agent"], set()).add(call_id)
+        self._seen_s[call_id] = self._monotonic()
+        agent: str | None = (before or call)["agent"]
+        return agent
+
+    def _drop(self, call_id: str) -> dict[str, Any] | None:
+        """Forget a call; as it was."""
+        self._seen_s.pop(call_id, None)
+        if (call := self._calls.pop(call_id, None)) is not None:
+            (others := self._of[call["agent"]]).discard(call_id)
+            if not others:
+                del self._of[call["agent"]]
+        return call
 
     def _begin(self, calls: dict[str, dict[str, Any]]) -> None:
         before = self._agents() | set(self._told)
-        self._calls, self._told, self.ready = calls, {}, True
-        self._seen_s = dict.fromkeys(calls, self._monotonic())
+        self._calls, self._of, self._seen_s, self._told, self.ready = {}, {}, {}, {}, True
+        for call in calls.values():
+            self._put(call)
         log.info("desk.watching", calls=len(calls))
         fixed = frozenset[str]().union(*(listener.fixed for listener in self._listeners))
         self._tell(before | self._agents() | fixed)
@@ -147,12 +169,9 @@ class Presence:
         kind = news["news"]
         if kind == "call":
             call = news["call"]
-            old = self._calls.get(call["call_id"], call)
-            self._calls[call["call_id"]], self._seen_s[call["call_id"]] = call, self._monotonic()
-            self._tell({old["agent"], call["agent"]})
+            self._tell({self._put(call), call["agent"]})
         elif kind == "ended":
-            self._seen_s.pop(news["call_id"], None)
-            gone = self._calls.pop(news["call_id"], None)
+            gone = self._drop(news["call_id"])
             self._tell({gone["agent"] if gone else news["agent"]})
         elif kind == "alert":
             self._alert(news)

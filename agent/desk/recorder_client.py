@@ -1,4 +1,7 @@
-"""The desk's side of the recorder's control socket: one connection, one question at a time, reopened when it broke."""
+"""The desk's side of the recorder's control socket: a few connections, one question each at a time, reopened if broken.
+
+Questions do not wait for each other: people who press at the same moment are answered at the same moment.
+"""
 
 import asyncio
 import json
@@ -8,8 +11,12 @@ from typing import Any
 
 LIMIT = 16 << 20
 PATIENCE_S = 5.0
+MOST_AT_ONCE = 8
+"""Questions under way; more wait for their turn."""
 SILENCE_S = 15.0
 """A watch says that it is alive every few seconds; after so much silence the recorder counts as away."""
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class RecorderAway(ConnectionError):
@@ -25,14 +32,14 @@ class RecorderClient:
     def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
         self._path = path
         self._patience_s = patience_s
-        self._lock = asyncio.Lock()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._idle: list[Streams] = []
 
     async def ask(self, **request: Any) -> dict[str, Any]:
         """The answer to one request, within the patience, waiting for one's turn included. Raises RecorderAway,
         ValueError."""
         try:
-            async with asyncio.timeout(self._patience_s), self._lock:
+            async with asyncio.timeout(self._patience_s), self._turns:
                 answer = await self._exchange(request)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, json.JSONDecodeError) as error:
             raise RecorderAway(f"the recorder does not answer on {self._path}: {type(error).__name__}") from None
@@ -41,25 +48,29 @@ class RecorderClient:
         return answer
 
     async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
+        reader, writer = await self._connection()
         try:
-            if self._streams is not None and self._streams[0].at_eof():
-                self.close()  # the recorder was started anew meanwhile
-            if self._streams is None:
-                self._streams = await asyncio.open_unix_connection(self._path, limit=LIMIT)
-            reader, writer = self._streams
             writer.write(json.dumps(request).encode() + b"\n")
             await writer.drain()
             answer: dict[str, Any] = json.loads(await reader.readuntil(b"\n"))
         except BaseException:  # also when the asker is cancelled
-            self.close()
+            writer.close()
             raise
+        self._idle.append((reader, writer))
         return answer
 
+    async def _connection(self) -> Streams:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()  # the recorder was started anew meanwhile
+        return await asyncio.open_unix_connection(self._path, limit=LIMIT)
+
     def close(self) -> None:
-        """Let go of the connection; the next question opens another."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        """Let go of the connections; the next question opens another."""
+        while self._idle:
+            self._idle.pop()[1].close()
 
 
 async def watch(path: Path, silence_s: float = SILENCE_S) -> AsyncGenerator[dict[str, Any], None]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.commands.run import PROCESSES as NICE
 from agent.desk.server import MOST_CONNECTIONS
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
-PROCESSES = ("courier", "desk", "recorder", "scribe")
+PROCESSES = sorted(NICE)
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
@@ -57,6 +58,7 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
     capabilities = "CAP_NET_RAW" if name == "recorder" else ""
     assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == capabilities
     assert unit["User"] == "greffier"
+    assert int(unit["Nice"]) == NICE[name], "as `greffier run` starts it"
     assert unit["RestartPreventExitStatus"] == "78", "a configuration that is refused is not tried again"
 
 

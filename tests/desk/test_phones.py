@@ -69,7 +69,7 @@ def test_what_is_not_done_is_never_success(desk) -> None:
 
 
 def test_the_display_says_what_became_of_the_call(desk) -> None:
-    url = f"/v1/phone/{desk.tokens['phone']}"
+    url = f"/v1/phone/{desk.token('agent', '2001', device='phone', name='display')}"
     call = desk.recorder.add("2001")
     desk.recorder.mode = "lying"
     for states, verb, status, said in (
