@@ -22,7 +22,7 @@ import numpy as np
 
 from agent.capture.format import RecordKind
 from agent.capture.reader import Cursor, open_record, scan
-from agent.desk.recorder_client import RecorderClient
+from agent.control.client import ControlClient
 from agent.model.call import CLOCK_RATE
 from agent.model.gate import GateMark, GateState
 from agent.model.identity import Device, Right
@@ -50,7 +50,7 @@ class Ways:
     def __init__(self, site: BenchSite, placed: list[ProbeCall], admin: str, tokens: list[str]) -> None:
         self._placed, self._tokens = placed, tokens
         self._lines = [(Line(site.desk_port, admin), Line(site.desk_port, "")) for _ in range(PRESSERS)]
-        self._recorder = RecorderClient(site.settings.recorder_socket)
+        self._recorder = ControlClient(site.settings.recorder_socket)
 
     async def rest(self, number: int, verb: str) -> dict[str, Any]:
         """POST /v1/agents/EXTENSION/pause."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, clock, console, settings_of, utc
 from agent.commands.plain import plain
 from agent.config import Settings
-from agent.desk.recorder_client import RecorderAway, RecorderClient
+from agent.control.client import ControlClient, NoAnswer
 from agent.model.artifact import Artifact, Delivery
 from agent.model.gate import GateMark
 from agent.store.catalog import Catalog
@@ -37,8 +37,8 @@ def calls(
 def live_calls(settings: Settings) -> list[dict[str, Any]]:
     """Live calls from the recorder; none when it is not running."""
     try:
-        answer = asyncio.run(RecorderClient(settings.recorder_socket).ask(op="calls"))
-    except (RecorderAway, ValueError):
+        answer = asyncio.run(ControlClient(settings.recorder_socket).ask(op="calls"))
+    except (NoAnswer, ValueError):
         return []
     found: list[dict[str, Any]] = answer["calls"]
     return found

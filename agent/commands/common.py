@@ -16,7 +16,7 @@ from rich.text import Text
 
 from agent.commands.plain import plain
 from agent.config import ConfigError, Settings, load
-from agent.desk.recorder_client import RecorderAway, RecorderClient
+from agent.control.client import ControlClient, NoAnswer
 from agent.model.call import CLOCK_RATE
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -60,15 +60,15 @@ def settings_of(path: Path) -> Settings:
 
 
 def asked(settings: Settings, **request: Any) -> dict[str, Any]:
-    """One question to the recorder's control socket. Raises RecorderAway; ValueError when it refuses."""
-    return asyncio.run(RecorderClient(settings.recorder_socket).ask(**request))
+    """One question to the recorder's control socket. Raises NoAnswer; ValueError when it refuses."""
+    return asyncio.run(ControlClient(settings.recorder_socket).ask(**request))
 
 
 def ask_recorder(settings: Settings, **request: Any) -> dict[str, Any]:
     """One question to the recorder's control socket; the command ends if it does not answer or refuses."""
     try:
         return asked(settings, **request)
-    except RecorderAway as error:
+    except NoAnswer as error:
         fail(f"{error}; is it running? `greffier run` starts it")
     except ValueError as error:
         fail(f"not done: {error}")

@@ -19,7 +19,7 @@ from agent.commands.common import (
     utc,
 )
 from agent.config import Settings
-from agent.desk.recorder_client import RecorderAway
+from agent.control.client import NoAnswer
 from agent.store.journal import Journal
 
 POLL_S = 0.1
@@ -64,7 +64,7 @@ def _one(settings: Settings, path: Path, again: bool) -> bool:
     except ValueError as error:
         errors.print(f"[red]✗[/] {path.name}: {error}", highlight=False, markup=True, soft_wrap=True)
         return False
-    except RecorderAway as error:
+    except NoAnswer as error:
         fail(f"{error}; is it running? `greffier run` starts it")
     if state["state"] == "failed":
         errors.print(f"[red]✗[/] {path.name}: {state['error']}", highlight=False, soft_wrap=True)
@@ -104,7 +104,7 @@ def _watched(settings: Settings, state: dict[str, Any]) -> dict[str, Any]:
             time.sleep(POLL_S)
             try:
                 found = asked(settings, op="ingest")["ingest"]
-            except RecorderAway:
+            except NoAnswer:
                 found = None
             if found is not None and found["path"] == path:
                 state, away_since = found, None

@@ -3,13 +3,13 @@
 import time
 
 from agent.config import Settings
+from agent.control.client import ControlClient
 from agent.desk.app import build_app
 from agent.desk.cti import PhoneSystems
 from agent.desk.door import Door
 from agent.desk.hand import Desk
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
-from agent.desk.recorder_client import RecorderClient
 from agent.desk.refusals import Refusals
 from agent.desk.server import listen
 from agent.desk.tokens import TokenFile, Tokens
@@ -26,7 +26,7 @@ def serve(settings: Settings) -> None:
     old = TokenFile(settings.desk.tokens_file)
     tokens = Tokens(DirectoryReader(settings.directory_path), old, LastUse(settings.last_use_path))
     desk = Desk(
-        recorder=RecorderClient(settings.recorder_socket),
+        recorder=ControlClient(settings.recorder_socket),
         door=Door(tokens.find, refusals),
         presence=Presence(settings.recorder_socket, settings.pause.limit_s),
         metrics=Metrics(HeardCalls(settings.catalog_path)),

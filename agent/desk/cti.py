@@ -21,10 +21,10 @@ from prometheus_client.registry import Collector
 
 from agent.config import Settings
 from agent.config.cti import Cti
+from agent.control.client import ControlClient, NoAnswer
 from agent.cti.connection import Connection
 from agent.cti.speak import dialogue_of
 from agent.cti.words import Words
-from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.model.call import Consent
 from agent.model.cti import CallOf, ContextSaid, PressSaid, Said, Unclear
 from agent.model.gate import AGENT_CAUSE, GateVerb
@@ -76,7 +76,7 @@ class Teller:
     """Tells the recorder what one connection says."""
 
     def __init__(
-        self, name: str, section: Cti, recorder: RecorderClient, refused: Refused, monotonic: Callable[[], float]
+        self, name: str, section: Cti, recorder: ControlClient, refused: Refused, monotonic: Callable[[], float]
     ) -> None:
         self.actor = f"pbx:{name}"
         self._name, self._section, self._words = name, section, Words(section)
@@ -100,7 +100,7 @@ class Teller:
             self._forget_pauses(said.call)
         try:
             await self._tell(said)
-        except (NoSuchCall, RecorderAway) as error:
+        except (NoSuchCall, NoAnswer) as error:
             self._wait_for_call(said, error)
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class Teller:
                 why = "no live call"
                 if not _may_meet_a_later_call(said):
                     break
-            except RecorderAway:
+            except NoAnswer:
                 why = "the recorder does not answer"
         self.counts["failed"] += 1
         log.error("cti.failed", cti=self._name, why=why, press=isinstance(said, PressSaid))
@@ -214,7 +214,7 @@ class PhoneSystems(Collector):
         self._tellers: list[Teller] = []
         self._connections: list[Connection] = []
         for name, section in settings.cti.items():
-            teller = Teller(name, section, RecorderClient(settings.recorder_socket), refused, time.monotonic)
+            teller = Teller(name, section, ControlClient(settings.recorder_socket), refused, time.monotonic)
             self._tellers.append(teller)
             self._connections.append(Connection(name, section, partial(dialogue_of, section), teller, dice))
 

@@ -6,10 +6,10 @@ from typing import Any
 from fastapi import HTTPException
 from pydantic import BaseModel, Field
 
+from agent.control.client import ControlClient, NoAnswer
 from agent.desk.door import Door
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
-from agent.desk.recorder_client import RecorderAway, RecorderClient
 from agent.desk.state import is_paused
 from agent.model.gate import AGENT_CAUSE, EVERY_CAUSE, GateState, GateVerb
 from agent.model.identity import Scope
@@ -45,7 +45,7 @@ class Press:
 class Desk:
     """What every part of the interface needs."""
 
-    recorder: RecorderClient
+    recorder: ControlClient
     door: Door
     presence: Presence
     metrics: Metrics
@@ -56,7 +56,7 @@ class Desk:
         """One question to the recorder. 503 when it does not answer, 404 when it refuses."""
         try:
             return await self.recorder.ask(**request)
-        except RecorderAway as error:
+        except NoAnswer as error:
             raise HTTPException(503, f"not done: {error}") from None
         except ValueError as error:
             raise HTTPException(404, f"not done: {error}") from None

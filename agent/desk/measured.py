@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from agent.config.desk import LOOPBACK
+from agent.control.client import NoAnswer
 from agent.desk.hand import Desk
 from agent.desk.metrics import CONTENT_TYPE
-from agent.desk.recorder_client import RecorderAway
 from agent.model.identity import Right
 
 PULSE_S = 1.0
@@ -35,7 +35,7 @@ def router(desk: Desk) -> APIRouter:
             desk.door.bearer(request, Right.ADMIN, Right.METRICS)
         try:
             stats = await desk.recorder.ask(op="stats")
-        except RecorderAway:
+        except NoAnswer:
             stats = None
         return Response(desk.metrics.text(stats), media_type=CONTENT_TYPE)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from agent.desk.recorder_client import SILENCE_S, RecorderAway, watch
+from agent.control.client import SILENCE_S, NoAnswer, watch
 from agent.desk.state import AgentState, newest, state_of
 
 log = structlog.get_logger()
@@ -85,7 +85,7 @@ class Presence:
                         elif news["news"] == "ready":
                             self._begin(first)
                             first, pause_s = None, FIRST_PAUSE_S
-            except (RecorderAway, LookupError, TypeError) as error:
+            except (NoAnswer, LookupError, TypeError) as error:
                 self._away(error)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

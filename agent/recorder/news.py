@@ -1,122 +1,34 @@
-"""What is new of live calls, for whoever watches: a line to each watcher, in order, and nobody is ever waited for.
-
-The media thread tells; the control socket's loop passes on. A watcher that falls behind is cut off and connects again.
-"""
+"""What is new of live calls, for whoever watches; told by the media thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
 
 from agent.capture.gate import GateAlert
+from agent.control.watching import Watcher, WatchRoom
 from agent.recorder.describing import describe, describe_alert
 from agent.recorder.live import LiveCall
 
-MOST_WATCHERS = 16
-MOST_WAITING = 20_000
-"""Lines that wait for one watcher: several for each of the most calls there can be."""
-ALIVE_S = 5.0
 
-News = dict[str, Any]
-
-
-class Watcher:
-    """One who watches: an iterator of news, which ends when too many wait. With nothing new for ALIVE_S it says so."""
-
-    def __init__(self, room: "Newsroom") -> None:
-        self._room = room
-        self._queue: asyncio.Queue[News | None] = asyncio.Queue()
-        self._over = asyncio.Event()
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether it hears nothing more."""
-        return self._over.is_set()
-
-    async def cut_off(self) -> None:
-        """Return when it hears nothing more, though it may be stuck in what it was told before."""
-        await self._over.wait()
-
-    def put(self, news: News) -> None:
-        """In the loop's thread. Nothing is dropped from the middle: who is too slow hears nothing more."""
-        if self.is_cut_off:
-            return
-        if self._queue.qsize() >= MOST_WAITING:
-            self._over.set()
-            while not self._queue.empty():
-                self._queue.get_nowait()
-            self._queue.put_nowait(None)
-            return
-        self._queue.put_nowait(news)
-
-    def close(self) -> None:
-        """It watches no more."""
-        self._over.set()
-        self._room.leave(self)
-
-    async def __aiter__(self) -> AsyncIterator[News]:
-        while True:
-            news: News | None = {"news": "alive"}
-            with suppress(TimeoutError):
-                news = await asyncio.wait_for(self._queue.get(), ALIVE_S)
-            if news is None:
-                return
-            yield news
-
-
-class Newsroom:
-    """Tells watchers of live calls. `is_watched` costs nothing; describing is only done when somebody watches."""
-
-    def __init__(self) -> None:
-        self._watchers: list[Watcher] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    # ---- in the loop's thread
-
-    def leave(self, watcher: Watcher) -> None:
-        """See `Watcher.close`."""
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
-
-    def has_room(self) -> bool:
-        """Whether one more may watch."""
-        return len(self._watchers) < MOST_WATCHERS
-
-    def _spread(self, news: News) -> None:
-        for watcher in self._watchers:
-            watcher.put(news)
-
-    def _begin(self, watcher: Watcher, news: Sequence[News]) -> None:
-        if not watcher.is_cut_off:
-            self._watchers.append(watcher)
-        for one in news:
-            watcher.put(one)
-
-    # ---- in the media thread
+class Newsroom(WatchRoom):
+    """Tells watchers of live calls; describing is only done when somebody watches."""
 
     def introduce(self, watcher: Watcher, live: Sequence[LiveCall], loop: asyncio.AbstractEventLoop) -> None:
         """It hears of all calls as they stand, and of everything after that."""
-        self._loop = loop
-        begin: list[News] = [*({"news": "call", "call": describe(one)} for one in live), {"news": "ready"}]
-        loop.call_soon_threadsafe(self._begin, watcher, begin)
+        self.welcome(watcher, [{"news": "call", "call": describe(one)} for one in live], loop)
 
     def call(self, live: LiveCall) -> None:
         """It began or changed."""
-        if self._watchers:
-            self._tell({"news": "call", "call": describe(live)})
+        if self.is_watched:
+            self.tell({"news": "call", "call": describe(live)})
 
     def ended(self, live: LiveCall) -> None:
         """It is over."""
-        if self._watchers:
+        if self.is_watched:
             agent = live.call.agent.number if live.call.agent else None
-            self._tell({"news": "ended", "call_id": live.call.call_id, "agent": agent})
+            self.tell({"news": "ended", "call_id": live.call.call_id, "agent": agent})
 
     def alert(self, live: LiveCall, alert: GateAlert) -> None:
         """A pause lasts, or was ended since it lasted too long."""
-        if self._watchers:
-            self._tell({"news": "alert", **describe_alert(live, alert)})
+        if self.is_watched:
+            self.tell({"news": "alert", **describe_alert(live, alert)})
             self.call(live)
-
-    def _tell(self, news: News) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._spread, news)

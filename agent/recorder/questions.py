@@ -8,14 +8,15 @@ from typing import Any
 
 import structlog
 
+from agent.control.server import Answer
+from agent.control.watching import Watcher
 from agent.model.call import CLOCK_RATE, Consent
 from agent.model.context import ContextNote
 from agent.model.gate import AGENT_CAUSE, EVERY_CAUSE, GateAnswer, GateCommand, GateVerb
-from agent.recorder.control import Answer
 from agent.recorder.describing import describe, describe_answer, wanted
 from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop
-from agent.recorder.news import Newsroom, Watcher
+from agent.recorder.news import Newsroom
 
 SPEECH = "speech"
 """Cause of a pause by the guard that hears a card number being spoken."""

@@ -22,6 +22,7 @@ from agent.capture.reader import OpenCall, calls_in
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.config.watching import Watch
+from agent.control.server import Answer, ControlSocket
 from agent.media.local import open_source
 from agent.media.srtp import SecureSource
 from agent.model.call import Call
@@ -32,7 +33,6 @@ from agent.model.purpose import Decision
 from agent.model.srtp import SrtpKey
 from agent.model.wire import dump
 from agent.recorder.calls import Calls
-from agent.recorder.control import Answer, ControlSocket
 from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
 from agent.recorder.ledger import Finished, Ledger, runs
 from agent.recorder.loop import MediaLoop

@@ -13,11 +13,11 @@ import pytest
 from certificates import Authority
 
 from agent.config import parse
+from agent.control.client import ControlClient
 from agent.cti.connection import Connection, read_credentials
 from agent.cti.inbox import PeerError
 from agent.cti.speak import dialogue_of
 from agent.desk.cti import PhoneSystems, Teller
-from agent.desk.recorder_client import RecorderClient
 from agent.model.cti import CallOf, ContextSaid, PressSaid
 from agent.model.gate import GateVerb
 
@@ -124,7 +124,7 @@ class Desk:
 
     def __init__(self, section, recorder, **more) -> None:
         self.refusals = Refusals()
-        self.teller = Teller("hall", section, RecorderClient(recorder.path), self.refusals, time.monotonic)
+        self.teller = Teller("hall", section, ControlClient(recorder.path), self.refusals, time.monotonic)
         speak = partial(dialogue_of, section)
         self.connection = Connection("hall", section, speak, self.teller, random.Random(1))
 
@@ -224,7 +224,7 @@ def test_a_drop_that_waited_for_the_recorder_never_meets_a_later_call(section, r
     async def happens() -> None:
         live, recorder.calls = recorder.calls, []
         patient = section("ami", wait=60)
-        teller = Teller("hall", patient, RecorderClient(recorder.path), Refusals(), time.monotonic)
+        teller = Teller("hall", patient, ControlClient(recorder.path), Refusals(), time.monotonic)
         await teller(PressSaid(CallOf("201"), GateVerb.DROP, by_agent=True))
         assert teller.counts == {"waited": 1}
         async with recorder.running():
@@ -242,7 +242,7 @@ def test_more_than_allowed_is_refused_and_contexts_leave_room_for_presses(sectio
     async def happens() -> None:
         refusals = Refusals()
         slow = section("ami", presses_per_s=1, contexts_per_s=1)
-        teller = Teller("hall", slow, RecorderClient(recorder.path), refusals, lambda: 5.0)
+        teller = Teller("hall", slow, ControlClient(recorder.path), refusals, lambda: 5.0)
         async with recorder.running():
             for _ in range(3):
                 await teller(ContextSaid(CallOf("201"), "sales"))

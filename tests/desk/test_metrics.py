@@ -10,17 +10,17 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.control.client import ControlClient
+from agent.control.server import ControlSocket
 from agent.desk.app import build_app
 from agent.desk.door import Door
 from agent.desk.hand import Desk
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
-from agent.desk.recorder_client import RecorderClient
 from agent.model.call import Codec, MediaStream
 from agent.model.identity import Right, Scope
 from agent.model.media import StreamCounts
 from agent.model.quality import ChannelQuality
-from agent.recorder.control import ControlSocket
 from agent.store.catalog import Catalog
 from agent.store.heard import HeardCalls
 
@@ -115,7 +115,7 @@ def test_only_this_machine_or_an_admin_may_ask(tmp_path: Path, host: str, header
         await server.start()
         metrics = Metrics(HeardCalls(tmp_path / "catalog.sqlite3"))
         door = Door(TOKENS.get, lambda what, _: refusals.append(what))
-        app = build_app(Desk(RecorderClient(socket), door, Presence(socket, 300), metrics, {}))
+        app = build_app(Desk(ControlClient(socket), door, Presence(socket, 300), metrics, {}))
         transport = httpx.ASGITransport(app=app, client=(host, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             reply = await client.get("/metrics", headers=headers)

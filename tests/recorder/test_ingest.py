@@ -17,7 +17,7 @@ from running_site import RunningSite, wait_for
 from agent.capture.format import RecordKind
 from agent.capture.keys import open_keys
 from agent.capture.reader import Cursor, open_record, scan
-from agent.desk.recorder_client import RecorderClient
+from agent.control.client import ControlClient
 from agent.media.pcaplinks import SLICE_NS
 from agent.policy.lists import OPT_OUT_RULE
 from agent.recorder.ledger import runs
@@ -83,7 +83,7 @@ class Alone:
         self.process.wait()
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        answer = asyncio.run(RecorderClient(self.settings.recorder_socket).ask(op="ingest", **request))
+        answer = asyncio.run(ControlClient(self.settings.recorder_socket).ask(op="ingest", **request))
         found: dict[str, Any] = answer["ingest"]
         return found
 

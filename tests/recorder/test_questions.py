@@ -10,15 +10,16 @@ import pytest
 
 from agent.capture.writer import LogWriter
 from agent.config import Settings
+from agent.control import watching
+from agent.control.server import ControlSocket
+from agent.control.watching import Watcher
 from agent.model.call import Call, Codec, MediaStream
 from agent.model.events import CallStarted
 from agent.model.gate import GateState
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
 from agent.policy.decide import Policy
-from agent.recorder import news as newsroom
-from agent.recorder.control import ControlSocket
 from agent.recorder.loop import MediaLoop
-from agent.recorder.news import Newsroom, Watcher
+from agent.recorder.news import Newsroom
 from agent.recorder.policy import Rulebook
 from agent.recorder.questions import Questions
 from agent.recorder.resume import ResumeBox
@@ -60,7 +61,7 @@ def test_what_cannot_be_written_down_presses_nothing(loop: MediaLoop, operation:
 
 
 def test_who_does_not_read_the_news_is_cut_off_and_another_gets_the_seat(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(newsroom, "MOST_WAITING", 100)
+    monkeypatch.setattr(watching, "MOST_WAITING", 100)
     room, told = Newsroom(), {"news": "call", "call": "x" * 60_000}
 
     async def scene() -> None:

@@ -14,7 +14,7 @@ import phones
 import pytest
 from running_site import wait_for
 
-from agent.desk.recorder_client import RecorderClient
+from agent.control.client import ControlClient
 from agent.media.g711 import decode
 from agent.model.call import CLOCK_RATE, Codec
 
@@ -90,7 +90,7 @@ def test_the_command_waits_for_a_recorder_that_was_killed(make_site, edit, told,
     command.start()
 
     def halfway() -> bool:
-        state = asyncio.run(RecorderClient(seen.site.settings.recorder_socket).ask(op="ingest"))["ingest"]
+        state = asyncio.run(ControlClient(seen.site.settings.recorder_socket).ask(op="ingest"))["ingest"]
         return state is not None and state["bytes_done"] > path.stat().st_size / 3 and state["state"] == "recording"
 
     wait_for("some progress", halfway)

@@ -1,11 +1,11 @@
-"""The desk's connections to the recorder: nobody waits for another's answer, and no answer is taken for another's."""
+"""Connections to a control socket: nobody waits for another's answer, and no answer is taken for another's."""
 
 import asyncio
 import json
 from contextlib import suppress
 from pathlib import Path
 
-from agent.desk.recorder_client import MOST_AT_ONCE, RecorderAway, RecorderClient
+from agent.control.client import MOST_AT_ONCE, ControlClient, NoAnswer
 
 
 class SlowRecorder:
@@ -30,7 +30,7 @@ def test_a_question_does_not_wait_for_the_answer_to_another(tmp_path: Path) -> N
     async def story() -> None:
         recorder = SlowRecorder()
         async with await asyncio.start_unix_server(recorder.serve, tmp_path / "sock"):
-            client = RecorderClient(tmp_path / "sock")
+            client = ControlClient(tmp_path / "sock")
             slow = asyncio.create_task(client.ask(op="slow"))
             for number in range(5):
                 assert await client.ask(op=f"quick{number}") == {"name": f"quick{number}"}
@@ -47,11 +47,11 @@ def test_a_question_that_was_given_up_takes_its_connection_with_it(tmp_path: Pat
     async def story() -> None:
         recorder = SlowRecorder()
         async with await asyncio.start_unix_server(recorder.serve, tmp_path / "sock"):
-            client = RecorderClient(tmp_path / "sock", patience_s=0.1)
+            client = ControlClient(tmp_path / "sock", patience_s=0.1)
             given_up = await asyncio.gather(
                 *(client.ask(op="slow") for _ in range(MOST_AT_ONCE)), return_exceptions=True
             )
-            assert all(isinstance(one, RecorderAway) for one in given_up)
+            assert all(isinstance(one, NoAnswer) for one in given_up)
             recorder.go.set()
             assert await client.ask(op="quick") == {"name": "quick"}
             client.close()

@@ -1,7 +1,7 @@
-"""The recorder's control socket: one JSON object a line in, one a line out; only our user and group and root may talk.
+"""A process's control socket: one JSON object a line in, one a line out; only our user and group and root may talk.
 
-Requests: `{"op": "calls"}`, `{"op": "gate", "call": ID | "agent": NUMBER, "verb": "pause", "actor": "cli:root", …}`,
-`{"op": "stats"}` and others (`agent.recorder.questions`). Answers carry `ok`, and `error` in words when it is false.
+Requests such as `{"op": "gate", "call": ID | "agent": NUMBER, "verb": "pause", "actor": "cli:root", …}` to the recorder
+(`agent.recorder.questions`). Answers carry `ok`, and `error` in words when it is false.
 The answer to `watch` has no end: a line for everything that happens.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from agent.recorder.news import Watcher
+from agent.control.watching import Watcher
 
 MAX_LINE = 65536
 _UCRED = struct.Struct("3i")
@@ -38,7 +38,7 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Bind; a socket file left by a dead recorder is replaced."""
+        """Bind; a socket file left by a process that died is replaced."""
         self._path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE)
         self._path.chmod(0o660)

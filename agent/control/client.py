@@ -1,4 +1,4 @@
-"""The desk's side of the recorder's control socket: a few connections, one question each at a time, reopened if broken.
+"""Who asks at another process's control socket: a few connections, one question each at a time, reopened when broken.
 
 Questions do not wait for each other: people who press at the same moment are answered at the same moment.
 """
@@ -14,35 +14,36 @@ PATIENCE_S = 5.0
 MOST_AT_ONCE = 8
 """Questions under way; more wait for their turn."""
 SILENCE_S = 15.0
-"""A watch says that it is alive every few seconds; after so much silence the recorder counts as away."""
+"""A watch says that it is alive every few seconds; after so much silence a process counts as away."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class RecorderAway(ConnectionError):
-    """The recorder does not answer; nothing was done that we know of."""
+class NoAnswer(ConnectionError):
+    """A process does not answer; nothing was done that we know of."""
 
 
-class RecorderClient:
-    """Asks the recorder. Answers with `ok` false raise ValueError with the recorder's words.
+class ControlClient:
+    """Asks the recorder, or the process that `of` names. Answers with `ok` false raise ValueError with its words.
 
     A question that is given up takes its connection with it, so that its answer can never be taken for another's.
     """
 
-    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S, of: str = "recorder") -> None:
         self._path = path
+        self._of = of
         self._patience_s = patience_s
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
         self._idle: list[Streams] = []
 
     async def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to one request, within the patience, waiting for one's turn included. Raises RecorderAway,
+        """The answer to one request, within the patience, waiting for one's turn included. Raises NoAnswer,
         ValueError."""
         try:
             async with asyncio.timeout(self._patience_s), self._turns:
                 answer = await self._exchange(request)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, json.JSONDecodeError) as error:
-            raise RecorderAway(f"the recorder does not answer on {self._path}: {type(error).__name__}") from None
+            raise NoAnswer(f"the {self._of} does not answer on {self._path}: {type(error).__name__}") from None
         if not answer.pop("ok"):
             raise ValueError(answer["error"])
         return answer
@@ -64,7 +65,7 @@ class RecorderClient:
             reader, writer = self._idle.pop()
             if not reader.at_eof():
                 return reader, writer
-            writer.close()  # the recorder was started anew meanwhile
+            writer.close()  # the other process was started anew meanwhile
         return await asyncio.open_unix_connection(self._path, limit=LIMIT)
 
     def close(self) -> None:
@@ -73,8 +74,8 @@ class RecorderClient:
             self._idle.pop()[1].close()
 
 
-async def watch(path: Path, silence_s: float = SILENCE_S) -> AsyncGenerator[dict[str, Any], None]:
-    """What happens in the recorder, line by line, for ever. Raises RecorderAway when it ends or falls silent."""
+async def watch(path: Path, silence_s: float = SILENCE_S, of: str = "recorder") -> AsyncGenerator[dict[str, Any], None]:
+    """What happens in the process that `of` names, for ever. Raises NoAnswer when it ends or falls silent."""
     try:
         async with asyncio.timeout(silence_s):
             reader, writer = await asyncio.open_unix_connection(path, limit=LIMIT)
@@ -85,9 +86,9 @@ async def watch(path: Path, silence_s: float = SILENCE_S) -> AsyncGenerator[dict
                     line = await reader.readuntil(b"\n")
                 news = json.loads(line)
                 if "news" not in news:
-                    raise RecorderAway("the recorder does not let itself be watched")
+                    raise NoAnswer(f"the {of} does not let itself be watched")
                 yield news
         finally:
             writer.close()
     except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
-        raise RecorderAway(f"the recorder cannot be watched: {type(error).__name__}") from None
+        raise NoAnswer(f"the {of} cannot be watched: {type(error).__name__}") from None

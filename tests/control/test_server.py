@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from agent.recorder.control import ControlSocket
+from agent.control.server import ControlSocket
 
 
 def test_who_does_not_wait_for_the_answer_is_not_obeyed(tmp_path: Path) -> None:
