@@ -338,6 +338,11 @@ class Settings(Section):
         """The recorder's control socket."""
         return self.site.run_dir / "recorder.sock"
 
+    @property
+    def scribe_socket(self) -> Path:
+        """The scribe's control socket: live text, and how it copes."""
+        return self.site.run_dir / "scribe.sock"
+
     def purposes(self) -> tuple[Purpose, ...]:
         """The purposes as model values, recipients read from their files (OSError, ValueError if unreadable)."""
         return tuple(

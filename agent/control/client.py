@@ -5,7 +5,8 @@ Questions do not wait for each other: people who press at the same moment are an
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ LIMIT = 16 << 20
 PATIENCE_S = 5.0
 MOST_AT_ONCE = 8
 """Questions under way; more wait for their turn."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+"""Between two attempts to watch."""
 SILENCE_S = 15.0
 """A watch says that it is alive every few seconds; after so much silence a process counts as away."""
 
@@ -92,3 +95,26 @@ async def watch(path: Path, silence_s: float = SILENCE_S, of: str = "recorder") 
             writer.close()
     except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
         raise NoAnswer(f"the {of} cannot be watched: {type(error).__name__}") from None
+
+
+async def follow(
+    path: Path,
+    take: Callable[[dict[str, Any]], None],
+    away: Callable[[Exception], None],
+    silence_s: float = SILENCE_S,
+    of: str = "recorder",
+) -> None:
+    """Watch again and again; never returns. `take` is given all news from `ready` or what comes before it on, `away` is
+    told each time that the process went, or could not be reached; what `take` cannot understand counts as that."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            async with aclosing(watch(path, silence_s, of)) as lines:
+                async for news in lines:
+                    take(news)
+                    if news["news"] == "ready":
+                        pause_s = FIRST_PAUSE_S
+        except (NoAnswer, LookupError, TypeError) as error:
+            away(error)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

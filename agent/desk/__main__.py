@@ -8,6 +8,7 @@ from agent.desk.app import build_app
 from agent.desk.cti import PhoneSystems
 from agent.desk.door import Door
 from agent.desk.hand import Desk
+from agent.desk.livetext import LiveText
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
 from agent.desk.refusals import Refusals
@@ -25,10 +26,12 @@ def serve(settings: Settings) -> None:
     refusals = Refusals(Journal(settings.journal_dir, "desk", time.time_ns), time.monotonic)
     old = TokenFile(settings.desk.tokens_file)
     tokens = Tokens(DirectoryReader(settings.directory_path), old, LastUse(settings.last_use_path))
+    presence = Presence(settings.recorder_socket, settings.pause.limit_s)
     desk = Desk(
         recorder=ControlClient(settings.recorder_socket),
         door=Door(tokens.find, refusals),
-        presence=Presence(settings.recorder_socket, settings.pause.limit_s),
+        presence=presence,
+        livetext=LiveText(settings.scribe_socket, presence),
         metrics=Metrics(HeardCalls(settings.catalog_path)),
         pages={name: page.purposes for name, page in settings.context.items()},
     )

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.desk import context, events, measured, phones, presses
+from agent.desk import context, events, measured, phones, presses, reading
 from agent.desk.hand import Desk
 from agent.desk.limits import SmallBodies
 
@@ -39,23 +39,25 @@ class Guarded:
 
 
 def build_app(desk: Desk) -> FastAPI:
-    """The application. It watches the recorder from start to end."""
+    """The application. It watches recorder and scribe from start to end."""
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(desk.presence.run())
+        watching = [asyncio.create_task(one.run()) for one in (desk.presence, desk.livetext)]
         yield
-        desk.presence.close()
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for one in (desk.presence, desk.livetext):
+            one.close()
+        for task in watching:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         desk.recorder.close()
 
     app = FastAPI(title="Greffier desk", version="1", docs_url=None, redoc_url=None, lifespan=life)
     app.add_middleware(SmallBodies)
     app.add_middleware(Guarded)
     app.add_exception_handler(RequestValidationError, _not_understood)
-    for part in (measured, presses, events, context, phones):
+    for part in (measured, presses, events, reading, context, phones):
         app.include_router(part.router(desk))
     return app
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from agent.control.client import ControlClient, NoAnswer
 from agent.desk.door import Door
+from agent.desk.livetext import LiveText
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
 from agent.desk.state import is_paused
@@ -48,6 +49,7 @@ class Desk:
     recorder: ControlClient
     door: Door
     presence: Presence
+    livetext: LiveText
     metrics: Metrics
     pages: dict[str, tuple[str, ...]]
     """Pages that pause a call while they are open → the purposes they pause; none: all."""

@@ -8,20 +8,18 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from agent.control.client import SILENCE_S, NoAnswer, watch
+from agent.control.client import SILENCE_S, follow
 from agent.desk.state import AgentState, newest, state_of
 
 log = structlog.get_logger()
 
 QUEUE = 256
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 ALERT_FIELDS = ("kind", "agent", "call_id", "purpose", "actor", "paused_s")
 
 Event = tuple[str, str]
@@ -67,28 +65,14 @@ class Presence:
         self._of: dict[str | None, set[str]] = {}
         """The same, by agent."""
         self._seen_s: dict[str, float] = {}
+        self._first: dict[str, dict[str, Any]] | None = {}
+        """What is told of calls before the recorder is `ready`; None after that."""
         self._told: dict[str, AgentState] = {}
         self._listeners: set[Listener] = set()
 
     async def run(self) -> None:
         """Watch the recorder, again and again; never returns."""
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                async with aclosing(watch(self._socket, self._silence_s)) as lines:
-                    first: dict[str, dict[str, Any]] | None = {}
-                    async for news in lines:
-                        if first is None:
-                            self._take(news)
-                        elif news["news"] == "call":
-                            first[news["call"]["call_id"]] = news["call"]
-                        elif news["news"] == "ready":
-                            self._begin(first)
-                            first, pause_s = None, FIRST_PAUSE_S
-            except (NoAnswer, LookupError, TypeError) as error:
-                self._away(error)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        await follow(self._socket, self._hear, self._away, self._silence_s)
 
     def state(self, agent: str) -> AgentState:
         """How it stands with an agent now. Means nothing unless `ready`."""
@@ -149,6 +133,15 @@ class Presence:
                 del self._of[call["agent"]]
         return call
 
+    def _hear(self, news: dict[str, Any]) -> None:
+        if self._first is None:
+            self._take(news)
+        elif news["news"] == "call":
+            self._first[news["call"]["call_id"]] = news["call"]
+        elif news["news"] == "ready":
+            self._begin(self._first)
+            self._first = None
+
     def _begin(self, calls: dict[str, dict[str, Any]]) -> None:
         before = self._agents() | set(self._told)
         self._calls, self._of, self._seen_s, self._told, self.ready = {}, {}, {}, {}, True
@@ -159,6 +152,7 @@ class Presence:
         self._tell(before | self._agents() | fixed)
 
     def _away(self, error: Exception) -> None:
+        self._first = {}
         if self.ready:
             log.warning("desk.recorder_away", error=str(error))
             self.ready = False

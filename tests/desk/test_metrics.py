@@ -15,6 +15,7 @@ from agent.control.server import ControlSocket
 from agent.desk.app import build_app
 from agent.desk.door import Door
 from agent.desk.hand import Desk
+from agent.desk.livetext import LiveText
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
 from agent.model.call import Codec, MediaStream
@@ -115,7 +116,9 @@ def test_only_this_machine_or_an_admin_may_ask(tmp_path: Path, host: str, header
         await server.start()
         metrics = Metrics(HeardCalls(tmp_path / "catalog.sqlite3"))
         door = Door(TOKENS.get, lambda what, _: refusals.append(what))
-        app = build_app(Desk(ControlClient(socket), door, Presence(socket, 300), metrics, {}))
+        presence = Presence(socket, 300)
+        text = LiveText(tmp_path / "scribe.sock", presence)
+        app = build_app(Desk(ControlClient(socket), door, presence, text, metrics, {}))
         transport = httpx.ASGITransport(app=app, client=(host, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             reply = await client.get("/metrics", headers=headers)

@@ -1,0 +1,82 @@
+"""Live text for those who may read it: what the scribe tells of words, passed on as server-sent events, kept nowhere.
+
+Whose call it is is what the recorder says of it now: after a transfer the next agent's, and nothing more for the first.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent.control.client import SILENCE_S, follow
+from agent.desk.presence import AWAY, Event, Listener, Presence
+from agent.model.identity import Scope
+
+log = structlog.get_logger()
+
+MOST_READERS = 256
+"""Of all tokens together."""
+KINDS = frozenset({"text", "forgotten", "live"})
+
+
+class LiveText:
+    """Follows the scribe. `run` is its one task; everything else is called in the same loop."""
+
+    def __init__(self, socket: Path, presence: Presence, silence_s: float = SILENCE_S) -> None:
+        self._socket = socket
+        self._presence = presence
+        self._silence_s = silence_s
+        self._readers: dict[Listener, tuple[str | None, str | None]] = {}
+        self.ready = False
+
+    async def run(self) -> None:
+        """Watch the scribe, again and again; never returns."""
+        await follow(self._socket, self._hear, self._away, self._silence_s, of="scribe")
+
+    def listen(self, who: Scope, call: str | None, purpose: str | None) -> Listener:
+        """A new reader of the calls that `who` may see, or of one of them, for one purpose or for all."""
+        reader = Listener(who.may_press_for, frozenset())
+        self._readers[reader] = (call, purpose)
+        if not self.ready:
+            reader.tell(AWAY)
+        return reader
+
+    def leave(self, reader: Listener) -> None:
+        """Forget a reader."""
+        reader.gone.set()
+        self._readers.pop(reader, None)
+
+    def close(self) -> None:
+        """Send everybody away."""
+        for reader in self._readers:
+            reader.gone.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may read."""
+        return len(self._readers) < MOST_READERS
+
+    def _hear(self, news: dict[str, Any]) -> None:
+        kind = news["news"]
+        if kind == "ready":
+            self.ready = True
+            log.info("desk.reading")
+        if kind not in KINDS or not self._readers:
+            return
+        call_id, purpose = news["call_id"], news.get("purpose")
+        found = self._presence.calls(call_id)
+        agent: str | None = found[0]["agent"] if found else None
+        if not found:
+            return  # it is over, or its agent is not known yet: nobody may read it
+        event: Event = (kind, json.dumps({name: value for name, value in news.items() if name != "news"}))
+        for reader, (call, only) in tuple(self._readers.items()):
+            if call in (None, call_id) and (purpose is None or only in (None, purpose)) and reader.wants(agent):
+                reader.tell(event)
+
+    def _away(self, error: Exception) -> None:
+        if self.ready:
+            log.warning("desk.scribe_away", error=str(error))
+            self.ready = False
+            for reader in tuple(self._readers):
+                reader.tell(AWAY)

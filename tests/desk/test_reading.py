@@ -1,0 +1,150 @@
+"""Live text: who may read whose, and what ends it. The scribe is scripted, its socket is the real one."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listening import Heard
+from running_site import wait_for
+
+from agent.control.server import Answer, ControlSocket
+from agent.control.watching import Watcher, WatchRoom
+
+
+class ScriptedScribe:
+    """Tells what it is told to tell, in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._closed = False
+        self._room = WatchRoom()
+        self._loop = asyncio.new_event_loop()
+        self._socket = ControlSocket(path, self._handle)
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self._socket.start(), self._loop).result(10)
+
+    async def _handle(self, _request: dict[str, Any]) -> Answer:
+        watcher = Watcher(self._room)
+        self._room.welcome(watcher, [], asyncio.get_running_loop())
+        return watcher
+
+    def tell(self, kind: str, call: str, **fields: Any) -> None:
+        """As soon as somebody listens."""
+        wait_for("a watch of the scribe", lambda: self._room.is_watched)
+        self._room.tell({"news": kind, "call_id": call, **fields})
+
+    def close(self) -> None:
+        """Die, as far as anybody can see."""
+
+        async def end() -> None:
+            await self._socket.stop()
+            serving = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+        if not self._closed:
+            self._closed = True
+            asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+@pytest.fixture
+def scribe(desk) -> Iterator[ScriptedScribe]:
+    scripted = ScriptedScribe(desk.settings.scribe_socket)
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture
+def read(desk) -> Iterator[Any]:
+    """`read("ann", "?call=…")`: somebody who reads, from the moment it returns."""
+    readers: list[Heard] = []
+
+    def begin(name: str, query: str = "") -> Heard:
+        readers.append(Heard(f"{desk.url}/v1/live{query}", desk.tokens[name]))
+        wait_for("the stream to begin", lambda: readers[-1].comments or readers[-1].ended)
+        return readers[-1]
+
+    yield begin
+    for reader in readers:
+        reader.close()
+
+
+def texts(reader: Heard) -> list[str]:
+    """The words that it has read."""
+    return [data["words"] for name, data in reader.events if name == "text"]
+
+
+def test_each_reads_the_calls_within_reach_and_no_others(desk, scribe, read) -> None:
+    ann, bob, lead, crm = (read(name) for name in ("ann", "bob", "lead", "crm"))
+    of_ann, of_bob, of_nobody = desk.recorder.add("2001"), desk.recorder.add("2002"), desk.recorder.add(None)
+    wait_for("the desk to know them", lambda: len(desk.ask("GET", "/v1/calls", "admin").json()) == 3)
+    scribe.tell("text", of_ann, purpose="assistance", words="a")
+    scribe.tell("text", of_bob, purpose="assistance", words="b")
+    scribe.tell("text", of_nobody, purpose="assistance", words="n")
+    scribe.tell("text", "ff" * 16, purpose="assistance", words="unknown")
+    scribe.tell("text", of_ann, purpose="assistance", words="end")
+    for reader in (ann, lead, crm):
+        wait_for("the last word", lambda reader=reader: texts(reader)[-1:] == ["end"])
+    assert texts(ann) == texts(crm) == ["a", "end"]
+    assert texts(lead) == ["a", "b", "n", "end"]
+    assert texts(bob) == ["b"]
+
+
+def test_after_a_transfer_the_text_is_the_next_agents(desk, scribe, read) -> None:
+    ann, bob = read("ann"), read("bob")
+    call = desk.recorder.add("2001")
+    wait_for("the desk to know it", lambda: desk.ask("GET", "/v1/calls", "ann").json())
+    scribe.tell("text", call, purpose="assistance", words="before")
+    wait_for("the first word", lambda: texts(ann) == ["before"])
+    desk.recorder.change(call, agent="2002")
+    wait_for("the transfer", lambda: desk.ask("GET", "/v1/agents/2002/state", "bob").json()["call_id"] == call)
+    scribe.tell("text", call, purpose="assistance", words="after")
+    wait_for("the next word", lambda: texts(bob) == ["after"])
+    assert texts(ann) == ["before"]
+
+
+def test_one_call_and_one_purpose_may_be_asked_for(desk, scribe, read) -> None:
+    first, second = desk.recorder.add("2001"), desk.recorder.add("2001")
+    wait_for("the desk to know them", lambda: len(desk.ask("GET", "/v1/calls", "ann").json()) == 2)
+    reader = read("lead", f"?call={first}&purpose=assistance")
+    scribe.tell("text", second, purpose="assistance", words="other call")
+    scribe.tell("text", first, purpose="quality", words="other purpose")
+    scribe.tell("forgotten", first, from_s=3.5)
+    scribe.tell("text", first, purpose="assistance", words="this")
+    wait_for("the word", lambda: texts(reader) == ["this"])
+    assert ("forgotten", {"call_id": first, "from_s": 3.5}) in reader.events
+
+
+def test_who_only_presses_reads_nothing(desk, scribe, read) -> None:
+    assert read("hotkey").status == 403
+    assert read("phone").status == 403
+    assert read("eye").status == 403
+    assert ("live text by a hotkey", "agent:2001") in desk.refusals()
+
+
+def test_a_scribe_that_is_away_is_told_and_comes_back(desk, scribe, read) -> None:
+    reader = read("ann")
+    scribe.tell("text", desk.recorder.add("2001"), purpose="assistance", words="x")
+    scribe.close()
+    wait_for("the news that it is away", lambda: reader.events[-1:] == [("away", {})])
+    again = ScriptedScribe(desk.settings.scribe_socket)
+    call = desk.recorder.add("2001")
+    wait_for("the desk to know it", lambda: call in desk.ask("GET", "/v1/calls", "ann").text)
+    again.tell("text", call, purpose="assistance", words="back")
+    wait_for("the word", lambda: texts(reader)[-1:] == ["back"])
+    again.close()
+
+
+def test_a_token_that_is_revoked_reads_no_further(desk, scribe, read) -> None:
+    desk.tokens["gone"] = desk.token("agent", "2001", name="gone")
+    reader = read("gone")
+    desk.directory.revoke(next(t.token_id for t in desk.directory.tokens() if t.name == "gone"), 1)
+    call = desk.recorder.add("2001")
+    wait_for("the desk to know it", lambda: call in desk.ask("GET", "/v1/calls", "ann").text)
+    scribe.tell("text", call, purpose="assistance", words="late")
+    wait_for("the end of the stream", lambda: reader.ended)
+    assert not texts(reader)
