@@ -56,7 +56,7 @@ class AmiWords:
         pairs = _variables(event, "ChanVariable") + _variables(event, "DestChanVariable")
         reference = next((value for name, value in pairs if name.lower() in _CALL_IDS), "")
         own = [channel_user(event.get(name)) for name in names]
-        return self._words.call_of(own, [event.get(name) for name in numbers], reference)
+        return self._words.call_of(own, reference, [event.get(name) for name in numbers])
 
     def _user(self, event: Headers) -> list[Said]:
         fields = event.as_dict() | {"tag": " ".join(event.all("Tag")), "untag": " ".join(event.all("Untag"))}

@@ -88,7 +88,7 @@ class AriWords:
         numbers = [_text(_object(channel.get(side)).get("number")) for side in ("caller", "connected")]
         variables = _texts(channel.get("channelvars"))
         found = next((variables[name] for name in _CALL_IDS if variables.get(name)), "")
-        return self._words.call_of([channel_user(_text(channel.get("name")))], numbers, found)
+        return self._words.call_of([channel_user(_text(channel.get("name")))], found, numbers)
 
 
 def _object(value: Any) -> dict[str, Any]:

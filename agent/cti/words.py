@@ -32,13 +32,20 @@ class Words:
         """The first candidate that is an extension of this connection's agents; "" when none is."""
         return next((c for c in candidates if c and self.is_agent(c)), "")
 
-    def call_of(self, own: Iterable[str], shown: Iterable[str], reference: str) -> CallOf:
-        """Which call is meant: that of the agent whose telephone it is (`own`); else of the one agent among the numbers
-        that are `shown`, which a caller may choose, so that two of them are none; else the one of this name."""
+    def call_of(self, own: Iterable[str], reference: str, shown: Iterable[str], claimed: Iterable[str] = ()) -> CallOf:
+        """Which call is meant: that of the agent whose telephone it is (`own`); else the one of this name, if it has
+        one; only else that of the one agent among the numbers `shown`.
+
+        A caller may choose the number that is shown, so that two agents are none, and where it is known to be the
+        caller's word (`claimed`) it never decides.
+        """
         if agent := self.our_agent(own):
             return CallOf(agent)
-        agents = {number for number in shown if number and self.is_agent(number)}
-        return CallOf(agents.pop()) if len(agents) == 1 else CallOf(reference=clean(reference, MAX_REFERENCE))
+        if name := clean(reference, MAX_REFERENCE):
+            return CallOf(reference=name)
+        honest, said = set(shown), set(claimed)
+        agents = {number for number in honest | said if number and self.is_agent(number)}
+        return CallOf(agents.pop()) if len(agents) == 1 and agents <= honest else CallOf()
 
     def is_agent(self, extension: str) -> bool:
         """Whether this connection may speak for an extension."""

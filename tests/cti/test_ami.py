@@ -179,6 +179,12 @@ def test_a_caller_that_shows_an_agents_number_turns_nothing_onto_that_agents_cal
     assert said(section("ami"), mute) == [], "two agents are shown: nobody can tell"
     (pause,) = said(section("ami"), mute.replace(b"202", b"+33612345678"))
     assert pause.call.extension == "201"
+    of_call = mute.removesuffix(b"\r\n") + b"ChanVariable: SIPCALLID=leg@trunk\r\n\r\n"
+    for shown in (of_call, of_call.replace(b"202", b"+33612345678"), of_call.replace(b"201", b"+33612345678")):
+        (pause,) = said(section("ami"), shown)
+        assert pause.call == CallOf(reference="leg@trunk"), "the call is named: no number decides"
+    (pause,) = said(section("ami"), of_call.replace(b"trunk-0000002a", b"203-0000002a"))
+    assert pause.call == CallOf("203"), "the agent's own telephone"
 
 
 def test_who_serves_a_queue(section) -> None:

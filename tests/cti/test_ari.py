@@ -175,6 +175,20 @@ def test_what_events_say(section) -> None:
     ]
 
 
+def test_a_caller_that_shows_an_agents_number_turns_nothing_onto_that_agents_call(section) -> None:
+    def meant(**changed: object) -> CallOf:
+        channel = {**CHANNEL, "name": "PJSIP/trunk-0000002a", "caller": {"number": "202"}, **changed}
+        pause = event("ChannelUserevent", eventname="Greffier", userevent={"Action": "pause"}, channel=channel)
+        (press,) = said(section("ari"), pause)
+        return press.call
+
+    named = {"channelvars": {"SIPCALLID": "leg@trunk"}}
+    assert meant() == CallOf(), "two agents are shown: nobody can tell"
+    assert meant(caller={"number": "0612"}) == CallOf("201")
+    assert meant(**named) == meant(connected={"number": "0612"}, **named) == CallOf(reference="leg@trunk")
+    assert meant(name="PJSIP/203-0000002a", **named) == CallOf("203")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),

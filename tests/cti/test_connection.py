@@ -171,6 +171,36 @@ def test_presses_are_attributed_and_those_for_others_are_refused(section, record
     story(happens())
 
 
+def mute(state: int, caller: str, *lines: str) -> bytes:
+    head = ["Event: MixMonitorMute", "Channel: PJSIP/trunk-0000002a", f"CallerIDNum: {caller}", "Direction: both"]
+    return "\r\n".join([*head, f"State: {state}", *lines]).encode() + b"\r\n\r\n"
+
+
+def test_a_mute_of_a_customer_s_channel_pauses_the_call_it_is_of_whatever_number_the_customer_shows(
+    section, recorder, pbx
+) -> None:
+    recorder.calls.append({"call_id": "d" * 32, "reference": "leg@trunk", "started_ns": 4, "agent": "202"})
+
+    async def happens() -> None:
+        async with (
+            recorder.running(),
+            pbx(asterisk).running() as hall,
+            Desk(section("ami", hall.port), recorder) as desk,
+        ):
+            await hall.say(mute(1, "201", "ConnectedLineNum: 0612", "ChanVariable: SIPCALLID=leg@trunk"))
+            await hall.say(mute(0, "201", "ConnectedLineNum: 202", "ChanVariable: SIPCALLID=leg@trunk"))
+            for verb in ("pause", "resume"):
+                pressed = await recorder.next()
+                assert (pressed["verb"], pressed["call"], pressed["actor"]) == (verb, "d" * 32, "pbx:hall")
+            await hall.say(mute(1, "201", "ConnectedLineNum: 202", "ChanVariable: SIPCALLID=leg-301@pbx"))
+            await hall.say(mute(1, "201", "ConnectedLineNum: 202"))
+            await hall.say(user_event("Action: keep", "Extension: 201"))
+            assert (await recorder.next())["verb"] == "keep"
+            assert desk.refusals == [("call of another agent", "pbx:hall")] and recorder.asked.empty()
+
+    story(happens())
+
+
 def test_a_pause_said_before_its_call_waits_and_a_drop_does_not(section, recorder, pbx) -> None:
     async def happens() -> None:
         live, recorder.calls = recorder.calls, []

@@ -21,7 +21,14 @@ from agent.model.cti import CallOf, ContextSaid, PressSaid
 from agent.model.gate import GateVerb
 
 AUTH = b"Content-Type: auth/request\n\n"
-LEG = {"Unique-ID": "0aa1-uuid", "Channel-Name": "sofia/internal/201@10.0.0.5", "Caller-Caller-ID-Number": "0612"}
+LEG = {
+    "Unique-ID": "0aa1-uuid",
+    "Call-Direction": "outbound",
+    "Channel-Name": "sofia/internal/201@10.0.0.5",
+    "Caller-Caller-ID-Number": "0612",
+    "Other-Type": "originator",
+    "Other-Leg-Unique-ID": "0cc3-uuid",
+}
 
 
 def envelope(kind: str, body: bytes) -> bytes:
@@ -157,6 +164,60 @@ def test_masking_the_recording_of_freeswitch_pauses_ours(section) -> None:
         ("201", verb, False) for verb in ("pause", "resume", "pause", "resume")
     ]
     assert said(section("esl", obey=["press"]), by_dialplan("record_session_mask")) == []
+
+
+CALLER = {
+    "Unique_ID": "0cc3-uuid",
+    "Call_Direction": "inbound",
+    "Channel_Name": "sofia/external/202@customer.example",  # FreeSWITCH names it after the From of the caller
+    "Caller_Caller_ID_Number": "202",
+    "Other_Type": "originatee",
+    "Other_Leg_Unique_ID": "0aa1-uuid",
+}
+
+
+def test_a_caller_that_shows_an_agents_number_turns_nothing_onto_that_agents_call(section) -> None:
+    def masked(**more: str) -> bytes:
+        return event("CHANNEL_EXECUTE", Application="record_session_mask", **CALLER | more)
+
+    def meant(*events: bytes) -> list[CallOf]:
+        return [one.call for one in said(section("esl"), *events)]
+
+    assert meant(masked()) == [], "the caller alone says so"
+    assert meant(masked(Caller_Callee_ID_Number="201")) == [], "two agents are shown: nobody can tell"
+    assert meant(masked(Caller_Destination_Number="203")) == []
+    assert meant(masked(variable__sip__call__id="leg@trunk", Caller_Callee_ID_Number="201")) == [
+        CallOf(reference="leg@trunk")
+    ]
+    honest = {"Caller_Caller_ID_Number": "0612", "Caller_Callee_ID_Number": "201"}
+    assert meant(masked(variable__sip__call__id="leg@trunk", **honest)) == [CallOf(reference="leg@trunk")]
+    assert meant(masked(**honest)) == [CallOf("201")]
+    assert meant(masked(variable__user__name="202")) == [CallOf("202")], "who has logged in"
+    assert meant(masked(variable__sip__call__id="x@y"), event("CUSTOM", Event_Subclass="greffier::pause")) == [
+        CallOf(reference="x@y"),
+        CallOf("201"),
+    ]
+
+
+def test_a_caller_s_channel_is_of_the_agent_who_answered_it_until_the_agent_leaves(section) -> None:
+    body = {"Event-Name": "API", "API-Command": "uuid_record", "API-Command-Argument": "0cc3-uuid mask /var/rec/x.wav"}
+    mask = envelope("text/event-json", json.dumps(body).encode())
+    caller = event("CHANNEL_ANSWER", variable__sip__call__id="leg@trunk", **CALLER)
+    other = {"Unique_ID": "0dd4-uuid", "Channel_Name": "sofia/internal/203@10.0.0.9"}
+    got = said(
+        section("esl"),
+        event("CHANNEL_ANSWER"),
+        caller,
+        mask,
+        event("CHANNEL_ANSWER", **other),  # the call goes on to 203 …
+        event("CHANNEL_HANGUP"),  # … and 201 leaves
+        mask,
+        event("CHANNEL_HANGUP", **other),
+        mask,
+        caller,
+        mask,
+    )
+    assert [one.call for one in got] == [CallOf("201"), CallOf("203"), CallOf(reference="leg@trunk")]
 
 
 def test_who_serves_a_queue_and_variables(section) -> None:
