@@ -1,13 +1,14 @@
-"""Telephone systems that speak their protocols on real sockets, and a recorder that speaks the control socket."""
+"""A `[cti.NAME]` with its credentials, and a recorder that speaks the control socket."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pbx import SECRET, USERNAME
 
 from agent.config.cti import Cti
 
@@ -52,52 +53,11 @@ class Recorder:
         writer.close()
 
 
-class Pbx:
-    """A TCP server whose conversation a test writes: `heard` is what came, `say` sends to every connection."""
-
-    def __init__(self, talk: Callable[["Pbx", asyncio.StreamReader, asyncio.StreamWriter], Any]) -> None:
-        self._talk = talk
-        self._writers: list[asyncio.StreamWriter] = []
-        self.heard: list[bytes] = []
-        self.ready = asyncio.Event()
-        self.port = 0
-
-    @asynccontextmanager
-    async def running(self, ssl: Any = None) -> AsyncIterator["Pbx"]:
-        """While it listens."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=ssl)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            self.hang_up()
-
-    def hang_up(self) -> None:
-        """Close every connection."""
-        self.ready.clear()
-        for writer in self._writers:
-            writer.close()
-        self._writers.clear()
-
-    async def say(self, data: bytes) -> None:
-        """To who is logged in."""
-        await asyncio.wait_for(self.ready.wait(), 30)
-        for writer in self._writers:
-            writer.write(data)
-            await writer.drain()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await self._talk(self, reader, writer)
-
-
 @pytest.fixture
 def credentials_file(tmp_path: Path) -> Path:
     """A user and a secret."""
     path = tmp_path / "cti.toml"
-    path.write_text('username = "greffier"\nsecret = "s3cret-of-the-pbx"\n')
+    path.write_text(f'username = "{USERNAME}"\nsecret = "{SECRET}"\n')
     path.chmod(0o600)
     return path
 
@@ -117,9 +77,3 @@ def section(credentials_file: Path) -> Callable[..., Cti]:
 def recorder(tmp_path: Path) -> Recorder:
     """A recorder that is not running yet."""
     return Recorder(tmp_path / "recorder.sock")
-
-
-@pytest.fixture
-def pbx() -> type[Pbx]:
-    """`pbx(talk)`."""
-    return Pbx

@@ -1,12 +1,13 @@
 """Asterisk REST Interface: WebSocket (RFC 6455) and events (docs.asterisk.org, rest-api/api-docs/events.json)."""
 
 import base64
-import hashlib
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pbx import server_frame as sent
+from pbx import switched
 
 from agent.config.cti import Cti
 from agent.cti.ari import AriDialogue, AriWords
@@ -28,27 +29,14 @@ CHANNEL = {
 }
 
 
-def sent(payload: bytes, opcode: int = 1, final: bool = True) -> bytes:
-    """A frame as a server sends it (RFC 6455 §5.2), never masked."""
-    size = len(payload)
-    length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2) if size < 65536 else b"\x7f" + size.to_bytes(8)
-    return bytes([0x80 * final | opcode]) + length + payload
-
-
 def event(kind: str, **fields: object) -> bytes:
     body = {"type": kind, "application": "greffier", "timestamp": "2026-11-25T12:00:00.000+0100", "channel": CHANNEL}
     return sent(json.dumps({**body, **fields}).encode())
 
 
 def welcome(request: bytes) -> bytes:
-    """The answer of §4.2.2 to a handshake."""
     (key,) = [line.split(b": ")[1] for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")]
-    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-        + accept
-        + b"\r\n\r\n"
-    )
+    return switched(key.decode())
 
 
 def dialogue_of(section) -> AriDialogue:

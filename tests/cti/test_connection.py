@@ -1,9 +1,6 @@
 """A desk's connection to an Asterisk that is a server here: log-in, presses, refusals, late recorders, reconnects."""
 
 import asyncio
-import base64
-import hashlib
-import json
 import random
 import ssl
 import time
@@ -11,6 +8,7 @@ from functools import partial
 
 import pytest
 from certificates import Authority
+from pbx import KINDS, SECRET, Pbx, asterisk
 
 from agent.config import parse
 from agent.control.client import ControlClient
@@ -21,78 +19,19 @@ from agent.desk.cti import PhoneSystems, Teller
 from agent.model.cti import CallOf, ContextSaid, PressSaid
 from agent.model.gate import GateVerb
 
-SECRET = "s3cret-of-the-pbx"
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_presses_for_its_own_agents(section, recorder, kind: str) -> None:
+    says = KINDS[kind].user_event
 
-async def asterisk(pbx, reader, writer) -> None:
-    """AMI as docs.asterisk.org has it: banner, Challenge, Login with the MD5 of challenge and secret, then events."""
-    writer.write(b"Asterisk Call Manager/7.0.3\r\n")
-    while message := await reader.readuntil(b"\r\n\r\n"):
-        pbx.heard.append(message)
-        fields = dict(line.split(": ", 1) for line in message.decode().strip().split("\r\n"))
-        answer = ["Response: Success", f"ActionID: {fields['ActionID']}"]
-        if fields["Action"] == "Challenge":
-            answer.append("Challenge: 148712")
-        if fields["Action"] == "Login" and fields["Key"] != hashlib.md5(f"148712{SECRET}".encode()).hexdigest():
-            answer[0] = "Response: Error"
-        writer.write("\r\n".join(answer).encode() + b"\r\n\r\n")
-        if fields["Action"] == "Login" and answer[0].endswith("Success"):
-            writer.write(b"Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n")
-            pbx.ready.set()
-
-
-async def freeswitch(pbx, reader, writer) -> None:
-    """mod_event_socket: asks for the password, answers each command."""
-    writer.write(b"Content-Type: auth/request\n\n")
-    while command := await reader.readuntil(b"\n\n"):
-        pbx.heard.append(command)
-        good = command == f"userauth greffier:{SECRET}\n\n".encode() or command.startswith(b"event json ")
-        writer.write(f"Content-Type: command/reply\nReply-Text: {'+OK' if good else '-ERR invalid'}\n\n".encode())
-        if good and command.startswith(b"event"):
-            pbx.ready.set()
-
-
-async def rest_interface(pbx, reader, writer) -> None:
-    """ARI: a WebSocket (RFC 6455 §4.2.2) for who knows the password."""
-    request = (await reader.readuntil(b"\r\n\r\n")).decode()
-    pbx.heard.append(request.encode())
-    headers = dict(line.split(": ", 1) for line in request.strip().split("\r\n")[1:])
-    headers = {name.lower(): value for name, value in headers.items()}
-    if headers["authorization"] != "Basic " + base64.b64encode(f"greffier:{SECRET}".encode()).decode():
-        writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
-        return
-    digest = hashlib.sha1(headers["sec-websocket-key"].encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-    answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
-    answer.append(f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}")
-    writer.write("\r\n".join(answer).encode() + b"\r\n\r\n")
-    pbx.ready.set()
-    await reader.read()
-
-
-def esl_event(verb: str, extension: str) -> bytes:
-    event = {"Event-Name": "CUSTOM", "Event-Subclass": f"greffier::{verb}", "Greffier-Extension": extension}
-    body = json.dumps(event).encode()
-    return f"Content-Length: {len(body)}\nContent-Type: text/event-json\n\n".encode() + body
-
-
-def ari_event(verb: str, extension: str) -> bytes:
-    said = {"Action": verb, "Extension": extension}
-    body = json.dumps({"type": "ChannelUserevent", "eventname": "Greffier", "userevent": said}).encode()
-    return b"\x81" + (bytes([len(body)]) if len(body) < 126 else b"\x7e" + len(body).to_bytes(2)) + body
-
-
-@pytest.mark.parametrize(
-    ("kind", "talk", "event"), [("esl", freeswitch, esl_event), ("ari", rest_interface, ari_event)]
-)
-def test_freeswitch_and_the_rest_interface_press_as_well(section, recorder, pbx, kind, talk, event) -> None:
     async def happens() -> None:
         async with (
             recorder.running(),
-            pbx(talk).running() as hall,
+            Pbx(KINDS[kind].talk).running() as hall,
             Desk(section(kind, hall.port), recorder) as desk,
         ):
-            await hall.say(event("pause", "301"))
-            await hall.say(event("pause", "201"))
+            await hall.say(says("pause", Extension="301"))
+            await hall.say(says("pause", Extension="201"))
             pressed = await recorder.next()
             assert (pressed["verb"], pressed["actor"], pressed["call"]) == ("pause", "agent:201", "a" * 32)
             assert desk.refusals == [("call of another agent", "pbx:hall")] and desk.connection.up
@@ -138,11 +77,11 @@ class Desk:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-def test_presses_are_attributed_and_those_for_others_are_refused(section, recorder, pbx) -> None:
+def test_presses_are_attributed_and_those_for_others_are_refused(section, recorder) -> None:
     async def happens() -> None:
         async with (
             recorder.running(),
-            pbx(asterisk).running() as hall,
+            Pbx(asterisk).running() as hall,
             Desk(section("ami", hall.port), recorder) as desk,
         ):
             await hall.say(user_event("Action: pause", "Extension: 201", "Reason: card"))
@@ -177,14 +116,14 @@ def mute(state: int, caller: str, *lines: str) -> bytes:
 
 
 def test_a_mute_of_a_customer_s_channel_pauses_the_call_it_is_of_whatever_number_the_customer_shows(
-    section, recorder, pbx
+    section, recorder
 ) -> None:
     recorder.calls.append({"call_id": "d" * 32, "reference": "leg@trunk", "started_ns": 4, "agent": "202"})
 
     async def happens() -> None:
         async with (
             recorder.running(),
-            pbx(asterisk).running() as hall,
+            Pbx(asterisk).running() as hall,
             Desk(section("ami", hall.port), recorder) as desk,
         ):
             await hall.say(mute(1, "201", "ConnectedLineNum: 0612", "ChanVariable: SIPCALLID=leg@trunk"))
@@ -201,12 +140,12 @@ def test_a_mute_of_a_customer_s_channel_pauses_the_call_it_is_of_whatever_number
     story(happens())
 
 
-def test_a_pause_said_before_its_call_waits_and_a_drop_does_not(section, recorder, pbx) -> None:
+def test_a_pause_said_before_its_call_waits_and_a_drop_does_not(section, recorder) -> None:
     async def happens() -> None:
         live, recorder.calls = recorder.calls, []
         async with (
             recorder.running(),
-            pbx(asterisk).running() as hall,
+            Pbx(asterisk).running() as hall,
             Desk(section("ami", hall.port, wait=60), recorder) as desk,
         ):
             await hall.say(user_event("Action: drop", "Extension: 201"))
@@ -219,12 +158,12 @@ def test_a_pause_said_before_its_call_waits_and_a_drop_does_not(section, recorde
     story(happens())
 
 
-def test_a_resume_ends_a_pause_that_still_waits(section, recorder, pbx) -> None:
+def test_a_resume_ends_a_pause_that_still_waits(section, recorder) -> None:
     async def happens() -> None:
         live, recorder.calls = recorder.calls, []
         async with (
             recorder.running(),
-            pbx(asterisk).running() as hall,
+            Pbx(asterisk).running() as hall,
             Desk(section("ami", hall.port, wait=60), recorder) as desk,
         ):
             await hall.say(user_event("Action: pause", "Extension: 201"))
@@ -239,9 +178,9 @@ def test_a_resume_ends_a_pause_that_still_waits(section, recorder, pbx) -> None:
     story(happens())
 
 
-def test_a_pause_while_the_recorder_is_restarted_is_not_lost(section, recorder, pbx) -> None:
+def test_a_pause_while_the_recorder_is_restarted_is_not_lost(section, recorder) -> None:
     async def happens() -> None:
-        async with pbx(asterisk).running() as hall, Desk(section("ami", hall.port, wait=60), recorder) as desk:
+        async with Pbx(asterisk).running() as hall, Desk(section("ami", hall.port, wait=60), recorder) as desk:
             await hall.say(user_event("Action: pause", "Extension: 201"))
             await until(lambda: desk.teller.counts["waited"] == 1)
             async with recorder.running():
@@ -283,11 +222,11 @@ def test_more_than_allowed_is_refused_and_contexts_leave_room_for_presses(sectio
     story(happens())
 
 
-def test_it_comes_back_after_the_telephone_system_was_gone(section, recorder, pbx) -> None:
+def test_it_comes_back_after_the_telephone_system_was_gone(section, recorder) -> None:
     async def happens() -> None:
         async with (
             recorder.running(),
-            pbx(asterisk).running() as hall,
+            Pbx(asterisk).running() as hall,
             Desk(section("ami", hall.port), recorder) as desk,
         ):
             await hall.say(user_event("Action: pause", "Extension: 201"))
@@ -301,14 +240,14 @@ def test_it_comes_back_after_the_telephone_system_was_gone(section, recorder, pb
     story(happens())
 
 
-def test_tls_is_verified_with_the_name(section, recorder, pbx, tmp_path) -> None:
+def test_tls_is_verified_with_the_name(section, recorder, tmp_path) -> None:
     theirs, foreign = Authority(tmp_path, "ours"), Authority(tmp_path, "foreign")
     issued = theirs.issue("pbx.example.net", address="127.0.0.9")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(issued.certificate, issued.key)
 
     async def happens() -> None:
-        async with recorder.running(), pbx(asterisk).running(server) as hall:
+        async with recorder.running(), Pbx(asterisk).running(server) as hall:
             good = section("ami", hall.port, tls=True, tls_ca=theirs.file, tls_name="pbx.example.net")
             for bad in (
                 {"tls_ca": theirs.file},  # another name
