@@ -6,63 +6,108 @@
 import base64
 import json
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
 
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import RemoteProtocolError
+
 from agent.cti.dialogue import Credentials
 from agent.cti.inbox import PeerError
-from agent.cti.websocket import Frame, FrameReader, Handshake, Opcode, Random, frame
 from agent.cti.words import Words, channel_user
 from agent.model.cti import CallOf, Said
 
+MAX_MESSAGE = 512 << 10
+"""Characters."""
 _CALL_IDS = ("SIPCALLID", "CHANNEL(pjsip,call-id)")
 
 
 class AriDialogue:
     """One connection."""
 
-    def __init__(self, words: Words, credentials: Credentials, random: Random) -> None:
+    def __init__(self, words: Words, credentials: Credentials) -> None:
         self._said = AriWords(words)
-        self._random = random
         host, port = words.section.address
-        basic = base64.b64encode(f"{credentials.username}:{credentials.secret}".encode()).decode()
+        basic = base64.b64encode(f"{credentials.username}:{credentials.secret}".encode())
         query = urlencode({"app": words.section.application, "subscribeAll": "true"})
-        host = f"[{host}]" if ":" in host else host
-        self._handshake = Handshake(f"{host}:{port}", f"/ari/events?{query}", f"Basic {basic}", random(16))
-        self._frames = FrameReader()
+        self._request = Request(
+            host=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            target=f"/ari/events?{query}",
+            extra_headers=[(b"Authorization", b"Basic " + basic)],
+        )
+        self._socket = WSConnection(ConnectionType.CLIENT)
+        self._text = StringIO()
         self.ready = False
 
     def hello(self) -> bytes:
         """The handshake."""
-        return self._handshake.request()
+        return self._socket.send(self._request)
 
     def feed(self, data: bytes, now_s: float) -> Iterator[Said | bytes]:
         """See `Dialogue`."""
-        if not self.ready:
-            rest = self._handshake.feed(data)
-            if rest is None:
-                return
-            self.ready, data = True, rest
-        for message in self._frames.feed(data):
-            yield from self._read(message)
+        try:
+            self._socket.receive_data(data)
+        except (RemoteProtocolError, ValueError):  # the latter: headers that are not ASCII
+            raise PeerError("an answer that is not to our handshake") from None
+        for event in self._socket.events():
+            yield from self._read(event)
 
     def ping(self) -> bytes:
         """Answered by a pong."""
-        return frame(Opcode.PING, b"", self._random(4)) if self.ready else b""
+        return self._socket.send(Ping()) if self.ready else b""
 
-    def _read(self, message: Frame) -> Iterator[Said | bytes]:
-        if message.opcode is Opcode.CLOSE:
-            raise PeerError("closed by Asterisk")
-        if message.opcode is Opcode.PING:
-            yield frame(Opcode.PONG, message.payload, self._random(4))
-        if message.opcode is Opcode.TEXT:
-            try:
-                event = json.loads(message.payload)
-            except (ValueError, RecursionError):
-                raise PeerError("an event that is not JSON") from None
-            if not isinstance(event, dict):
-                raise PeerError("an event that is no object")
-            yield from self._said.of(event)
+    @property
+    def pending(self) -> int:
+        """Characters of a message that is not whole."""
+        return self._text.tell()
+
+    def _read(self, event: Event) -> Iterator[Said | bytes]:
+        match event:
+            case AcceptConnection():
+                self.ready = True
+            case RejectConnection():
+                raise PeerError(f"not let in: HTTP status {event.status_code}")
+            case Ping():
+                yield self._socket.send(event.response())
+            case TextMessage():
+                yield from self._piece(event)
+            case BytesMessage():
+                raise PeerError("a message that is not text")
+            case CloseConnection():
+                if self._socket.state is not ConnectionState.REMOTE_CLOSING:
+                    raise PeerError(f"a frame that RFC 6455 does not allow ({int(event.code)})")
+                yield self._socket.send(event.response())
+                raise PeerError("closed by Asterisk")
+
+    def _piece(self, piece: TextMessage) -> Iterator[Said]:
+        if self.pending + len(piece.data) > MAX_MESSAGE:
+            raise PeerError(f"a message of more than {MAX_MESSAGE} characters")
+        self._text.write(piece.data)
+        if piece.message_finished:
+            text, self._text = self._text.getvalue(), StringIO()
+            yield from self._said.of(_event(text))
+
+
+def _event(text: str) -> dict[str, Any]:
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        raise PeerError("an event that is not JSON") from None
+    if not isinstance(event, dict):
+        raise PeerError("an event that is no object")
+    return event
 
 
 class AriWords:

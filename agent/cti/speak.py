@@ -1,7 +1,5 @@
 """Which protocol a `[cti.NAME]` section is spoken in."""
 
-import secrets
-
 from agent.config.cti import Cti
 from agent.cti.ami import AmiDialogue
 from agent.cti.ari import AriDialogue
@@ -14,7 +12,7 @@ def dialogue_of(section: Cti, credentials: Credentials) -> Dialogue:
     """A fresh connection's side of the conversation."""
     words = Words(section)
     if section.kind == "ari":
-        return AriDialogue(words, credentials, secrets.token_bytes)
+        return AriDialogue(words, credentials)
     if section.kind == "esl":
         return EslDialogue(words, credentials)
     return AmiDialogue(words, credentials, section.over_tls)

@@ -10,10 +10,9 @@ from pbx import server_frame as sent
 from pbx import switched
 
 from agent.config.cti import Cti
-from agent.cti.ari import AriDialogue, AriWords
+from agent.cti.ari import MAX_MESSAGE, AriDialogue, AriWords
 from agent.cti.dialogue import Credentials
 from agent.cti.inbox import PeerError
-from agent.cti.websocket import MAX_MESSAGE, Frame, FrameReader, Opcode, frame
 from agent.cti.words import Words
 from agent.model.cti import CallOf, ContextSaid, PressSaid
 from agent.model.gate import GateVerb
@@ -39,8 +38,14 @@ def welcome(request: bytes) -> bytes:
     return switched(key.decode())
 
 
+def unmasked(data: bytes) -> tuple[int, bytes]:
+    """First byte and payload of a client's frame, which must be masked (§5.3)."""
+    assert data[1] & 0x80 and len(data) == 6 + (data[1] & 0x7F)
+    return data[0], bytes(byte ^ data[2 + n % 4] for n, byte in enumerate(data[6:]))
+
+
 def dialogue_of(section) -> AriDialogue:
-    return AriDialogue(Words(section), Credentials("greffier", "s3cret"), lambda size: bytes(range(size)))
+    return AriDialogue(Words(section), Credentials("greffier", "s3cret"))
 
 
 def said(section, *events: bytes) -> list:
@@ -62,7 +67,7 @@ def test_the_handshake_of_rfc_6455(section) -> None:
     assert list(dialogue.feed(whole[:40], 0)) == [] and not dialogue.ready
     list(dialogue.feed(whole[40:], 0))
     assert dialogue.ready
-    assert dialogue.ping() == frame(Opcode.PING, b"", bytes(range(4)))
+    assert unmasked(dialogue.ping()) == (0x89, b"")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +77,9 @@ def test_the_handshake_of_rfc_6455(section) -> None:
         welcome(b"Sec-WebSocket-Key: another\r\n"),
         b"Asterisk Call Manager/7.0.3\r\n\r\n",
         b"HTTP/1.1 101 x\r\nA: " + b"b" * 100_000,
+        b"HTTP/1.1 101 x\r\nConnection: \xff\r\n\r\n",
     ],
-    ids=["401", "accept", "ami", "long"],
+    ids=["401", "accept", "ami", "long", "ascii"],
 )
 def test_who_answers_otherwise_is_left(section, answer: bytes) -> None:
     dialogue = dialogue_of(section("ari"))
@@ -84,32 +90,51 @@ def test_who_answers_otherwise_is_left(section, answer: bytes) -> None:
 
 
 @given(
-    st.lists(st.binary(max_size=300), max_size=6),
+    st.lists(st.sampled_from(["pause", "resume"]), max_size=6),
     st.lists(st.integers(1, 80), min_size=1, max_size=30),
     st.integers(1, 200),
 )
-def test_any_cut_and_any_fragments_give_the_same_messages(messages, cuts, piece) -> None:
-    stream = b""
-    for message in messages:
-        parts = [message[n : n + piece] for n in range(0, len(message), piece)] or [b""]
+def test_any_cut_and_any_fragments_give_the_same_messages(verbs, cuts, piece) -> None:
+    dialogue = dialogue_of(any_section())
+    stream, got, at = welcome(dialogue.hello()), [], 0
+    for verb in verbs:
+        said = {"Action": verb, "Extension": "201", "Reason": "dictée €"}
+        body = {"type": "ChannelUserevent", "eventname": "Greffier", "userevent": said}
+        message = json.dumps(body, ensure_ascii=False).encode()
+        parts = [message[n : n + piece] for n in range(0, len(message), piece)]
         for number, part in enumerate(parts):
             stream += sent(part, 0 if number else 1, number == len(parts) - 1) + sent(b"still there?", 9)
-    reader, got, at = FrameReader(), [], 0
     while at < len(stream):
         size = cuts[at % len(cuts)]
-        got += reader.feed(stream[at : at + size])
+        got += dialogue.feed(stream[at : at + size], 0)
         at += size
-    assert [f.payload for f in got if f.opcode is Opcode.TEXT] == messages
+    presses = [one for one in got if isinstance(one, PressSaid)]
+    assert [(one.verb.value, one.reason) for one in presses] == [(verb, "dictée €") for verb in verbs]
+    assert all(unmasked(one) == (0x8A, b"still there?") for one in got if isinstance(one, bytes))
+
+
+def any_section() -> Cti:
+    return Cti(kind="ari", address="127.0.0.1:8088", agents="2*", credentials_file="none", tags={"a": "b"})
 
 
 @given(st.binary(max_size=2000))
 def test_garbage_is_refused_and_never_kept(data: bytes) -> None:
-    reader = FrameReader()
+    dialogue = dialogue_of(any_section())
     try:
-        list(reader.feed(data))
+        list(dialogue.feed(welcome(dialogue.hello()) + data, 0))
     except PeerError:
         return
-    assert reader.pending <= MAX_MESSAGE
+    assert dialogue.pending <= MAX_MESSAGE
+
+
+def test_fragments_that_never_end_are_not_kept(section) -> None:
+    dialogue = dialogue_of(section("ari"))
+    list(dialogue.feed(welcome(dialogue.hello()) + sent(b"", final=False) + sent(b"", 0, False) * 10_000, 0))
+    assert dialogue.pending == 0
+    with pytest.raises(PeerError, match="more than"):
+        for _ in range(MAX_MESSAGE // 1000 + 1):
+            list(dialogue.feed(sent(b"a" * 1000, 0, False), 0))
+    assert dialogue.pending <= MAX_MESSAGE
 
 
 @pytest.mark.parametrize(
@@ -123,13 +148,15 @@ def test_garbage_is_refused_and_never_kept(data: bytes) -> None:
         b"\x89\x7e\x00\x80",  # a long ping
         b"\x83\x00",  # reserved
         b"\x82\x00",  # binary
-        b"\x81\x7f" + (MAX_MESSAGE + 1).to_bytes(8),
+        b"\x81\x7f" + bytes([0x80]) + bytes(7),  # a length that may not be
+        b"\x81\x7f" + (1 << 62).to_bytes(8) + b"a" * (MAX_MESSAGE + 1),
         sent(b"a" * 60000, final=False) + sent(b"a" * 60000, 0, False) * 9,
-        sent(b"", final=False) + sent(b"", 0, False) * 1001,
+        sent(b"\xff"),
         sent(b"{"),
         sent(b"[]"),
         sent(b"[" * 100_000),
         sent(b"\x03\xe8", 8),
+        sent(b"\x03\xe8\xff", 8),
     ],
 )
 def test_what_breaks_the_rules_ends_the_connection(section, wrong: bytes) -> None:
@@ -137,11 +164,14 @@ def test_what_breaks_the_rules_ends_the_connection(section, wrong: bytes) -> Non
         said(section("ari"), wrong)
 
 
-def test_a_ping_is_answered_with_the_same(section) -> None:
-    pong = frame(Opcode.PONG, b"x1", bytes(range(4)))
-    assert said(section("ari"), sent(b"x1", 9)) == [pong]
-    assert pong == bytes([0x8A, 0x82]) + bytes(range(4)) + bytes([ord("x"), ord("1") ^ 1])
-    assert list(FrameReader().feed(sent(b"y", 10))) == [Frame(Opcode.PONG, b"y")]
+def test_a_ping_is_answered_with_the_same_and_a_close_with_a_close(section) -> None:
+    (pong,) = said(section("ari"), sent(b"x1", 9), sent(b"y", 10))
+    assert unmasked(pong) == (0x8A, b"x1")
+    dialogue, got = dialogue_of(section("ari")), []
+    with pytest.raises(PeerError, match="closed by Asterisk"):
+        for one in dialogue.feed(welcome(dialogue.hello()) + sent(b"\x03\xe8bye", 8), 0):
+            got.append(one)
+    assert [unmasked(one) for one in got] == [(0x88, b"\x03\xe8bye")]
 
 
 def test_what_events_say(section) -> None:
@@ -189,5 +219,4 @@ json_values = st.recursive(
     st.dictionaries(st.sampled_from(["channel", "eventname", "userevent", "variable", "value", "type"]), json_values),
 )
 def test_events_of_any_shape_break_nothing(kind, fields) -> None:
-    section = Cti(kind="ari", address="127.0.0.1:8088", agents="2*", credentials_file="none", tags={"a": "b"})
-    AriWords(Words(section)).of({"type": kind, **fields})
+    AriWords(Words(any_section())).of({"type": kind, **fields})
