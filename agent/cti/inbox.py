@@ -31,7 +31,7 @@ class Inbox:
     def block(self, size: int) -> bytes | None:
         """The next `size` bytes, None when they have not all come. Raises PeerError when `size` is too large."""
         if size > self._max_block:
-            raise PeerError(f"a block of {size} bytes, more than {self._max_block}")
+            raise PeerError(f"a block of more than {self._max_block} bytes")
         self._scanned = 0
         return self._take(size) if len(self._bytes) >= size else None
 
