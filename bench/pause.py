@@ -2,9 +2,11 @@
 
 All calls are live with media. `p99_ms` is from before the press is written to its answer, which is only given when the
 gate is closed (or open): of REST, of a phone's action URL, of a desktop event, of SIP INFO `Record:`, of a gateway that
-stops the session (re-INVITE), and of the recorder's own control socket. `leaked_samples` counts samples in the
+stops the session (re-INVITE), and of the recorder's own control socket. Keys in the RTP (RFC 4733), an event of
+Asterisk's dialplan (AMI) and the mute of its recording have no answer: theirs is what the recorder tells its watchers
+of the gate. `leaked_samples` counts samples in the
 decrypted capture log at or after the media position since which an answer said that the gate was closed, until that
-of the resume; where the answer has no position (SIP), it is read from the gate's marks in the log.
+of the resume; where the answer has no position (SIP, keys, AMI), it is read from the gate's marks in the log.
 """
 
 import argparse
@@ -22,7 +24,8 @@ import numpy as np
 
 from agent.capture.format import RecordKind
 from agent.capture.reader import Cursor, open_record, scan
-from agent.control.client import ControlClient
+from agent.commands.demo_site import free_ports
+from agent.control.client import ControlClient, watch
 from agent.model.call import CLOCK_RATE
 from agent.model.gate import GateMark, GateState
 from agent.model.identity import Device, Right
@@ -32,24 +35,61 @@ from agent.scribe.keyring import Keyring
 from agent.store.directory import Directory
 from bench.generator import FRAME_S, Generator
 from bench.http import Line
+from bench.keypad import Keypad
+from bench.pbx import SECRET, USERNAME, Pbx
 from bench.site import BenchSite, streams_of
 
 PRESSERS = 4
 """People who press at the same time."""
 FIRST_AGENT = 1000
-WAYS = ("rest", "url", "context", "info", "siprec", "socket")
+WAYS = ("rest", "url", "context", "info", "siprec", "socket", "dtmf", "ami", "mute")
+KEYPADS = 16
+"""Calls whose agents press keys in the RTP, and say nothing."""
+CODES = {"pause": "*1", "resume": "*2"}
+ANSWER_S = 10.0
 
 Pauses = dict[str, list[tuple[float, float]]]
 Press = Callable[[int, str], Awaitable[dict[str, Any]]]
 """By the number of the call and the verb: what was answered."""
 
 
+class Gates:
+    """How the gate of each agent's call stands, as the recorder tells whoever watches."""
+
+    def __init__(self) -> None:
+        self._paused: dict[str, bool] = {}
+        self._changed = asyncio.Condition()
+
+    async def follow(self, socket: Path) -> None:
+        """Until cancelled."""
+        async for news in watch(socket):
+            if news["news"] == "call":
+                async with self._changed:
+                    self._paused[news["call"]["agent"]] = news["call"]["states"]["evidence"] == GateState.PAUSED
+                    self._changed.notify_all()
+
+    async def until(self, agent: str, *, paused: bool) -> None:
+        """Return when the call of an agent is paused, or not."""
+        async with asyncio.timeout(ANSWER_S), self._changed:
+            await self._changed.wait_for(lambda: self._paused.get(agent) is paused)
+
+
 class Ways:
     """Every way to press on the calls of a site."""
 
-    def __init__(self, site: BenchSite, placed: list[ProbeCall], admin: str, tokens: list[str]) -> None:
+    def __init__(
+        self,
+        site: BenchSite,
+        placed: list[ProbeCall],
+        admin: str,
+        tokens: list[str],
+        pbx: Pbx,
+        keypads: list[Keypad],
+        gates: Gates,
+    ) -> None:
         self._placed, self._tokens = placed, tokens
         self._lines = [(Line(site.desk_port, admin), Line(site.desk_port, "")) for _ in range(PRESSERS)]
+        self._pbx, self._keypads, self._gates = pbx, keypads, gates
         self._recorder = ControlClient(site.settings.recorder_socket)
 
     async def rest(self, number: int, verb: str) -> dict[str, Any]:
@@ -80,6 +120,25 @@ class Ways:
         """The recorder's control socket, as `greffier pause` does."""
         return await self._recorder.ask(op="gate", agent=str(FIRST_AGENT + number), verb=verb, actor="cli:bench")
 
+    async def dtmf(self, number: int, verb: str) -> dict[str, Any]:
+        """A feature code on the keypad of the agent's telephone, in its RTP."""
+        self._keypads[number].press(CODES[verb])
+        return await self._told(number, verb)
+
+    async def ami(self, number: int, verb: str) -> dict[str, Any]:
+        """A `UserEvent` of Asterisk's dialplan."""
+        await self._pbx.user_event(str(FIRST_AGENT + number), verb)
+        return await self._told(number, verb)
+
+    async def mute(self, number: int, verb: str) -> dict[str, Any]:
+        """Asterisk's own recording is muted, or heard again."""
+        await self._pbx.mute(str(FIRST_AGENT + number), verb)
+        return await self._told(number, verb)
+
+    async def _told(self, number: int, verb: str) -> dict[str, Any]:
+        await self._gates.until(str(FIRST_AGENT + number), paused=verb == "pause")
+        return {}
+
     async def _post(self, number: int, path: str, body: dict[str, str]) -> dict[str, Any]:
         done: dict[str, Any] = json.loads(await self._lines[number % PRESSERS][0].ask("POST", path, body))
         return done
@@ -107,7 +166,9 @@ async def presser(press: Press, calls: list[int], waits: list[float], pauses: Pa
             pauses.setdefault(closed["call_id"], []).append((closed["since_s"], opened["since_s"]))
 
 
-async def story(site: BenchSite, calls: int, ways: list[str], presses: int) -> tuple[dict[str, list[float]], Pauses]:
+async def story(
+    site: BenchSite, calls: int, ways: list[str], presses: int, pbx: Pbx
+) -> tuple[dict[str, list[float]], Pauses]:
     """Place the calls, let them speak, press by one way after the other."""
     placed: list[ProbeCall] = await site.place(calls)
     token = (await asyncio.to_thread(site.greffier, "token", "add", "admin")).strip()
@@ -119,19 +180,25 @@ async def story(site: BenchSite, calls: int, ways: list[str], presses: int) -> t
         for n in (range(calls) if "url" in ways else ())
     ]
     seconds = 10.0 + len(ways) * (4.0 + presses / PRESSERS * 0.14)
-    speaking = Generator(site.folder, site.link, streams_of(placed), int(seconds / FRAME_S))
+    keypads = [Keypad(call, random.Random(n)) for n, call in enumerate(placed[:KEYPADS] if "dtmf" in ways else ())]
+    silent = {call.local_ports["agent"] for call in placed[: len(keypads)]}
+    streams = [stream for stream in streams_of(placed) if stream[0] not in silent]
+    speaking = Generator(site.folder, site.link, streams, int(seconds / FRAME_S))
+    gates = Gates()
+    following = asyncio.create_task(gates.follow(site.settings.recorder_socket))
     await asyncio.sleep(4.0)
     waits: dict[str, list[float]] = defaultdict(list)
     pauses: Pauses = {}
-    by = Ways(site, placed, token, phones)
+    by = Ways(site, placed, token, phones, pbx, keypads, gates)
     dice = random.Random(1)
     for way in ways:
-        chosen = dice.choices(range(calls), k=presses)
+        chosen = dice.choices(range(len(keypads) if way == "dtmf" else calls), k=presses)
         apart = [[n for n in chosen if n % PRESSERS == one] for one in range(PRESSERS)]
         press: Press = getattr(by, way)
         await asyncio.gather(*(presser(press, mine, waits[way], pauses) for mine in apart if mine))
         await asyncio.sleep(1.0)
     by.close()
+    following.cancel()
     await asyncio.to_thread(speaking.end)
     await site.hang_up(placed)
     return waits, pauses
@@ -181,9 +248,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="greffier-bench-") as name:
-        site = BenchSite(Path(name) / "site", asked.calls)
+        (port,) = free_ports(1)
+        site = BenchSite(Path(name) / "site", asked.calls, more=telephone_system(port))
+        credentials = site.config.with_name("pbx.toml")
+        credentials.touch(mode=0o600)
+        credentials.write_text(f'username = "{USERNAME}"\nsecret = "{SECRET}"\n', encoding="utf-8")
         with site.running("recorder", "desk"):
-            waits, pauses = asyncio.run(story(site, asked.calls, asked.ways, asked.presses))
+            waits, pauses = asyncio.run(beside(site, asked, Pbx(port)))
         inside, marked, total = leaked(site, pauses)
     result = {
         "calls": asked.calls,
@@ -193,6 +264,19 @@ def main() -> None:
         "written_samples": total,
     }
     print(json.dumps(result, indent=None if asked.json else 2))
+
+
+def telephone_system(port: int) -> str:
+    """Feature codes, and a connection that may press as often as is measured."""
+    keys = [f'{verb} = "{code}"' for verb, code in CODES.items()]
+    hall = ['kind = "ami"', f'address = "127.0.0.1:{port}"', 'agents = ["*"]', 'credentials_file = "pbx.toml"']
+    return "\n".join(["", "[keys]", *keys, "[cti.bench]", *hall, "presses_per_s = 1000", ""])
+
+
+async def beside(site: BenchSite, asked: argparse.Namespace, pbx: Pbx) -> tuple[dict[str, list[float]], Pauses]:
+    """The story, with a telephone system beside it."""
+    async with pbx.running():
+        return await story(site, asked.calls, asked.ways, asked.presses, pbx)
 
 
 def figures(waits: list[float]) -> dict[str, float]:

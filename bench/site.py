@@ -36,10 +36,12 @@ FIRST_PORT = 12000
 class BenchSite:
     """Configuration, keys and processes under one folder, at the far end of `link`; evidence of every call.
 
-    `mirrored`: that end is a mirror port.
+    `mirrored`: that end is a mirror port. `more` is added to the configuration.
     """
 
-    def __init__(self, folder: Path, calls: int, link: Link = LOOPBACK, *, mirrored: bool = False) -> None:
+    def __init__(
+        self, folder: Path, calls: int, link: Link = LOOPBACK, *, mirrored: bool = False, more: str = ""
+    ) -> None:
         log_events("bench")
         self.folder = folder
         self.link = link
@@ -54,7 +56,7 @@ class BenchSite:
         text = text.replace("[siprec]", f"[siprec]\nmax_calls = {max(calls, 100)}", 1)
         if mirrored:
             text += f'\n[span]\ninterface = "{link.interface}"\nmax_calls = {max(calls, 100)}\n'
-        config.write_text(text, encoding="utf-8")
+        config.write_text(text + more, encoding="utf-8")
         self.config = config
         self.settings: Settings = load(config)
         journal = Journal(self.settings.journal_dir, "bench", time.time_ns)

@@ -15,6 +15,8 @@ from agent.sip.sdes import Crypto, write
 SPEAKERS = ("customer", "agent")
 """Order of everything that comes in pairs: channels, m-lines (labels 1 and 2), streams."""
 
+EVENT_TYPE = 101
+"""Payload type of keys (RFC 4733), offered in every m-line as gateways do."""
 METADATA_TYPE = "application/rs-metadata+xml"
 _BOUNDARY = "greffier-probe"
 
@@ -68,9 +70,11 @@ def offer(host: str, session: int, version: int, lines: Sequence[Line]) -> str:
     ]
     for line in lines:
         sdp += [
-            f"m=audio {line.port} RTP/{'SAVP' if line.crypto else 'AVP'} {line.payload_type}",
+            f"m=audio {line.port} RTP/{'SAVP' if line.crypto else 'AVP'} {line.payload_type} {EVENT_TYPE}",
             *([f"a=crypto:{write(line.crypto)}"] if line.crypto else []),
             f"a=rtpmap:{line.payload_type} {line.codec}/8000",
+            f"a=rtpmap:{EVENT_TYPE} telephone-event/8000",
+            f"a=fmtp:{EVENT_TYPE} 0-15",
             f"a=ptime:{line.ptime_ms}",
             f"a=label:{line.label}",
             f"a={line.direction}",

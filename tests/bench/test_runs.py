@@ -102,7 +102,7 @@ def test_sip() -> None:
 @pytest.mark.slow
 def test_pause() -> None:
     result = run("pause", "--calls", "8", "--presses", "6")
-    assert len(result["ways"]) == 6 and all(way["presses"] == 12 for way in result["ways"].values())
+    assert len(result["ways"]) == 9 and all(way["presses"] == 12 for way in result["ways"].values())
     assert result["leaked_samples"] == result["leaked_by_marks"] == 0 and result["written_samples"] > 0
 
 
