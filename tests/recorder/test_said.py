@@ -11,7 +11,7 @@ from agent.model.call import Call, Consent
 from agent.model.context import ContextNote
 from agent.model.events import CallEnded, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateState, GateVerb
-from agent.model.purpose import Condition, Purpose, Trigger
+from agent.model.purpose import Condition, Purpose, Stratify, Trigger
 from agent.policy.decide import Policy
 
 TRAINING = Purpose("training", Trigger.ALL, AUDIO, ("age1x",), None)
@@ -106,6 +106,31 @@ def test_a_call_is_decided_on_again_when_its_queue_changes(tmp_path) -> None:
         permitted, written = call.end()
     assert {place for _, place in written} <= permitted
     assert seconds_of(written) == pytest.approx((4.0, 5.0), abs=0.05), "less the holdback before it left"
+
+
+def test_tags_turn_purposes_with_conditions_on_and_off_but_no_others_no_draw_and_no_pause(tmp_path) -> None:
+    vip = Purpose("vip", Trigger.ALL, AUDIO, ("age1x",), None, when=Condition(tags=("vip",)))
+    public = Purpose("public", Trigger.ALL, AUDIO, ("age1x",), None, when=Condition(exclude_tags=("private",)))
+    some = Purpose("some", Trigger.PERCENT, AUDIO, ("age1x",), None, percent=50.0, stratify=Stratify.QUEUE)
+    with said(tmp_path, TRAINING, vip, public, some) as call:
+        idle, recording, paused = GateState.IDLE, GateState.RECORDING, GateState.PAUSED
+
+        def states() -> tuple[GateState, ...]:
+            return tuple(call.live.gate.states[name] for name in ("training", "vip", "public"))
+
+        assert states() == (recording, idle, recording)
+        call.talk(5)
+        drawn = call.live.decisions[-1].draw
+        call.say(add_tags=("vip", "private"), queue="sales")
+        assert states() == (recording, recording, idle)
+        call.press(GateVerb.PAUSE)
+        call.say(remove_tags=("private",))
+        assert states() == (paused, paused, paused), "what is turned on while a pause holds is paused"
+        call.say(remove_tags=("vip",))
+        call.say(add_tags=("vip",))
+        call.press(GateVerb.RESUME)
+        assert states() == (recording, recording, recording)
+        assert call.live.decisions[-1].draw == drawn is not None, "drawn once, whatever its queue is now"
 
 
 def test_a_pause_before_there_is_anything_to_pause_holds_at_once(tmp_path) -> None:
