@@ -25,7 +25,8 @@ from agent.model.media import KeyPress
 from agent.model.purpose import Decision, Purpose
 from agent.model.spans import FOREVER
 from agent.model.wire import dump
-from agent.policy.gate import holdback_s
+from agent.policy.calendar import Calendar
+from agent.recorder.basis import Basis, basis_of
 from agent.recorder.describing import UnknownCall
 from agent.recorder.keypads import Keypads, held_keys
 from agent.recorder.live import CallSink, DecideAgain, LiveCall, as_before
@@ -51,9 +52,9 @@ class Calls:
     """`max_streams` at once, at most `most_overheard` of them of passive taps. `ports` are those of our own that calls
     may have been lent; `remember` is told of every call of which a restart would have to know more than before;
     `written` says how many records of a call are in the log already (None: all); `opened` what became of secure
-    RTP; `decide_again(call, before, at_ns)` decides on a call that has changed; `purposes_of(call_id)` are those
-    that the call began with (all of `purposes`, where it is not given), until `forget` is told that it has ended;
-    `news` is told of what happens.
+    RTP; `decide_again(call, before, at_ns)` decides on a call that has changed; `began_with(call_id)` is what the
+    call is decided on (these settings and purposes, where it is not given), until `forget` is told that it has ended;
+    `longest_samples` is the longest holdback of calls that are to be restored; `news` is told of what happens.
     """
 
     def __init__(
@@ -69,15 +70,14 @@ class Calls:
         written: Callable[[str], int | None] = lambda call_id: 0,
         opened: Callable[[], Mapping[int, Opened]] = lambda: {},
         decide_again: DecideAgain = as_before,
-        purposes_of: Callable[[str], tuple[Purpose, ...]] | None = None,
+        began_with: Callable[[str], Basis] | None = None,
+        longest_samples: int = 0,
         forget: Callable[[str], None] = lambda call_id: None,
         news: Newsroom | None = None,
     ) -> None:
-        self._settings = settings
-        self._holdback_samples = int(settings.capture.holdback_s * CLOCK_RATE)
-        longest_s = max((holdback_s(p, settings.capture.holdback_s) for p in purposes), default=0.0)
-        self._longest_samples = max(self._holdback_samples, round(longest_s * CLOCK_RATE))
-        self._purposes_of = purposes_of or (lambda call_id: purposes)
+        basis = basis_of(settings, purposes, Calendar(settings.site.timezone, settings.site.holidays))
+        self._longest_samples = max(basis.holdback_samples, basis.longest_samples, longest_samples)
+        self._began_with = began_with or (lambda call_id: basis)
         self._forget = forget
         self._writer = writer
         self._ports = ports
@@ -337,20 +337,14 @@ class Calls:
         self._news.alert(live, alert)
 
     def _new(self, call: Call, origin_ns: int, gate_snapshot: bytes | None) -> LiveCall:
-        pause = self._settings.pause
-        sink = CallSink(self._writer, self._written(call.call_id))
-        limits = {
-            "holdback_samples": self._holdback_samples,
-            "limit_samples": pause.limit_s * CLOCK_RATE,
-            "warn_samples": pause.warn_s * CLOCK_RATE,
-            "wait_samples": pause.consent_wait_s * CLOCK_RATE,
-        }
+        sink, basis = CallSink(self._writer, self._written(call.call_id)), self._began_with(call.call_id)
+        limits = (basis.holdback_samples, basis.limit_samples, basis.warn_samples, basis.wait_samples)
         if gate_snapshot is None:
-            gate = CallGate(call.call_id, self._purposes_of(call.call_id), sink, **limits)
+            gate = CallGate(call.call_id, basis.purposes, sink, *limits)
         else:
-            gate = CallGate.restore(gate_snapshot, self._purposes_of(call.call_id), sink, **limits)
+            gate = CallGate.restore(gate_snapshot, basis.purposes, sink, *limits)
         self._number += 1
-        live = LiveCall(call, origin_ns, gate, sink, origin_ns, self._number)
+        live = LiveCall(call, origin_ns, basis, gate, sink, origin_ns, self._number)
         self._calls[call.call_id] = self._turn_of(live)[call.call_id] = live
         return live
 

@@ -15,6 +15,7 @@ from agent.model.purpose import Decision
 from agent.model.spans import FOREVER
 from agent.model.wire import dump
 from agent.policy.featurecodes import Typing
+from agent.recorder.basis import Basis
 
 
 class CallSink:
@@ -114,6 +115,7 @@ class LiveCall:
 
     call: Call
     origin_ns: int
+    basis: Basis
     gate: CallGate
     sink: CallSink
     since_ns: int

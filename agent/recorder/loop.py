@@ -84,7 +84,8 @@ class MediaLoop:
             remember=self._remember,
             opened=source.counts,
             decide_again=rules.again,
-            purposes_of=rules.purposes_of,
+            began_with=rules.began_with,
+            longest_samples=rules.longest_samples,
             forget=rules.ended,
             news=news,
         )
@@ -198,7 +199,7 @@ class MediaLoop:
     def _remember(self, live: LiveCall) -> None:
         dialog_of = self.span.snapshot if self.span and live.call.tap == "span" else self._dialog_of
         dialog = dialog_of(live.call.call_id)
-        resume = Resume(live.call, live.origin_ns, dialog, live.gate.snapshot(), live.decisions)
+        resume = Resume(live.call, live.origin_ns, dialog, live.gate.snapshot(), live.decisions, live.basis)
         live.sink.opaque(RecordKind.RESUME, self._box.seal(resume))
 
     def _run(self) -> None:

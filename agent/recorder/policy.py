@@ -1,20 +1,21 @@
 """What decides on calls, put together from the configuration and the files it names."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from agent.config import Settings
 from agent.config.watching import needs_restart
 from agent.model.call import Call
-from agent.model.purpose import Decision, Purpose
+from agent.model.purpose import Decision
 from agent.policy.calendar import Calendar
 from agent.policy.decide import Policy
 from agent.policy.expression import FAILED
-from agent.policy.gate import holdback_s
 from agent.policy.lists import NO_LISTS, Lists
 from agent.policy.share import Strata
+from agent.recorder.basis import Basis, basis_of
 from agent.vault.lists import KEY_FILE, OPT_OUT, PROTECTED, Hasher, read_list
 from agent.vault.secretfile import read_secret
 
@@ -47,31 +48,38 @@ def lists_of(settings: Settings) -> Lists:
 
 
 class Rulebook:
-    """The policy in force, and the purposes that each live call began with. Any thread may ask.
+    """The policy in force, and what each live call is decided on. Any thread may ask.
 
     A live call keeps its purposes, conditions and draws included, until it ends; the lists are always those in force.
+    `restored` is what calls of before a restart were decided on. Raises ValueError for an expression that is none.
     """
 
-    def __init__(self, settings: Settings, policy: Policy) -> None:
+    def __init__(self, settings: Settings, policy: Policy, restored: Mapping[str, Basis] | None = None) -> None:
         self._settings = settings
-        self.policy = policy
-        self._longest_s = longest(settings, self.policy)
         self._strata = Strata(secrets.token_hex(4))
-        self._began: dict[str, Policy] = {}
+        self._in_force = policy, basis_of(settings, policy.purposes, policy.calendar)
+        self._began = {call_id: (_under(policy, basis), basis) for call_id, basis in (restored or {}).items()}
+        self.longest_samples = max(basis.longest_samples for _, basis in (self._in_force, *self._began.values()))
+        """The longest holdback there may be."""
+
+    @property
+    def policy(self) -> Policy:
+        """Decides on calls that begin."""
+        return self._in_force[0]
 
     def decide(self, call: Call, at_ns: int) -> tuple[Decision, ...]:
         """On a call that begins."""
-        policy = self._began[call.call_id] = self.policy
+        policy, _ = self._began[call.call_id] = self._in_force
         return said(call, policy.decide(call, at_ns, self._strata))
 
     def again(self, call: Call, before: Sequence[Decision], at_ns: int) -> tuple[Decision, ...]:
         """On a call that has changed."""
-        policy = self._began.get(call.call_id, self.policy).with_lists(self.policy.lists)
-        return said(call, policy.decide(call, at_ns, self._strata, before))
+        policy, _ = self._began.get(call.call_id, self._in_force)
+        return said(call, policy.with_lists(self.policy.lists).decide(call, at_ns, self._strata, before))
 
-    def purposes_of(self, call_id: str) -> tuple[Purpose, ...]:
-        """Those that the call began with; of a call of before a restart, those that are configured."""
-        return self._began.get(call_id, self.policy).purposes
+    def began_with(self, call_id: str) -> Basis:
+        """What the call is decided on; of a call that is not known, what is configured."""
+        return self._began.get(call_id, self._in_force)[1]
 
     def ended(self, call_id: str) -> None:
         """Nothing is decided about the call any more."""
@@ -79,14 +87,15 @@ class Rulebook:
 
     def names(self) -> set[str]:
         """Of all purposes that are configured or that a live call has."""
-        return {purpose.name for policy in (self.policy, *self._began.copy().values()) for purpose in policy.purposes}
+        known = (self._in_force, *self._began.copy().values())
+        return {purpose.name for _, basis in known for purpose in basis.purposes}
 
     def take(self, settings: Settings) -> None:
         """Decide by it on calls that begin from now on. Raises OSError and ValueError, and nothing is changed."""
         policy = policy_of(settings)
-        if longest(settings, policy) > self._longest_s:
+        if basis_of(settings, policy.purposes, policy.calendar).longest_samples > self.longest_samples:
             raise ValueError("a longer holdback_s than there was at the start takes a restart of the recorder")
-        self.policy = policy
+        self._in_force = policy, basis_of(self._settings, policy.purposes, policy.calendar)
         restart = needs_restart(self._settings, settings)
         log.info("config.accepted", purposes=[p.name for p in policy.purposes], needs_restart=list(restart))
 
@@ -95,9 +104,9 @@ class Rulebook:
         log.error("config.refused", problems=problems)
 
 
-def longest(settings: Settings, policy: Policy) -> float:
-    """The longest look-back of its purposes, in seconds."""
-    return max((holdback_s(p, settings.capture.holdback_s) for p in policy.purposes), default=0.0)
+def _under(policy: Policy, basis: Basis) -> Policy:
+    """What decided when this was the basis; lists and key are those of now."""
+    return replace(policy, purposes=basis.purposes, calendar=Calendar(basis.timezone, basis.holidays))
 
 
 def said(call: Call, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:

@@ -2,7 +2,8 @@
 
 The key lives in the run folder, which is in RAM on a site: it survives the death of the process and not the loss of
 power, after which no dialog could be continued anyway. The sealed bytes go into the capture log as RESUME records.
-Monotonic clock values are only good within one boot, so the boot is named and compared.
+Monotonic clock values are only good within one boot, so the boot is named and compared. What is in them:
+`docs/capture-log.md`.
 """
 
 import json
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from agent.model.call import Call
 from agent.model.purpose import Decision
 from agent.model.wire import dump, load
+from agent.recorder.basis import Basis
 from agent.vault.secretfile import create_secret, read_secret
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -28,13 +30,15 @@ _DECISIONS: Any = tuple[Decision, ...]
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """State of one live call: the tap's dialog, the gate, the media origin (monotonic ns), and what was decided."""
+    """State of one live call: the tap's dialog, the gate, the media origin (monotonic ns), what was decided, and on
+    what (None: an older program did not say)."""
 
     call: Call
     origin_ns: int
     dialog: bytes
     gate: bytes
     decisions: tuple[Decision, ...] = ()
+    basis: Basis | None = None
 
 
 class ResumeBox:
@@ -54,6 +58,7 @@ class ResumeBox:
             "dialog": b64encode(resume.dialog).decode(),
             "gate": b64encode(resume.gate).decode(),
             "decisions": dump(resume.decisions).decode(),
+            "basis": dump(resume.basis).decode() if resume.basis else None,
         }
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, json.dumps(fields).encode(), _AAD)
@@ -72,4 +77,5 @@ class ResumeBox:
             b64decode(fields["dialog"]),
             b64decode(fields["gate"]),
             load(_DECISIONS, fields.get("decisions", "[]")),
+            load(Basis, fields["basis"]) if fields.get("basis") else None,
         )

@@ -56,16 +56,19 @@ class Recorder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._rules = Rulebook(settings, policy_of(settings))
+        policy = policy_of(settings)
         for folder in (settings.capture_dir, settings.callkeys_dir, settings.site.run_dir):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._in_log = InLog(*calls_in(settings.capture_dir))
+        self._box = ResumeBox(settings.site.run_dir)
+        self._resumes = self._remembered()
+        bases = {call_id: resume.basis for call_id, resume in self._resumes.items() if resume.basis}
+        self._rules = Rulebook(settings, policy, bases)
         media, ports = settings.media, settings.siprec.media_ports
         local = open_source(media.source, settings.siprec.media_host, ports, media.ring_mib, media.core)
         self._source = SecureSource(local)
         self._ports = MediaPorts(self._source, *ports, settings.capture_dir)
         self._writer = LogWriter(settings.capture_dir, settings.capture.segment_mib << 20, time.time_ns)
-        self._box = ResumeBox(settings.site.run_dir)
         self._srs = Srs(settings.siprec, settings.site, self, self, time, settings.keys)
         self._news = Newsroom()
         self._loop = MediaLoop(
@@ -85,6 +88,12 @@ class Recorder:
         self._control = ControlSocket(settings.recorder_socket, self._handle)
         self._keymaker = ThreadPoolExecutor(1, "keys")
         self._stop = asyncio.Event()
+
+    def _remembered(self) -> dict[str, Resume]:
+        """What is known of calls without an end that may be continued."""
+        sealed = {i: left.last_resume.sealed for i, left in self._in_log.left_open.items() if left.last_resume}
+        opened = {call_id: self._box.open(box) for call_id, box in sealed.items()}
+        return {call_id: resume for call_id, resume in opened.items() if resume is not None}
 
     # ---- PortLender and CallListener of the tap
 
@@ -273,7 +282,7 @@ class Recorder:
     def _take_up(self, call_id: str, left: OpenCall) -> None:
         """Continue a call of before the restart, or close its record as interrupted."""
         key = self._new_key(call_id, left.last_epoch + 1)
-        resume = self._box.open(left.last_resume.sealed) if left.last_resume else None
+        resume = self._resumes.pop(call_id, None)
         if resume is not None and self._reclaim(resume):
             self._loop.ask(lambda: self._loop.call_restored(resume, key)).result()
             log.warning("call.resumed", call=call_id)

@@ -1,32 +1,21 @@
 """A capture file through the recorder alone: every byte of it, once, whatever dies on the way."""
 
-import asyncio
 import json
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import phones
 import pytest
-from running_site import RunningSite, wait_for
+from alone import Alone, Said
+from running_site import wait_for
 
 from agent.capture.format import RecordKind
-from agent.capture.keys import open_keys
-from agent.capture.reader import Cursor, open_record, scan
-from agent.control.client import ControlClient
 from agent.media.pcaplinks import SLICE_NS
 from agent.policy.lists import OPT_OUT_RULE
 from agent.recorder.ledger import runs
-from agent.vault.age import new_identity
 from agent.vault.lists import OPT_OUT, Entry, Hasher, write_list
 
 CALLS, SECONDS = 40, 20
-Said = dict[str, list[tuple[Any, ...]]]
-"""By call: its records, each with kind, stream, position and content."""
 
 
 @pytest.fixture(scope="module")
@@ -39,74 +28,21 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Alone:
-    """A recorder without the other processes, whose call keys the test can open."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.site = RunningSite(folder)
-        text = self.site.config.read_text()
-        self.site.config.write_text(
-            text.replace('trigger = "on_demand"', 'trigger = "all"', 1).replace("keep_from", "#")
-        )
-        self.settings = self.site.settings
-        (self.settings.site.keys_dir / "percent.key").write_bytes(bytes(32))  # every site decides alike
-        self.identity = new_identity()
-        self.settings.recipient_file.parent.mkdir(parents=True)
-        self.settings.recipient_file.write_text(self.identity.recipient)
-        self.site.log.touch()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        self.start()
-        try:
-            yield
-        finally:
-            self.stop()
-
-    def stop(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(20) == 0
-
-    def start(self) -> None:
-        before = len(self.site.events("recorder.ready"))
-        with self.site.log.open("ab") as log:
-            command = [sys.executable, "-m", "agent.recorder", "--config", str(self.site.config)]
-            self.process = subprocess.Popen(command, stderr=log)
-        wait_for("the recorder", lambda: len(self.site.events("recorder.ready")) > before)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+class Reading(Alone):
+    """One that is given capture files."""
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        answer = asyncio.run(ControlClient(self.settings.recorder_socket).ask(op="ingest", **request))
-        found: dict[str, Any] = answer["ingest"]
+        found: dict[str, Any] = self.answer(op="ingest", **request)["ingest"]
         return found
 
     def until(self, *states: str) -> dict[str, Any]:
         return wait_for("the end", lambda: found if (found := self.ask())["state"] in states else None, 90)
 
-    def said(self) -> Said:
-        """Everything in the log, decrypted."""
-        found: Said = {}
-        keys: dict[str, dict[int, bytes]] = {}
-        for _, record in scan(self.settings.capture_dir, Cursor(0, 0)):
-            head = record.header
-            if head.call_id not in keys:
-                keys[head.call_id] = open_keys(self.settings.callkeys_dir, head.call_id, [self.identity.secret])
-            content = open_record(record, keys[head.call_id][head.epoch])
-            found.setdefault(head.call_id, []).append((head.kind, head.stream, head.position_samples, content))
-        return found
-
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, capture: Path) -> Said:
     """What the log says after a run that nothing disturbed."""
-    alone = Alone(tmp_path_factory.mktemp("undisturbed") / "site")
+    alone = Reading(tmp_path_factory.mktemp("undisturbed") / "site")
     with alone.running():
         alone.ask(path=str(capture))
         state = alone.until("done", "failed")
@@ -129,7 +65,7 @@ def test_every_byte_of_every_call_is_in_the_log(undisturbed: Said) -> None:
 def test_calls_of_a_file_in_which_somebody_opted_out_are_not_recorded(tmp_path: Path) -> None:
     path = tmp_path / "calls.pcap"
     phones.write_capture(path, phones.written_call(1, 1_700_000_000, 2))
-    alone = Alone(tmp_path / "site")
+    alone = Reading(tmp_path / "site")
     hasher = Hasher.load(alone.settings.site.keys_dir, alone.settings.site.calling_code)
     write_list(alone.settings.lists_dir / OPT_OUT, (Entry(hasher("06 12 34 56 78")),))
     with alone.running():
@@ -146,7 +82,7 @@ def test_calls_of_a_file_in_which_somebody_opted_out_are_not_recorded(tmp_path: 
 def test_killed_on_the_way_nothing_is_lost_and_nothing_is_twice(
     tmp_path: Path, capture: Path, undisturbed: Said
 ) -> None:
-    alone = Alone(tmp_path / "site")
+    alone = Reading(tmp_path / "site")
     alone.start()
     alone.ask(path=str(capture))
     size = capture.stat().st_size
@@ -161,7 +97,7 @@ def test_killed_on_the_way_nothing_is_lost_and_nothing_is_twice(
     assert alone.said() == undisturbed
 
 
-def again(alone: Alone, capture: Path) -> str:
+def again(alone: Reading, capture: Path) -> str:
     """What is said to the file a second time."""
     alone.ask(path=str(capture))
     error: str = alone.until("failed")["error"]
@@ -170,7 +106,7 @@ def again(alone: Alone, capture: Path) -> str:
 
 @pytest.mark.slow
 def test_killed_and_the_file_gone_the_calls_are_closed_as_interrupted(tmp_path: Path, capture: Path) -> None:
-    alone = Alone(tmp_path / "site")
+    alone = Reading(tmp_path / "site")
     copy = tmp_path / "copy.pcap"
     copy.write_bytes(capture.read_bytes())
     alone.start()
@@ -198,7 +134,7 @@ def test_packets_belong_to_the_call_that_was_there_when_they_came(tmp_path: Path
     assert max(second)[0] - min(first)[0] < SLICE_NS / 1e9
     path = tmp_path / "two.pcap"
     phones.write_capture(path, first + second)
-    alone = Alone(tmp_path / "site")
+    alone = Reading(tmp_path / "site")
     with alone.running():
         alone.ask(path=str(path))
         assert alone.until("done", "failed")["calls"] == 2
@@ -210,7 +146,7 @@ def test_packets_belong_to_the_call_that_was_there_when_they_came(tmp_path: Path
 
 
 def test_one_file_at_a_time(tmp_path: Path, capture: Path) -> None:
-    alone = Alone(tmp_path / "site")
+    alone = Reading(tmp_path / "site")
     with alone.running():
         alone.ask(path=str(capture))
         with pytest.raises(ValueError, match="another capture file"):
@@ -226,7 +162,7 @@ def test_a_file_whose_time_leaps_back_is_recorded_all_the_same(tmp_path: Path) -
     late, early = phones.written_call(0, 1_700_003_600, 3), phones.written_call(1, 1_700_000_000, 8)
     path = tmp_path / "joined.pcap"
     phones.write_capture(path, [*sorted(late), *sorted(early)], as_given=True)
-    alone = Alone(tmp_path / "site")
+    alone = Reading(tmp_path / "site")
     with alone.running():
         alone.ask(path=str(path))
         state = alone.until("done", "failed")

@@ -48,12 +48,12 @@ def test_a_live_call_keeps_its_purposes_and_conditions_and_new_calls_have_the_ne
     changed = TEXT.replace('"all"', '"all"\nwhen = { agent = "9*" }') + '[purpose.quality]\ntrigger = "all"\n'
     rules.take(settings(folder, changed))
     assert outcomes(rules.again(CALL, before, 1)) == {"training": True}
-    assert [p.name for p in rules.purposes_of(CALL.call_id)] == ["training"]
+    assert [p.name for p in rules.began_with(CALL.call_id).purposes] == ["training"]
     new = replace(CALL, call_id="2" * 32)
     assert outcomes(rules.decide(new, 2)) == {"training": False, "quality": True}
     assert rules.names() == {"training", "quality"}
     rules.ended(CALL.call_id)
-    assert [p.name for p in rules.purposes_of(CALL.call_id)] == ["training", "quality"]
+    assert [p.name for p in rules.began_with(CALL.call_id).purposes] == ["training", "quality"]
 
 
 def test_a_live_call_is_decided_on_again_by_the_lists_in_force(folder):
