@@ -141,6 +141,11 @@ class CallGate:
             gate._waiting.set(one.name, hopes(one.state, gate._purposes[one.name]), one.hopes_from)
         return gate
 
+    @staticmethod
+    def check(snapshot: bytes) -> None:
+        """Raises ValueError for bytes of which `restore` could make no gate."""
+        load(_Snapshot, snapshot)
+
     def snapshot(self) -> bytes:
         """What `restore` needs: states, spans and clocks, no media."""
         gates = tuple(

@@ -1,7 +1,7 @@
 """What decides on calls, put together from the configuration and the files it names."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -51,15 +51,14 @@ class Rulebook:
     """The policy in force, and what each live call is decided on. Any thread may ask.
 
     A live call keeps its purposes, conditions and draws included, until it ends; the lists are always those in force.
-    `restored` is what calls of before a restart were decided on. Raises ValueError for an expression that is none.
     """
 
-    def __init__(self, settings: Settings, policy: Policy, restored: Mapping[str, Basis] | None = None) -> None:
+    def __init__(self, settings: Settings, policy: Policy) -> None:
         self._settings = settings
         self._strata = Strata(secrets.token_hex(4))
         self._in_force = policy, basis_of(settings, policy.purposes, policy.calendar)
-        self._began = {call_id: (_under(policy, basis), basis) for call_id, basis in (restored or {}).items()}
-        self.longest_samples = max(basis.longest_samples for _, basis in (self._in_force, *self._began.values()))
+        self._began: dict[str, tuple[Policy, Basis]] = {}
+        self.longest_samples = self._in_force[1].longest_samples
         """The longest holdback there may be."""
 
     @property
@@ -71,6 +70,12 @@ class Rulebook:
         """On a call that begins."""
         policy, _ = self._began[call.call_id] = self._in_force
         return said(call, policy.decide(call, at_ns, self._strata))
+
+    def restore(self, call_id: str, basis: Basis) -> None:
+        """A call of before a restart was decided on this. To be told before any media is taken in. Raises ValueError
+        for what this program does not know: an expression, a time zone, a country."""
+        self._began[call_id] = _under(self.policy, basis), basis
+        self.longest_samples = max(self.longest_samples, basis.longest_samples)
 
     def again(self, call: Call, before: Sequence[Decision], at_ns: int) -> tuple[Decision, ...]:
         """On a call that has changed."""
@@ -105,8 +110,13 @@ class Rulebook:
 
 
 def _under(policy: Policy, basis: Basis) -> Policy:
-    """What decided when this was the basis; lists and key are those of now."""
-    return replace(policy, purposes=basis.purposes, calendar=Calendar(basis.timezone, basis.holidays))
+    """What decided when this was the basis; lists and key are those of now. Raises ValueError."""
+    try:
+        calendar = Calendar(basis.timezone, basis.holidays)
+        calendar.moment(0)
+    except (LookupError, NotImplementedError) as error:
+        raise ValueError("its time zone or its country is not known here") from error
+    return replace(policy, purposes=basis.purposes, calendar=calendar)
 
 
 def said(call: Call, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:

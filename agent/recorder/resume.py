@@ -16,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from agent.capture.gate import CallGate
 from agent.model.call import Call
 from agent.model.purpose import Decision
 from agent.model.wire import dump, load
@@ -25,6 +26,8 @@ from agent.vault.secretfile import create_secret, read_secret
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _AAD = b"greffier resume 1"
 _NONCE_BYTES = 12
+VERSION = 1
+"""Raised when an older program could not go on with a call rightly from what it finds."""
 _DECISIONS: Any = tuple[Decision, ...]
 
 
@@ -52,6 +55,7 @@ class ResumeBox:
     def seal(self, resume: Resume) -> bytes:
         """Nonce and ciphertext."""
         fields = {
+            "version": VERSION,
             "boot": self._boot,
             "call": dump(resume.call).decode(),
             "origin_ns": resume.origin_ns,
@@ -64,18 +68,29 @@ class ResumeBox:
         return nonce + self._aead.encrypt(nonce, json.dumps(fields).encode(), _AAD)
 
     def open(self, sealed: bytes) -> Resume | None:
-        """The state, or None when it is of another key or another boot: such a call cannot be continued."""
+        """The state, or None when it is of another key or another boot: such a call cannot be continued. Nor can one
+        whose state is of a newer program: ValueError."""
         try:
-            fields = json.loads(self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _AAD))
+            plain = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _AAD)
         except InvalidTag:
             return None
-        if fields["boot"] != self._boot:
-            return None
-        return Resume(
-            load(Call, fields["call"]),
-            fields["origin_ns"],
-            b64decode(fields["dialog"]),
-            b64decode(fields["gate"]),
-            load(_DECISIONS, fields.get("decisions", "[]")),
-            load(Basis, fields["basis"]) if fields.get("basis") else None,
-        )
+        try:
+            fields = json.loads(plain)
+            return _read(fields) if fields["boot"] == self._boot else None
+        except (LookupError, TypeError, ValueError, AttributeError):  # what it says may name somebody: it is not told
+            raise ValueError("what is remembered of the call is of another version of this program") from None
+
+
+def _read(fields: dict[str, Any]) -> Resume:
+    if fields.get("version", 1) > VERSION:
+        raise ValueError
+    resume = Resume(
+        load(Call, fields["call"]),
+        int(fields["origin_ns"]),
+        b64decode(fields["dialog"]),
+        b64decode(fields["gate"]),
+        load(_DECISIONS, fields.get("decisions", "[]")),
+        load(Basis, fields["basis"]) if fields.get("basis") else None,
+    )
+    CallGate.check(resume.gate)
+    return resume

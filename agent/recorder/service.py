@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from agent.capture.format import RecordKind
 from agent.capture.keys import CallKey
@@ -61,9 +62,8 @@ class Recorder:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._in_log = InLog(*calls_in(settings.capture_dir))
         self._box = ResumeBox(settings.site.run_dir)
+        self._rules = Rulebook(settings, policy)
         self._resumes = self._remembered()
-        bases = {call_id: resume.basis for call_id, resume in self._resumes.items() if resume.basis}
-        self._rules = Rulebook(settings, policy, bases)
         media, ports = settings.media, settings.siprec.media_ports
         local = open_source(media.source, settings.siprec.media_host, ports, media.ring_mib, media.core)
         self._source = SecureSource(local)
@@ -91,9 +91,18 @@ class Recorder:
 
     def _remembered(self) -> dict[str, Resume]:
         """What is known of calls without an end that may be continued."""
-        sealed = {i: left.last_resume.sealed for i, left in self._in_log.left_open.items() if left.last_resume}
-        opened = {call_id: self._box.open(box) for call_id, box in sealed.items()}
-        return {call_id: resume for call_id, resume in opened.items() if resume is not None}
+        found = {}
+        for call_id, left in self._in_log.left_open.items():
+            try:
+                resume = self._box.open(left.last_resume.sealed) if left.last_resume else None
+                if resume is not None and resume.basis is not None:
+                    self._rules.restore(call_id, resume.basis)
+            except ValueError as error:
+                log.error("call.not_resumed", call=call_id, error=str(error))
+                continue
+            if resume is not None:
+                found[call_id] = resume
+        return found
 
     # ---- PortLender and CallListener of the tap
 
@@ -287,12 +296,13 @@ class Recorder:
             self._loop.ask(lambda: self._loop.call_restored(resume, key)).result()
             log.warning("call.resumed", call=call_id)
             return
+        self._rules.ended(call_id)
         end = CallEnded(call_id, time.time_ns(), "interrupted")
         self._loop.ask(lambda: self._writer.append(RecordKind.END, key, dump(end))).result()
         log.warning("call.interrupted", call=call_id)
 
     def _reclaim(self, resume: Resume) -> bool:
-        host = self._srs.media_host
+        host, claimed = self._srs.media_host, []
         try:
             if resume.call.tap == "span":
                 if (span := self._loop.span) is None:
@@ -301,9 +311,13 @@ class Recorder:
                 return True
             for stream in resume.call.streams:
                 self._ports.claim(host, stream.port)
+                claimed.append(stream.port)
             self._srs.restore(resume.dialog)
         except (OSError, ValueError) as error:
-            log.error("call.not_resumed", call=resume.call.call_id, error=str(error))
+            why = "its dialog cannot be read" if isinstance(error, ValidationError) else str(error)  # that one quotes
+            log.error("call.not_resumed", call=resume.call.call_id, error=why)
+            for port in claimed:
+                self.give_back(port)
             return False
         return True
 
