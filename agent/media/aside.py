@@ -12,12 +12,14 @@ MOST = 150
 
 @dataclass(slots=True)
 class Aside:
-    """Packets from `source`, the first of which came at `first_ns`; `last_ns` is when the last one did."""
+    """Packets from `source`, the first of which came at `first_ns`; `last_ns` is when the last one did. `sounding`: how
+    many there were of sound."""
 
     source: int
     first_ns: int
     packets: list[bytes] = field(default_factory=list)
     arrival_ns: list[int] = field(default_factory=list)
+    sounding: int = 0
 
     @property
     def last_ns(self) -> int:

@@ -197,7 +197,8 @@ class Engine:
                 chosen = left
         strange = chosen & (block.source != c.source[row])
         if strange.any():
-            admitted, waited = self._sources.admit(block, row, strange & audio)
+            early = mute & (kind == KEYS) & ~c.locked[row] & (c.source[row] == 0)  # pressed before the first sound
+            admitted, waited = self._sources.admit(block, row, strange & (audio | early), audio)
             for held in waited:
                 self.process(held)
             chosen &= ~strange | admitted | (mute & (block.source == c.source[row]))
@@ -215,7 +216,7 @@ class Engine:
         )
         self._placer.place(arrivals if chosen.all() else arrivals.take(chosen), block.memory)
         if silent:
-            self._without_sound(block, h, row, kind, chosen & mute & c.locked[row] & (h.ssrc == c.ssrc[row]))
+            self._without_sound(block, h, row, kind, chosen & mute & (~c.locked[row] | (h.ssrc == c.ssrc[row])))
         for one in told:
             self._settle(one)
 
@@ -248,7 +249,7 @@ class Engine:
         told = np.flatnonzero(chosen & (kind == KEYS) & (h.size >= EVENT_BYTES))
         if len(told):
             for one, event, position in self._keys.note(
-                block, h.start[told], row[told], h.timestamp[told], block.arrival_ns[told]
+                block, h.start[told], row[told], h.ssrc[told], h.timestamp[told], block.arrival_ns[told]
             ):
                 self._pressed.append(KeyPress(*self._names[one], event, position))
 

@@ -30,12 +30,12 @@ class Keys:
         self.count[row] = 0
 
     def note(
-        self, block: PacketBlock, at: Numbers, row: Numbers, timestamp: Numbers, arrival_ns: Numbers
+        self, block: PacketBlock, at: Numbers, row: Numbers, ssrc: Numbers, timestamp: Numbers, arrival_ns: Numbers
     ) -> list[tuple[int, int, int]]:
         """Row, event and position of each key that begins with these telephone-events, whose data lie at `at`.
 
         A key is where its timestamp says, but never later than it arrived, nor much earlier: what is pressed during a
-        pause must not seem to be of before it (I1).
+        pause must not seem to be of before it (I1). Before the first sound of a row it is where it arrived.
         """
         c = self._columns
         event = gather(block.memory, at, EVENT_BYTES)[:, 0].astype(np.int64)
@@ -43,13 +43,14 @@ class Keys:
         pressed = []
         for one in np.sort(first[:MOST_A_BLOCK]).tolist():
             r, ts, key = int(row[one]), timestamp[one : one + 1], int(event[one])
-            newer = self.count[r] == 0 or self._ssrc[r] != c.ssrc[r] or signed32(ts - self._timestamp[r])[0] > 0
+            newer = self.count[r] == 0 or self._ssrc[r] != ssrc[one] or signed32(ts - self._timestamp[r])[0] > 0
             if key > LAST_KEY or not newer:
                 continue
             self.count[r] += 1
-            self._timestamp[r], self._ssrc[r] = ts[0], c.ssrc[r]
-            ticks = int(signed32(ts - c.ref_ts[r])[0])
-            position = int(c.ref_position[r]) + ticks * CLOCK_RATE // int(c.rate[r])
-            arrived = (int(arrival_ns[one]) - int(c.origin_ns[r])) // NS_PER_SAMPLE
+            self._timestamp[r], self._ssrc[r] = ts[0], ssrc[one]
+            position = arrived = (int(arrival_ns[one]) - int(c.origin_ns[r])) // NS_PER_SAMPLE
+            if c.locked[r]:
+                ticks = int(signed32(ts - c.ref_ts[r])[0])
+                position = int(c.ref_position[r]) + ticks * CLOCK_RATE // int(c.rate[r])
             pressed.append((r, key, max(0, arrived - MOST_UNDER_WAY, min(position, arrived))))
         return pressed

@@ -2,7 +2,8 @@
 
 A stranger's packets wait in RAM meanwhile, so that nothing is lost when it proves to be the stream after all (RFC 3550
 §8.2 leaves to the receiver what to do with a second source). What a sender goes on sending after its call ended is
-known by its SSRC and by its clock, and never becomes part of the next call at the same address.
+known by its SSRC and by its clock, and never becomes part of the next call at the same address. A key (RFC 4733) that
+is pressed before any sound counts by the same rules, but sound alone proves a stranger to be the stream.
 """
 
 import numpy as np
@@ -67,9 +68,9 @@ class Sources:
             early |= barred & (ssrc == c.dead_ssrc[row]) & (np.abs(off) < STALE_SAMPLES)
         return early if early.any() else None
 
-    def admit(self, block: PacketBlock, row: Numbers, strange: Mask) -> tuple[Mask, list[PacketBlock]]:
+    def admit(self, block: PacketBlock, row: Numbers, strange: Mask, sound: Mask) -> tuple[Mask, list[PacketBlock]]:
         """Which of the packets `strange` (not of their row's source) are let in; and what has waited and is to be taken
-        before them."""
+        before them. `sound`: which are audio; the others are keys, of rows that have heard nothing yet."""
         admitted = np.zeros(len(row), np.bool_)
         waited: list[PacketBlock] = []
         chosen = np.flatnonzero(strange)
@@ -82,7 +83,7 @@ class Sources:
                 self._columns.source[one] = source
                 self._dismiss(one)
                 admitted[mine] = True
-            elif (held := self._wait(one, source, block, mine, heard_ns)) is not None:
+            elif (held := self._wait(one, source, block, mine, sound, heard_ns)) is not None:
                 waited.append(held)
         return admitted, waited
 
@@ -101,7 +102,9 @@ class Sources:
             return source >> PORT_BITS == known >> PORT_BITS and silence_ns > QUIET_NS
         return source >> PORT_BITS == announced >> PORT_BITS
 
-    def _wait(self, row: int, source: int, block: PacketBlock, mine: Numbers, heard_ns: int) -> PacketBlock | None:
+    def _wait(
+        self, row: int, source: int, block: PacketBlock, mine: Numbers, sound: Mask, heard_ns: int
+    ) -> PacketBlock | None:
         """Keep a stranger's packets; all that was kept comes back once it has proved to be the stream."""
         c = self._columns
         first, last = int(block.arrival_ns[mine[0]]), int(block.arrival_ns[mine[-1]])
@@ -118,9 +121,10 @@ class Sources:
         if stranger is None:
             stranger = self._strangers[row] = Aside(source, first)
         c.foreign[row] += stranger.add(block, mine)
+        stranger.sounding += int(np.count_nonzero(sound[mine]))
         if (
             heard_ns >= stranger.first_ns
-            or len(stranger.packets) < PATIENCE_PACKETS
+            or stranger.sounding < PATIENCE_PACKETS
             or last - stranger.first_ns < PATIENCE_NS
         ):
             return None

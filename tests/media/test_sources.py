@@ -164,3 +164,68 @@ def test_strangers_cannot_fill_memory(engine: Engine, rtp, packet, block_of) -> 
     waiting = engine._sources._strangers[engine._row_of.get(PORT)]
     assert len(waiting.packets) <= 150
     assert engine.finish(PORT) == [] and engine.remove(PORT).foreign == 5000
+
+
+KEYED = [*PCMA, MediaFormat(101, Codec.TELEPHONE_EVENT)]
+
+
+@pytest.fixture
+def press(rtp, packet, block_of):
+    """One key, told of thrice, 20 ms apart: `press(engine, key, at_ms, source)`."""
+
+    def go(engine, number, at_ms, source=SBC, ssrc=1, ticks=0):
+        for n in range(3):
+            data = rtp(90 + n, ticks, bytes([number, 10, 0, 80 * n]), ssrc=ssrc, pt=101)
+            engine.process(block_of([packet(data, PORT, at_ms + 20.0 * n, source)]))
+
+    return go
+
+
+def pressed(engine: Engine) -> list[tuple[int, int]]:
+    """Which keys, and at which ms of the call."""
+    return [(one.event, one.position_samples // 8) for one in engine.take_keys()]
+
+
+@pytest.mark.parametrize(("announced", "source"), [(SBC, SBC), (SBC, OTHER_PORT), (0, STRANGER)])
+def test_a_key_before_the_first_sound_counts_once_and_where_it_arrived(engine, talk, press, announced, source) -> None:
+    engine.add(PORT, "call", 0, KEYED, 0, announced=announced)
+    press(engine, 5, 400, source)
+    assert pressed(engine) == [(5, 400)]
+    talk(engine, 1, 50, 460, source, first=2)
+    press(engine, 5, 1460, source)
+    press(engine, 6, 1500, source, ticks=50 * 160)
+    assert [key for key, _ in pressed(engine)] == [6], "the first is known, though its last packet came late"
+    assert heard(engine.finish(PORT)) == {1}
+    counts = engine.remove(PORT)
+    assert (counts.received, counts.foreign, counts.keys) == (50, 0, 2)
+
+
+def test_a_strangers_key_before_the_first_sound_counts_only_once_it_has_proved_to_be_the_stream(engine, talk, press):
+    engine.add(PORT, "call", 0, KEYED, 0, announced=SBC)
+    press(engine, 5, 400, STRANGER, ssrc=2)
+    assert pressed(engine) == []
+    talk(engine, 2, 15, 460, STRANGER, ssrc=2, first=2)
+    assert pressed(engine) == []
+    talk(engine, 2, 35, 760, STRANGER, ssrc=2, first=17)
+    assert [key for key, _ in pressed(engine)] == [5]
+    assert heard(engine.finish(PORT)) == {2}
+
+
+def test_a_strangers_keys_prove_nothing_and_are_not_pressed_when_the_stream_comes(engine, talk, press) -> None:
+    engine.add(PORT, "call", 0, KEYED, 0, announced=SBC)
+    for n in range(20):
+        press(engine, n % 10, 100 + 80 * n, STRANGER, ssrc=2, ticks=640 * n)
+    talk(engine, 2, 1, 1800, STRANGER, ssrc=2, first=100)
+    assert pressed(engine) == [] and engine.finish(PORT) == []
+    talk(engine, 1, 50, 1820)
+    assert pressed(engine) == [] and heard(engine.finish(PORT)) == {1}
+    assert engine.remove(PORT).foreign == 61
+
+
+def test_a_key_of_a_sender_that_did_not_stop_is_not_pressed_in_the_next_call(engine, talk, press) -> None:
+    engine.add(PORT, "call", 0, KEYED, 0, announced=SBC)
+    talk(engine, 9, 100, 20, ssrc=7)
+    engine.remove(PORT)
+    engine.add(PORT, "next", 0, KEYED, 3000 * MS, announced=SBC, since_ns=3000 * MS)
+    press(engine, 5, 3100, ssrc=7, ticks=8 * 3080)
+    assert pressed(engine) == []

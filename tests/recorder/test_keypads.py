@@ -33,7 +33,7 @@ KEYPAD = Keys(pause="*71", resume="*72", keep="*73", consent_given="1", consent_
 class Keyboard:
     """A call of agent 201 with a customer, both with phones that send RFC 4733, by a clock of its own."""
 
-    def __init__(self, folder: Path, keys: Keys, written: list[str]) -> None:
+    def __init__(self, folder: Path, keys: Keys, written: list[str], *, heard: bool = True) -> None:
         self.writer = LogWriter(folder, 1 << 20, time.time_ns)
         self.calls = Calls(Settings(keys=keys), PURPOSES, self.writer, 16)
         self.at_ms = 20
@@ -47,6 +47,11 @@ class Keyboard:
         self.live: LiveCall = self.calls.started(CallStarted(call), DECISIONS, 0)
         self.written = written
         self._sequence = 0
+        if heard:
+            self.speak()
+
+    def speak(self) -> None:
+        """Both say something."""
         self._say(AGENT, 8, bytes(160))
         self._say(CUSTOMER, 8, bytes(160))
 
@@ -85,8 +90,8 @@ def keyboard(tmp_path: Path, monkeypatch) -> Iterator[Callable[..., Keyboard]]:
     written: list[str] = []
     monkeypatch.setattr(CallSink, "key", lambda self, press: written.append(KEY_NAMES[press.event]))
 
-    def make(keys: Keys = KEYPAD) -> Keyboard:
-        made.append(Keyboard(tmp_path, keys, written))
+    def make(keys: Keys = KEYPAD, *, heard: bool = True) -> Keyboard:
+        made.append(Keyboard(tmp_path, keys, written, heard=heard))
         return made[-1]
 
     yield make
@@ -113,6 +118,17 @@ def test_the_agents_code_pauses_and_its_keys_are_nowhere(keyboard) -> None:
     board.type("*7")
     board.wait(10000)
     assert board.end() == "56*7", "keys of codes and of the pause are not kept, all others are"
+
+
+def test_a_code_pressed_before_anybody_was_heard_pauses_as_well(keyboard) -> None:
+    board = keyboard(heard=False)
+    board.type("1", CUSTOMER)
+    board.type("5*71")
+    assert board.states == (GateState.PAUSED, GateState.ARMED_PAUSED)
+    assert board.live.call.consent is Consent.GIVEN
+    board.speak()
+    board.wait(5000)
+    assert board.end() == "", "what was pressed in the holdback before it is of the pause"
 
 
 def test_what_may_begin_a_code_is_kept_when_the_call_ends(keyboard) -> None:
