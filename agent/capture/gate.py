@@ -241,8 +241,8 @@ class CallGate:
             self._held.add(part)
 
     def press(self, key: KeyPress) -> None:
-        """Take a key pressed on a phone; it waits in RAM like sound, and is written if a purpose that keeps keys writes
-        then and there."""
+        """Take a key pressed on a phone; it waits in RAM like sound, for consent as well, and is written if a purpose
+        that keeps keys writes then and there."""
         if any(purpose.keys for purpose in self._purposes.values()) and len(self._keys) < MOST_KEYS:
             self._keys.append(key)
 
@@ -440,15 +440,22 @@ class CallGate:
             for part in keep(chunk, self._writable.parts):
                 self._sink.media(part)
             self._waiting.add(chunk, self._writable)
-        ready = [key for key in self._keys if key.position_samples < before]
-        if ready:
-            self._keys = [key for key in self._keys if key.position_samples >= before]
-            for key in filter(self._keeps, ready):
+        keys, self._keys = self._keys, []
+        for key in keys:
+            if key.position_samples >= before:
+                self._keys.append(key)
+            elif self._keeps(key):
                 self._sink.key(key)
+            elif self._hopes_for(key):
+                self._keys.append(key)
 
     def _keeps(self, key: KeyPress) -> bool:
         keeping = [span for p in self._purposes.values() if p.keys for span in self._writable.of(p.name)]
         return any(start <= key.position_samples < end for start, end in keeping)
+
+    def _hopes_for(self, key: KeyPress) -> bool:
+        hoping = [span for p in self._purposes.values() if p.keys for span in self._waiting.of(p.name)]
+        return any(start <= key.position_samples < end for start, end in hoping)
 
     def _settle(self) -> None:
         """Write what was agreed to, and let go of what nobody may have."""
@@ -461,7 +468,9 @@ class CallGate:
         """Let go of what nobody may have of what was said lately."""
         if not self._writable.everything_from(self._frontier):
             self._held.keep_only(self._may_stay)
-        self._keys = [key for key in self._keys if key.position_samples >= self._now or self._keeps(key)]
+        self._keys = [
+            key for key in self._keys if key.position_samples >= self._now or self._keeps(key) or self._hopes_for(key)
+        ]
 
     def _may_stay(self, start: int, end: int) -> list[Span]:
         """What of [start, end) may be held: where some purpose writes or hopes to, and what a press may still open."""

@@ -39,6 +39,10 @@ class Waiting:
         """From `at` on, the purpose hopes for what comes, or does not; what it hoped for before stays hoped for."""
         self._hoped.set(purpose, hopes, at)
 
+    def of(self, purpose: str) -> list[Span]:
+        """What one purpose hopes for and may still have."""
+        return [(max(a, self._since), b) for a, b in self._hoped.of(purpose) if b > self._since]
+
     def hopes_from(self, purpose: str) -> int:
         """Since when the purpose hopes for what comes; 0 when it does not."""
         return self._hoped.opened_at(purpose) or 0
@@ -50,7 +54,7 @@ class Waiting:
     def agreed(self, purpose: str, now: int) -> list[Span]:
         """What the purpose hoped for and may have now, no older than the limit; it hopes for nothing any more."""
         self._since = max(self._since, now - self._limit)
-        spans = [(max(a, self._since), b) for a, b in self._hoped.of(purpose) if b > self._since]
+        spans = self.of(purpose)
         self.give_up(purpose)
         return spans
 

@@ -11,6 +11,7 @@ from agent.capture.gate import LEEWAY_SAMPLES, CallGate
 from agent.model.call import Codec
 from agent.model.gate import GateCommand, GateMark, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
+from agent.model.purpose import Decision
 from agent.policy.lists import PROTECTED_RULE
 from agent.policy.permit import recorded_spans
 
@@ -358,6 +359,36 @@ def test_keys_of_a_pause_leave_memory_with_its_sound(purposes, decide) -> None:
     gate.command(GateCommand(CALL, GateVerb.PAUSE, "agent:2001", purpose="training"), 40_000, 0)
     assert [key.event for key in gate._keys] == [1, 9], "of before the look-back, and what the clock has not reached"
     gate.release(80_000)
+    assert gate._keys == []
+
+
+def test_keys_wait_for_consent_with_the_sound_and_no_longer_and_none_of_a_pause(purposes) -> None:
+    sink, asked = _Keys(), replace(purposes["asked"], keys=True)
+    gate = CallGate(CALL, [asked], sink, 8000, 0, 0, wait_samples=80_000)
+    waits = Decision("asked", False, asked.trigger, "waits for consent", waits=True)
+    gate.decide([waits], 0, 0)
+    for second in range(20):
+        gate.press(KeyPress(CALL, 0, second % 16, second * 8000))
+        gate.release(second * 8000 + 100)
+        if second in (15, 17):
+            verb = GateVerb.PAUSE if second == 15 else GateVerb.RESUME
+            gate.command(GateCommand(CALL, verb, "agent:2001"), second * 8000 + 100, 0)
+    assert sink.keys == [], "nothing before it is agreed to"
+    gate.decide([replace(waits, applies=True, waits=False)], 19 * 8000 + 100, 0)
+    gate.release(25 * 8000)
+    gate.end(26 * 8000, 0)
+    assert [key.position_samples // 8000 for key in sink.keys] == [10, 11, 12, 13, 14, 18, 19]
+    assert gate._keys == []
+
+
+def test_without_consent_keys_that_waited_leave_memory(purposes) -> None:
+    asked = replace(purposes["asked"], keys=True)
+    gate = CallGate(CALL, [asked], _Keys(), 8000, 0, 0)
+    gate.decide([Decision("asked", False, asked.trigger, "waits for consent", waits=True)], 0, 0)
+    gate.press(KeyPress(CALL, 0, 1, 8000))
+    gate.release(40_000)
+    assert len(gate._keys) == 1
+    gate.decide([Decision("asked", False, asked.trigger, "consent refused")], 40_000, 0)
     assert gate._keys == []
 
 

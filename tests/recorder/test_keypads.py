@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packets import Packet, block_of, rtp
@@ -17,8 +18,10 @@ from agent.model.events import CallEnded, CallStarted
 from agent.model.gate import GateState
 from agent.model.keys import KEY_NAMES
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
+from agent.policy.decide import Policy
+from agent.policy.share import Strata
 from agent.recorder.calls import Calls
-from agent.recorder.live import CallSink, LiveCall
+from agent.recorder.live import CallSink, LiveCall, as_before
 
 MS, EVENT = 1_000_000, 101
 AGENT, CUSTOMER = ("10.0.0.5", 4000), ("10.0.0.1", 6000)
@@ -33,9 +36,13 @@ KEYPAD = Keys(pause="*71", resume="*72", keep="*73", consent_given="1", consent_
 class Keyboard:
     """A call of agent 201 with a customer, both with phones that send RFC 4733, by a clock of its own."""
 
-    def __init__(self, folder: Path, keys: Keys, written: list[str], *, heard: bool = True) -> None:
+    def __init__(
+        self, folder: Path, keys: Keys, written: list[str], *, heard: bool = True, policy: Policy | None = None
+    ) -> None:
         self.writer = LogWriter(folder, 1 << 20, time.time_ns)
-        self.calls = Calls(Settings(keys=keys), PURPOSES, self.writer, 16)
+        strata, purposes = Strata("keyboard"), policy.purposes if policy else PURPOSES
+        again = (lambda call, before, at: policy.decide(call, at, strata, before)) if policy else as_before
+        self.calls = Calls(Settings(keys=keys), purposes, self.writer, 16, decide_again=again)
         self.at_ms = 20
         formats = (MediaFormat(8, Codec.PCMA), MediaFormat(EVENT, Codec.TELEPHONE_EVENT))
         streams = tuple(
@@ -44,7 +51,8 @@ class Keyboard:
         )
         parties = (Party("A", "201", role=Role.AGENT), Party("C", "+33612345678", role=Role.CUSTOMER))
         call = Call("a" * 32, "ref", "span", "gw", 0, parties=parties, streams=streams)
-        self.live: LiveCall = self.calls.started(CallStarted(call), DECISIONS, 0)
+        decisions = policy.decide(call, 0, strata) if policy else DECISIONS
+        self.live: LiveCall = self.calls.started(CallStarted(call), decisions, 0)
         self.written = written
         self._sequence = 0
         if heard:
@@ -90,8 +98,8 @@ def keyboard(tmp_path: Path, monkeypatch) -> Iterator[Callable[..., Keyboard]]:
     written: list[str] = []
     monkeypatch.setattr(CallSink, "key", lambda self, press: written.append(KEY_NAMES[press.event]))
 
-    def make(keys: Keys = KEYPAD, *, heard: bool = True) -> Keyboard:
-        made.append(Keyboard(tmp_path, keys, written, heard=heard))
+    def make(keys: Keys = KEYPAD, **how: Any) -> Keyboard:
+        made.append(Keyboard(tmp_path, keys, written, **how))
         return made[-1]
 
     yield make
@@ -152,6 +160,29 @@ def test_keys_of_two_make_no_code(keyboard) -> None:
     board.type("1", CUSTOMER)
     board.type("2", CUSTOMER)
     assert board.states == (GateState.RECORDING, GateState.ARMED)
+
+
+ASKED = Purpose("asked", Trigger.ALL, (ArtifactKind.AUDIO,), ("age1x",), None, keys=True, consent=True)
+
+
+def test_codes_and_choices_count_and_keys_are_remembered_while_the_call_waits_for_consent(keyboard) -> None:
+    board = keyboard(policy=Policy((ASKED,), b"k" * 16))
+    gate = board.live.gate
+    assert gate.states == {"asked": GateState.WAITING}
+    board.type("34", CUSTOMER)
+    board.wait(5000)
+    board.type("*71")
+    assert gate.states == {"asked": GateState.WAITING_PAUSED}, "a pause is remembered"
+    board.type("5", CUSTOMER)
+    board.wait(5000)
+    board.type("1", CUSTOMER)
+    assert gate.states == {"asked": GateState.PAUSED} and board.live.call.consent is Consent.GIVEN
+    board.wait(5000)
+    board.type("*72")
+    assert gate.states == {"asked": GateState.RECORDING}
+    board.wait(5000)
+    board.type("6", CUSTOMER)
+    assert board.end() == "346", "those of before it was agreed to as well, those of the pause not"
 
 
 def test_where_anybody_may_the_customer_pauses_in_the_gateways_name(keyboard) -> None:
