@@ -1,12 +1,12 @@
 """SIP as it is overheard between phones, a PBX and a trunk: what the tests of the span tap hear."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from agent.config import Site, Span
 from agent.model.call import Call
-from agent.model.events import CallChanged, CallEvent
+from agent.model.events import CallChanged, CallEvent, CallKeyed
 from agent.tap.span.message import Overheard
 from agent.tap.span.watcher import Watcher
 
@@ -40,6 +40,12 @@ class Talk:
         ends = [f"<sip:{self.caller}@{self.a}>;tag=a", f"<sip:{self.called}@{self.b}>" + (f";tag={to}" if to else "")]
         sender, receiver = reversed(ends) if back else ends
         return self._wire(f"{method} sip:x@y SIP/2.0", sender, receiver, cseq, method, sdp, back, more + self.headers)
+
+    def info(self, key: str, cseq: int, *, back: bool = False, more: str = "") -> Overheard:
+        """A key told by SIP."""
+        body = f"Signal={key}\r\nDuration=160\r\n"
+        sent = self.request("INFO", body, to="b", cseq=cseq, back=back, more=more)
+        return replace(sent, data=sent.data.replace(b"application/sdp", b"application/dtmf-relay"))
 
     def response(
         self,
@@ -89,11 +95,11 @@ def listening(**changes: object) -> Watcher:
     return Watcher(Span(**changes), Site(), new_id)
 
 
-def hear(watcher: Watcher, messages: Sequence[Overheard]) -> list[CallEvent]:
+def hear(watcher: Watcher, messages: Sequence[Overheard]) -> list[CallEvent | CallKeyed]:
     return [event for message in messages for event in watcher.hear(message)]
 
 
-def kinds(events: Sequence[CallEvent]) -> list[str]:
+def kinds(events: Sequence[CallEvent | CallKeyed]) -> list[str]:
     return [event.kind for event in events]
 
 

@@ -45,6 +45,17 @@ class CallEnded:
     kind: Literal["ended"] = "ended"
 
 
+@dataclass(frozen=True, slots=True)
+class CallKeyed:
+    """A key (RFC 4733 event number, 0 to 15) that a party pressed, told by SIP beside the media."""
+
+    call_id: str
+    at_ns: int
+    participant_id: str
+    event: int
+    kind: Literal["keyed"] = "keyed"
+
+
 CallEvent = CallStarted | CallChanged | CallEnded
 """What a tap tells."""
 

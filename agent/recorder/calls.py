@@ -19,7 +19,7 @@ from agent.media.engine import Engine, EngineFull
 from agent.media.srtp import Opened
 from agent.model.call import CLOCK_RATE, Call, Consent, MediaStream
 from agent.model.context import ContextNote
-from agent.model.events import CallChanged, CallContext, CallEnded, CallStarted
+from agent.model.events import CallChanged, CallContext, CallEnded, CallKeyed, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.media import KeyPress
 from agent.model.purpose import Decision, Purpose
@@ -284,11 +284,20 @@ class Calls:
                 continue
             keys, wanted = self._keypads.read(live, pressed)
             self._keep_keys(live, keys)
-            at_ns = live.call.started_ns + now_ns - live.origin_ns
-            if isinstance(wanted, GateCommand):
-                self.command(wanted, now_ns, at_ns)
-            elif wanted is not None:
-                self.said(wanted, now_ns, at_ns)
+            self._obey_keys(wanted, now_ns, live.call.started_ns + now_ns - live.origin_ns)
+
+    def keyed(self, event: CallKeyed, now_ns: int) -> None:
+        """A key that SIP tells of. What came before must have been processed."""
+        if (live := self._calls.get(event.call_id)) is None:
+            return
+        key = KeyPress(event.call_id, -1, event.event, live.now_samples(now_ns))
+        self._obey_keys(self._keypads.told(live, event.participant_id, key), now_ns, event.at_ns)
+
+    def _obey_keys(self, wanted: GateCommand | ContextNote | None, now_ns: int, at_ns: int) -> None:
+        if isinstance(wanted, GateCommand):
+            self.command(wanted, now_ns, at_ns)
+        elif wanted is not None:
+            self.said(wanted, now_ns, at_ns)
 
     @staticmethod
     def _keep_keys(live: LiveCall, keys: Iterable[KeyPress]) -> None:

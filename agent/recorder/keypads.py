@@ -1,4 +1,4 @@
-"""Keys pressed in the media itself (RFC 4733): what they press by feature code, and which are just keys.
+"""Keys pressed in the media itself (RFC 4733), or told by SIP: what they press by feature code, which are just keys.
 
 Pure but for what it remembers of each sender in its call; who obeys is the caller.
 """
@@ -12,7 +12,7 @@ from agent.model.media import KeyPress
 from agent.policy.featurecodes import Reading, Typing, allowed, expire, read
 from agent.recorder.live import LiveCall
 
-BY_CODE = "feature code (RFC 4733)"
+BY_CODE, BY_INFO = "feature code (RFC 4733)", "feature code (SIP INFO)"
 
 
 class Keypads:
@@ -28,11 +28,24 @@ class Keypads:
         if not self._codes:
             return (key,), None
         party = _sender(live.call, key.stream)
-        may_choose = live.call.consent is Consent.UNKNOWN and key.position_samples <= self._choice_samples
-        codes = allowed(self._codes, party.role if party else None, may_choose=may_choose)
-        reading = read(codes, live.typed.get(key.stream, Typing()), key, self._gap_samples)
+        reading = self._read(live.call, party, live.typed.get(key.stream), key)
         live.typed[key.stream] = reading.now
-        return reading.free, _meant(live.call, reading.code, party) if reading.code else None
+        return reading.free, _meant(live.call, reading.code, party, BY_CODE) if reading.code else None
+
+    def told(self, live: LiveCall, participant_id: str, key: KeyPress) -> GateCommand | ContextNote | None:
+        """One more key of a party, told by SIP: what is to be done. Whether it comes in the media as well is for the
+        phone to know: the two are read apart, and those told are kept nowhere."""
+        party = _present(live.call, participant_id)
+        if not self._codes or party is None:
+            return None
+        reading = self._read(live.call, party, live.told.get(participant_id), key)
+        live.told[participant_id] = reading.now
+        return _meant(live.call, reading.code, party, BY_INFO) if reading.code else None
+
+    def _read(self, call: Call, party: Party | None, before: Typing | None, key: KeyPress) -> Reading:
+        may_choose = call.consent is Consent.UNKNOWN and key.position_samples <= self._choice_samples
+        codes = allowed(self._codes, party.role if party else None, may_choose=may_choose)
+        return read(codes, before or Typing(), key, self._gap_samples)
 
     def expire(self, live: LiveCall, now_samples: int) -> tuple[KeyPress, ...]:
         """Keys of which nothing came in time: they are just keys."""
@@ -53,13 +66,17 @@ def held_keys(live: LiveCall) -> tuple[KeyPress, ...]:
 def _sender(call: Call, stream: int) -> Party | None:
     """Whose stream it is; None: nobody can tell."""
     participant = next((s.participant_id for s in call.streams if s.stream == stream), None)
-    return next((p for p in call.parties if p.participant_id == participant and p.left_ns is None), None)
+    return _present(call, participant)
 
 
-def _meant(call: Call, code: KeyCode, party: Party | None) -> GateCommand | ContextNote:
+def _present(call: Call, participant_id: str | None) -> Party | None:
+    return next((p for p in call.parties if p.participant_id == participant_id and p.left_ns is None), None)
+
+
+def _meant(call: Call, code: KeyCode, party: Party | None, way: str) -> GateCommand | ContextNote:
     """A customer's number is nobody's business: the gateway says what the customer pressed."""
     is_agent = party is not None and party.role is Role.AGENT and party.number
     actor = f"agent:{party.number}" if party is not None and is_agent else f"gateway:{call.gateway}"
     if isinstance(code.does, GateVerb):
-        return GateCommand(call.call_id, code.does, actor, BY_CODE)
+        return GateCommand(call.call_id, code.does, actor, way)
     return ContextNote(call.call_id, actor, "dtmf", consent=code.does)

@@ -132,6 +132,9 @@ class LiveCall:
     typed: dict[int, Typing] = field(default_factory=dict)
     """Keys that may begin a feature code, by stream."""
 
+    told: dict[str, Typing] = field(default_factory=dict)
+    """Keys told by SIP that may begin a feature code, by whose they are."""
+
     rests: bool = False
     """Its gate need not be asked (`CallGate.rests`). Who feeds, presses or commands it says that this is over."""
     passing: tuple[int, int] = (FOREVER, 0)

@@ -6,13 +6,13 @@ Media goes to the engine at once; SIP, and media that has to wait for it, is wor
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent.media.block import Frames
 from agent.media.endpoint import key
 from agent.model.call import Call
-from agent.model.events import CallChanged, CallEvent, CallStarted
+from agent.model.events import CallChanged, CallEvent, CallKeyed, CallStarted
 from agent.model.purpose import Decision
 from agent.recorder.calls import Calls
 from agent.tap.span.backlog import Backlog, Unheard
@@ -133,7 +133,7 @@ class Overhearing:
             return None
         return Heard(ssrc, last_ns + offset_ns if last_ns else 0)
 
-    def apply(self, events: list[CallEvent], offset_ns: int) -> None:
+    def apply(self, events: Sequence[CallEvent | CallKeyed], offset_ns: int) -> None:
         """Do what the watcher says has happened."""
         for event in events:
             if isinstance(event, CallStarted):
@@ -142,5 +142,7 @@ class Overhearing:
                 self._calls.started(CallStarted(call), self._admit(call), call.started_ns - offset_ns)
             elif isinstance(event, CallChanged):
                 self._calls.changed(event, event.at_ns - offset_ns)
+            elif isinstance(event, CallKeyed):
+                self._calls.keyed(event, event.at_ns - offset_ns)
             else:
                 self._calls.ended(event, event.at_ns - offset_ns)

@@ -21,9 +21,12 @@ from structlog.testing import capture_logs
 from agent.capture.format import RecordKind
 from agent.capture.writer import LogWriter
 from agent.config import Settings
+from agent.config.presses import Keys
 from agent.media.block import Frames
 from agent.media.frames import IPV4
+from agent.model.call import Consent
 from agent.model.events import CallEnded
+from agent.model.gate import GateState
 from agent.model.media import StreamChunk
 from agent.model.purpose import ArtifactKind, Decision, Purpose, Trigger
 from agent.recorder.calls import Calls
@@ -66,7 +69,8 @@ class Listener:
     def __post_init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.writer = LogWriter(Path(self.folder.name), 1 << 20, time.time_ns)
-        wanted = Settings.model_validate({"capture": {"holdback_s": 0}})
+        keys = Keys(pause="*71", resume="*72", consent_given="1")
+        wanted = Settings.model_validate({"capture": {"holdback_s": 0}, "keys": keys})
         self.calls = Calls(wanted, (PURPOSE,), self.writer, 64)
         self.ear = Overhearing("span", Traffic((5060,)), listening(), self.calls, lambda call: DECISIONS)
         self.now_ns = 0
@@ -266,4 +270,28 @@ def test_a_call_whose_messages_wait_is_not_said_to_be_silent() -> None:
     listener.listen([*said, (400 * S, datagram(bye.source, bye.destination, bye.data))], [(5, 9), (1, 0)])
     listener.ear.expire(401 * S, 0)
     assert [live.call.reference for live in listener.calls.all()] == ["one"]
+    listener.finish()
+
+
+def test_a_feature_code_by_info_on_the_mirror_port_pauses_and_the_customers_key_is_the_choice() -> None:
+    listener, talk = Listener(), Talk()
+
+    def listen(first_s: int, *said: Overheard) -> None:
+        frames = [(first_s * S + n * MS, datagram(m.source, m.destination, m.data)) for n, m in enumerate(said)]
+        listener.listen(frames, [(len(frames), len(frames))])
+
+    listen(
+        100,
+        *talk.answered(),
+        *(talk.info(key, 2 + n) for n, key in enumerate("*71")),
+        *(talk.info(key, 2 + n, back=True) for n, key in enumerate("*72")),
+    )
+    listen(110, talk.info("1", 5))
+    (live,) = listener.calls.all()
+    assert live.gate.states == {"evidence": GateState.PAUSED}, "the customer's code resumes nothing"
+    (cause,) = live.gate.causes["evidence"]
+    assert (cause.name, cause.actor) == ("agent", "agent:201")
+    assert live.call.consent is Consent.UNKNOWN, "and the agent's key is no choice"
+    listen(120, *(talk.info(key, 6 + n) for n, key in enumerate("*72")), talk.info("1", 9, back=True))
+    assert live.gate.states == {"evidence": GateState.RECORDING} and live.call.consent is Consent.GIVEN
     listener.finish()

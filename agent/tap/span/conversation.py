@@ -111,6 +111,8 @@ class Conversation:
     where nothing was said."""
     headers: list[str] = field(default_factory=list)
     """Values by which other dialogs are known to belong to it."""
+    told_on: dict[str, str] = field(default_factory=dict)
+    """On which dialog the keys of each party are told, by its id: a PBX in the middle tells them again on the other."""
     encrypted: bool = False
     """A side of it was heard to send or expect secure RTP."""
     refused: bool = False
@@ -134,6 +136,19 @@ class Conversation:
         """All legs of another conversation are this one's from now on."""
         self.legs += other.legs
         self.headers += other.headers
+
+    def whose_key(self, leg: Leg, side: Side) -> str | None:
+        """The id of the party at a side of a leg, of which a key was told there; None when its keys are told elsewhere,
+        or nobody is known there."""
+        number = leg.number(side)
+        named = self.known.get(number or side.name)
+        if self.call is None or named is None:
+            return None
+        live = {f"{one.call_id} {one.from_tag}" for one in self.legs if one.stage is not Stage.OVER}
+        this = f"{leg.call_id} {leg.from_tag}"
+        if self.told_on.get(named) not in live:
+            self.told_on[named] = this
+        return named if self.told_on[named] == this else None
 
     def waits(self, at_ns: int) -> bool:
         """Whether a party was asked a moment ago to call somebody else: that will be the same call."""

@@ -85,6 +85,8 @@ class Leg:
     """By side and number that the network asserts: by what number that side is known."""
     exchanges: dict[str, Exchange] = field(default_factory=dict)
     highest: dict[str, int] = field(default_factory=dict)
+    keyed: dict[str, int] = field(default_factory=dict)
+    """By side, the CSeq of the last INFO that told of a key."""
 
     def is_news(self, side: Side, method: str, cseq: int, branch: str, *, status: int = 0) -> bool:
         """Take note of a request of `side`, or of a response to one; False when it is a copy, or was overtaken."""
@@ -106,6 +108,13 @@ class Leg:
             return False
         exchange.asked |= not status
         exchange.answered = status >= 200
+        return True
+
+    def is_new_key(self, side: Side, cseq: int) -> bool:
+        """Take note of an INFO of `side` that tells of a key; False when it is a copy, or was overtaken."""
+        if cseq <= self.keyed.get(str(side), -1):
+            return False
+        self.keyed[str(side)] = cseq
         return True
 
     def cancelled(self, cseq: int, branch: str, at_ns: int) -> None:

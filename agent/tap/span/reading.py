@@ -20,9 +20,9 @@ MOST_FORMATS = 16
 REMEMBERED = 256
 """Descriptions that need not be read again."""
 _DESCRIBES = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
-_OF_NO_CALL = re.compile(rb"(?:REGISTER|OPTIONS|SUBSCRIBE|NOTIFY|PUBLISH|MESSAGE|INFO) ")
+_OF_NO_CALL = re.compile(rb"(?:REGISTER|OPTIONS|SUBSCRIBE|NOTIFY|PUBLISH|MESSAGE) ")
 _ANSWERS_NO_CALL = re.compile(
-    rb"[\r\n]CSeq[ \t]*:[ \t]*\d+[ \t]+" + _OF_NO_CALL.pattern[:-1] + rb"[ \t]*[\r\n]", re.IGNORECASE
+    rb"[\r\n]CSeq[ \t]*:[ \t]*\d+[ \t]+(?:INFO|" + _OF_NO_CALL.pattern[3:-1] + rb"[ \t]*[\r\n]", re.IGNORECASE
 )
 _CALL_ID = re.compile(rb"[\r\n](?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]*[^\s])", re.IGNORECASE)
 
@@ -63,7 +63,8 @@ def _cseq_method(message: Message) -> str:
 
 def may_matter(data: bytes, knows: Callable[[str], bool]) -> bool:
     """False for keep-alives, and for messages of methods that neither begin nor change a call when they are of no known
-    dialog either (`knows` its Call-ID): most of what a registrar says and hears."""
+    dialog either (`knows` its Call-ID): most of what a registrar says and hears. An INFO may, as its dialog may be one
+    whose INVITE is still to be acted on."""
     if not data.strip(b"\r\n\0 "):
         return False
     if not (_ANSWERS_NO_CALL.search(data) if data.startswith(b"SIP/") else _OF_NO_CALL.match(data)):

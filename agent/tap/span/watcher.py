@@ -14,8 +14,10 @@ from aiosipua.message import SipRequest, SipResponse
 
 from agent.config import Site, Span
 from agent.model.call import Call
-from agent.model.events import CallChanged, CallEnded, CallEvent, CallStarted
+from agent.model.events import CallChanged, CallEnded, CallEvent, CallKeyed, CallStarted
+from agent.model.keys import KEY_NAMES
 from agent.model.wire import dump, load
+from agent.sip import info
 from agent.sip.errors import SipError
 from agent.sip.message import branch, cseq, header, tag
 from agent.sip.uri import name_of, number_of
@@ -82,7 +84,7 @@ class Watcher:
         """Calls that have begun and not ended."""
         return len(self.known.calls)
 
-    def hear(self, overheard: Overheard) -> list[CallEvent]:
+    def hear(self, overheard: Overheard) -> list[CallEvent | CallKeyed]:
         """What has happened to calls by this datagram or segment, in order. Never raises on content."""
         return [event for one in self.read(overheard) for event in self.take(one)]
 
@@ -103,7 +105,7 @@ class Watcher:
                     self._failed(error)
         return found
 
-    def take(self, one: Said) -> list[CallEvent]:
+    def take(self, one: Said) -> Sequence[CallEvent | CallKeyed]:
         """What has happened to calls by this message, in order."""
         try:
             return self._message(one)
@@ -117,7 +119,7 @@ class Watcher:
 
     # ---- messages
 
-    def _message(self, said: Said) -> list[CallEvent]:
+    def _message(self, said: Said) -> Sequence[CallEvent | CallKeyed]:
         message, method, at_ns = said.message, said.method, said.at_ns
         request = isinstance(message, SipRequest)
         found = self.known.find(said.call_id, tag(message, "from"), tag(message, "to"), request)
@@ -130,6 +132,8 @@ class Watcher:
             before = found[0].standing
         leg, side = found
         self._heard_ns[id(leg)] = at_ns
+        if method == "INFO" and isinstance(message, SipRequest):
+            return self._keyed(leg, side, message, at_ns)
         if method not in _MATTERS:
             return []
         status = 0 if isinstance(message, SipRequest) else message.status_code
@@ -205,6 +209,20 @@ class Watcher:
         if said.description is not None:
             leg.offer(side, cseq(request), said.description)
         return ""
+
+    def _keyed(self, leg: Leg, side: Side, request: SipRequest, at_ns: int) -> Sequence[CallKeyed]:
+        """The key that an INFO tells of, if it tells of one. What cannot be understood is the PBX's business."""
+        if leg.is_other_branch(tag(request, "to" if side is Side.CALLER else "from")):
+            return ()
+        try:
+            key = info.key(request)
+        except SipError:
+            return ()
+        home = self.known.home(leg)
+        if key is None or home.call is None or not leg.is_new_key(side, cseq(request)):
+            return ()
+        who = home.whose_key(leg, side)
+        return () if who is None else (CallKeyed(home.call.call_id, at_ns, who, KEY_NAMES.index(key)),)
 
     def _response(self, leg: Leg, side: Side, response: SipResponse, said: Said) -> str:
         """Take note of a response; the cause if it ends the leg."""

@@ -10,7 +10,8 @@ from overheard import OTHER, PBX, PHONE, TRUNK, S, Talk, active, described, hear
 from structlog.testing import capture_logs
 
 from agent.model.call import Codec, Direction, Role
-from agent.model.events import CallChanged, CallEnded, CallStarted
+from agent.model.events import CallChanged, CallEnded, CallKeyed, CallStarted
+from agent.model.keys import KEY_NAMES
 from agent.tap.span.message import Overheard
 from agent.tap.span.strays import Heard, Stray
 from agent.tap.span.watcher import LONGEST_SILENCE_NS, RINGING_NS, SILENT_NS
@@ -404,3 +405,50 @@ def test_media_that_is_encrypted_is_said_once_a_call_and_never_taken_for_sound()
         hear(watcher, Talk(a=OTHER, b=TRUNK).answered())
     assert [line["gateway"] for line in logs if line["event"] == "span.encrypted"] == [PBX]
     assert watcher.encrypted == 1 and watcher.live == 1
+
+
+def keys_of(events, call) -> list[tuple[str, str]]:
+    """Who pressed what."""
+    numbers = {p.participant_id: p.number for p in call.parties}
+    assert all(isinstance(one, CallKeyed) and one.call_id == call.call_id for one in events)
+    return [(numbers[one.participant_id], KEY_NAMES[one.event]) for one in events]
+
+
+def other_hop(message: Overheard) -> Overheard:
+    """The same message, as a proxy sends it on (RFC 3261 §16.6)."""
+    return replace(message, data=message.data.replace(b"branch=z9hG4bK", b"branch=z9hG4bKproxy"))
+
+
+def test_keys_by_info_are_whose_side_sent_them_and_count_once_however_often_they_are_seen() -> None:
+    talk, watcher = Talk(), listening()
+    (started,) = hear(watcher, talk.answered())
+    keys = [talk.info("*", 2), talk.info("7", 3), talk.info("1", 2, back=True), talk.info("16", 4)]
+    seen = [copy for key in keys for copy in (key, other_hop(key), key)]
+    told = hear(watcher, [*seen, talk.response(200, cseq=3, method="INFO"), keys[0], talk.info("D", 5)])
+    assert keys_of(told, started.call) == [("201", "*"), ("201", "7"), ("+33612345678", "1"), ("201", "D")]
+    assert told[0].at_ns == keys[0].at_ns
+
+
+def test_keys_that_a_pbx_tells_on_both_its_dialogs_count_once() -> None:
+    common = "X-Call-ID: 7f3a9c\r\n"
+    phone, trunk = Talk(headers=common), Talk(a=PBX, b=TRUNK, headers=common, at_s=110)
+    watcher = listening()
+    started, *_ = hear(watcher, [*phone.answered(), *trunk.answered()])
+    both = [talk.info(key, 2 + n) for n, key in enumerate("*71") for talk in (phone, trunk)]
+    assert [key for _, key in keys_of(hear(watcher, both), started.call)] == list("*71")
+    answers = [talk.info("2", 2, back=True) for talk in (trunk, phone)]
+    assert keys_of(hear(watcher, answers), started.call) == [("+33612345678", "2")]
+    hear(watcher, [phone.request("BYE", to="b", cseq=9)])
+    assert keys_of(hear(watcher, [trunk.info("9", 20)]), started.call) == [("201", "9")], "only that one is left"
+
+
+@pytest.mark.parametrize("body", [b"Signal=77", b"", b"\xff" * 400, b"Signal=!"])
+def test_an_info_that_tells_of_no_key_does_nothing(body: bytes) -> None:
+    talk, watcher = Talk(), listening()
+    hear(watcher, [*talk.answered()])
+    bad = talk.info("5", 2)
+    assert hear(watcher, [replace(bad, data=bad.data.replace(b"Signal=5\r\nDuration=160\r\n", body))]) == []
+    other, early = Talk(), Talk()
+    assert hear(watcher, [other.info("5", 2)]) == [], "of no dialog we know"
+    assert hear(watcher, [early.request("INVITE", described(PHONE, 4100)), early.info("5", 2)]) == []
+    assert watcher.garbage <= 1
