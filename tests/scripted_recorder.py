@@ -70,6 +70,8 @@ class ScriptedRecorder:
             "states": dict.fromkeys(PURPOSES, "recording"),
             "causes": {},
             "paused_s": {},
+            "since_s": {},
+            "resumes_in_s": {},
             "warned": [],
             "media_s": 12.0,
         }
@@ -197,7 +199,9 @@ class ScriptedRecorder:
                 changed.append(name)
             states[name] = new
         if self.mode == "good":
-            self._put(call | {"states": states, "causes": causes, "paused_s": dict.fromkeys(causes, 0.0)})
+            told = {"paused_s": 0.0, "since_s": 9.5, "resumes_in_s": 300.0}
+            pauses = {field: dict.fromkeys(causes, value) for field, value in told.items()}
+            self._put(call | {"states": states, "causes": causes} | pauses)
         call_id = "f" * 32 if self.mode == "stale" else call["call_id"]
         states = dict.fromkeys(states, "paused") if self.mode == "stale" else states
         return {"call_id": call_id, "states": states, "changed": changed, "since_s": 9.5, "causes": causes}

@@ -179,6 +179,19 @@ class CallGate:
         return tuple(name for name, gate in self._gates.items() if gate.state.is_paused and gate.causes.warned)
 
     @property
+    def paused_since(self) -> dict[str, int]:
+        """From which position on nothing is written, of each purpose that is paused."""
+        return {name: gate.closed_at for name, gate in self._gates.items() if gate.state.is_paused}
+
+    @property
+    def resumes_at(self) -> dict[str, int]:
+        """At which position the limit ends the pause of each purpose that is paused; none where nothing limits it."""
+        left = {n: gate.causes.lasted(self._now) for n, gate in self._gates.items() if gate.state.is_paused}
+        return {
+            n: self._now - s + self._limit_samples for n, s in left.items() if s is not None and self._limit_samples
+        }
+
+    @property
     def held_samples(self) -> int:
         """Samples in RAM, of all streams."""
         return len(self._held) + self._waiting.held_samples

@@ -23,7 +23,9 @@ class Light(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """How it stands with an agent's newest call. `paused_s`: the longest pause of a purpose, now."""
+    """How it stands with an agent's newest call. `paused_s`: the longest pause of a purpose, now; `since_s`: from which
+    second of the call on nothing is kept, of each purpose that is paused; `resumes_in_s`: when a limit ends the first.
+    """
 
     agent: str
     limit_s: float
@@ -32,6 +34,8 @@ class AgentState:
     states: dict[str, str] = field(default_factory=dict)
     causes: dict[str, list[str]] = field(default_factory=dict)
     paused_s: float | None = None
+    since_s: dict[str, float] = field(default_factory=dict)
+    resumes_in_s: float | None = None
 
     def same(self, other: "AgentState | None") -> bool:
         """Whether nothing but time has gone on."""
@@ -50,6 +54,7 @@ def state_of(agent: str, call: dict[str, Any] | None, limit_s: float, aged_s: fl
     states: dict[str, str] = call["states"]
     paused = [name for name, state in states.items() if is_paused(state)]
     so_far = [s for name, s in call.get("paused_s", {}).items() if name in paused]
+    left = [s for name, s in call.get("resumes_in_s", {}).items() if name in paused]
     return AgentState(
         agent,
         limit_s,
@@ -58,6 +63,8 @@ def state_of(agent: str, call: dict[str, Any] | None, limit_s: float, aged_s: fl
         states,
         call.get("causes", {}),
         round(max(so_far) + aged_s, 1) if so_far else None,
+        {name: round(s, 2) for name, s in call.get("since_s", {}).items() if name in paused},
+        round(max(0.0, min(left) - aged_s), 1) if left else None,
     )
 
 

@@ -56,6 +56,8 @@ def describe(live: LiveCall) -> dict[str, Any]:
         "states": {name: state.value for name, state in live.gate.states.items()},
         "causes": {name: [cause.name for cause in held] for name, held in live.gate.causes.items()},
         "paused_s": {name: (now - min(cause.at for cause in held)) / CLOCK_RATE for name, held in paused.items()},
+        "since_s": {name: since / CLOCK_RATE for name, since in live.gate.paused_since.items()},
+        "resumes_in_s": {name: (at - now) / CLOCK_RATE for name, at in live.gate.resumes_at.items()},
         "warned": list(live.gate.warned),
         "media_s": now / CLOCK_RATE,
     }

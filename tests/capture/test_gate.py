@@ -160,11 +160,24 @@ def test_a_forgotten_pause_is_warned_about_once_and_ends_at_the_limit(make, medi
     assert sink.samples() == list(range(6000, 6100))
 
 
+def test_it_tells_since_when_each_pause_holds_and_when_its_limit_ends_it(make) -> None:
+    gate, _ = make("training", "evidence")
+    assert gate.paused_since == gate.resumes_at == {}
+    gate.command(press(PAUSE, "training"), 1000, 8)
+    gate.command(press(PAUSE), 2000, 8)
+    assert gate.paused_since == {"training": 700, "evidence": 1700}
+    assert gate.resumes_at == {"training": 2000 + LIMIT, "evidence": 2000 + LIMIT}
+    gate.command(replace(press(PAUSE, "evidence"), cause="siprec"), 2500, 8)
+    assert gate.resumes_at == {"training": 2000 + LIMIT}, "the gateway takes back its own pause"
+    gate.tick(2000 + LIMIT, 9)
+    assert list(gate.paused_since) == ["evidence"] and gate.resumes_at == {}
+
+
 def test_a_limit_of_zero_is_no_limit(purposes, memory, decide) -> None:
     gate = CallGate(CALL, [purposes["training"]], memory(), HOLDBACK, 0, WARN)
     gate.decide(decide("training"), 0, 7)
     gate.command(press(PAUSE), 1000, 8)
-    assert gate.tick(10**9, 9) == [] and gate.states["training"] is GateState.PAUSED
+    assert gate.tick(10**9, 9) == [] and gate.states["training"] is GateState.PAUSED and gate.resumes_at == {}
 
 
 def test_paused_stays_paused_over_a_restart_and_its_clock_goes_on(make, media, purposes, memory) -> None:

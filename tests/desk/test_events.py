@@ -94,21 +94,26 @@ def test_all_share_one_watch_and_hear_when_the_recorder_is_away(desk) -> None:
 
 
 def test_the_state_is_what_events_tell(desk) -> None:
-    call = desk.recorder.add("2001", paused_s={"evidence": 7.0}, states={"evidence": "paused", "training": "idle"})
+    pause = {"paused_s": {"evidence": 7.0}, "since_s": {"evidence": 2.0}, "resumes_in_s": {"evidence": 290.0}}
+    call = desk.recorder.add("2001", states={"evidence": "paused", "training": "idle"}, **pause)
     wait_for("the call", lambda: desk.ask("GET", "/v1/agents/2001/state", "admin").json()["call_id"])
     state = desk.ask("GET", "/v1/agents/2001/state", "ann").json()
-    assert state["paused_s"] >= 7.0
-    assert state | {"paused_s": 0} == {
+    assert state["paused_s"] >= 7.0 and 0 < state["resumes_in_s"] <= 290.0
+    assert state | {"paused_s": 0, "resumes_in_s": 0} == {
         "agent": "2001",
         "light": "paused",
         "call_id": call,
         "states": {"evidence": "paused", "training": "idle"},
         "causes": {},
         "paused_s": 0,
+        "since_s": {"evidence": 2.0},
+        "resumes_in_s": 0,
         "limit_s": LIMIT_S,
     }
     desk.recorder.change(call, states={"evidence": "recording", "training": "idle"}, paused_s={})
     wait_for("recording", lambda: desk.ask("GET", "/v1/agents/2001/state", "admin").json()["light"] == "recording")
+    state = desk.ask("GET", "/v1/agents/2001/state", "ann").json()
+    assert (state["since_s"], state["resumes_in_s"]) == ({}, None), "of a pause that is over"
     assert desk.ask("POST", "/v1/agents/2001/pause", "ann").status_code == 200
     assert desk.ask("GET", "/v1/agents/2001/state", "ann").json()["light"] == "paused", "at once after the press"
     assert desk.ask("GET", "/v1/agents/2003/state", "admin").json()["light"] == "no-call"
