@@ -1,13 +1,17 @@
 """[desk] and [context.NAME]: where the REST interface listens, how it is encrypted, and which pages pause a call."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from agent.config.section import Patterns, Section
+from agent.config.section import Patterns, Section, listed
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
+"""An origin as a Content-Security-Policy names it (CSP Level 3 §2.3.1), without patterns."""
+
+Origin = Annotated[str, StringConstraints(pattern=f"^{ORIGIN}$", max_length=200)]
 
 
 class Desk(Section):
@@ -20,6 +24,8 @@ class Desk(Section):
     """`auto`: on unless `host` is loopback and no certificate is named; `off`: in clear, for a proxy that encrypts."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    embedded_by: Annotated[tuple[Origin, ...], BeforeValidator(listed)] = ()
+    """Origins of softphones and CRMs that may show the agent's page in a frame; none may otherwise."""
 
     @property
     def encrypts(self) -> bool:

@@ -34,6 +34,7 @@ def serve(settings: Settings) -> None:
         livetext=LiveText(settings.scribe_socket, presence),
         metrics=Metrics(HeardCalls(settings.catalog_path)),
         pages={name: page.purposes for name, page in settings.context.items()},
+        embedded_by=settings.desk.embedded_by,
     )
     app = build_app(desk)
     systems = PhoneSystems(settings, refusals)

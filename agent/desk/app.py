@@ -1,4 +1,4 @@
-"""The REST interface put together: routes by what they are for, and what holds for every answer."""
+"""REST interface and agent's page put together: routes by what they are for, and what holds for every answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.desk import context, events, measured, phones, presses, reading
+from agent.desk import context, events, measured, page, phones, presses, reading
 from agent.desk.hand import Desk
 from agent.desk.limits import SmallBodies
 
@@ -19,10 +19,14 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+NOT_A_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class Guarded:
-    """Adds to every answer that nobody may keep it, nor pass on the address it came from."""
+    """Adds to every answer that nobody may keep it, nor pass on the address it came from.
+
+    What does not say what it may do as a page is none.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,7 +36,9 @@ class Guarded:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+                said = [*message.get("headers", []), *HEADERS]
+                is_page = any(name == NOT_A_PAGE[0] for name, _ in said)
+                message = {**message, "headers": said if is_page else [*said, NOT_A_PAGE]}
             await send(message)
 
         await self._app(scope, receive, guarded)
@@ -57,7 +63,7 @@ def build_app(desk: Desk) -> FastAPI:
     app.add_middleware(SmallBodies)
     app.add_middleware(Guarded)
     app.add_exception_handler(RequestValidationError, _not_understood)
-    for part in (measured, presses, events, reading, context, phones):
+    for part in (measured, presses, events, reading, context, phones, page):
         app.include_router(part.router(desk))
     return app
 

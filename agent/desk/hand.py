@@ -53,6 +53,8 @@ class Desk:
     metrics: Metrics
     pages: dict[str, tuple[str, ...]]
     """Pages that pause a call while they are open → the purposes they pause; none: all."""
+    embedded_by: tuple[str, ...] = ()
+    """Origins that may show the agent's page in a frame."""
 
     async def ask(self, **request: Any) -> dict[str, Any]:
         """One question to the recorder. 503 when it does not answer, 404 when it refuses."""
