@@ -73,6 +73,15 @@ def read(desk) -> Iterator[Any]:
         reader.close()
 
 
+def call_of(desk, agent: str) -> str:
+    """A new call of an agent, which the desk knows of."""
+    call = desk.recorder.add(agent)
+    wait_for(
+        "the desk to know it", lambda: desk.ask("GET", f"/v1/agents/{agent}/state", "admin").json()["call_id"] == call
+    )
+    return call
+
+
 def texts(reader: Heard) -> list[str]:
     """The words that it has read."""
     return [data["words"] for name, data in reader.events if name == "text"]
@@ -80,8 +89,7 @@ def texts(reader: Heard) -> list[str]:
 
 def test_each_reads_the_calls_within_reach_and_no_others(desk, scribe, read) -> None:
     ann, bob, lead, crm = (read(name) for name in ("ann", "bob", "lead", "crm"))
-    of_ann, of_bob, of_nobody = desk.recorder.add("2001"), desk.recorder.add("2002"), desk.recorder.add(None)
-    wait_for("the desk to know them", lambda: len(desk.ask("GET", "/v1/calls", "admin").json()) == 3)
+    of_nobody, of_bob, of_ann = desk.recorder.add(None), call_of(desk, "2002"), call_of(desk, "2001")
     scribe.tell("text", of_ann, purpose="assistance", words="a")
     scribe.tell("text", of_bob, purpose="assistance", words="b")
     scribe.tell("text", of_nobody, purpose="assistance", words="n")
@@ -96,8 +104,7 @@ def test_each_reads_the_calls_within_reach_and_no_others(desk, scribe, read) -> 
 
 def test_after_a_transfer_the_text_is_the_next_agents(desk, scribe, read) -> None:
     ann, bob = read("ann"), read("bob")
-    call = desk.recorder.add("2001")
-    wait_for("the desk to know it", lambda: desk.ask("GET", "/v1/calls", "ann").json())
+    call = call_of(desk, "2001")
     scribe.tell("text", call, purpose="assistance", words="before")
     wait_for("the first word", lambda: texts(ann) == ["before"])
     desk.recorder.change(call, agent="2002")
@@ -108,8 +115,7 @@ def test_after_a_transfer_the_text_is_the_next_agents(desk, scribe, read) -> Non
 
 
 def test_one_call_and_one_purpose_may_be_asked_for(desk, scribe, read) -> None:
-    first, second = desk.recorder.add("2001"), desk.recorder.add("2001")
-    wait_for("the desk to know them", lambda: len(desk.ask("GET", "/v1/calls", "ann").json()) == 2)
+    first, second = call_of(desk, "2001"), call_of(desk, "2001")
     reader = read("lead", f"?call={first}&purpose=assistance")
     scribe.tell("text", second, purpose="assistance", words="other call")
     scribe.tell("text", first, purpose="quality", words="other purpose")
@@ -132,8 +138,7 @@ def test_a_scribe_that_is_away_is_told_and_comes_back(desk, scribe, read) -> Non
     scribe.close()
     wait_for("the news that it is away", lambda: reader.events[-1:] == [("away", {})])
     again = ScriptedScribe(desk.settings.scribe_socket)
-    call = desk.recorder.add("2001")
-    wait_for("the desk to know it", lambda: call in desk.ask("GET", "/v1/calls", "ann").text)
+    call = call_of(desk, "2001")
     again.tell("text", call, purpose="assistance", words="back")
     wait_for("the word", lambda: texts(reader)[-1:] == ["back"])
     again.close()
@@ -143,8 +148,7 @@ def test_a_token_that_is_revoked_reads_no_further(desk, scribe, read) -> None:
     desk.tokens["gone"] = desk.token("agent", "2001", name="gone")
     reader = read("gone")
     desk.directory.revoke(next(t.token_id for t in desk.directory.tokens() if t.name == "gone"), 1)
-    call = desk.recorder.add("2001")
-    wait_for("the desk to know it", lambda: call in desk.ask("GET", "/v1/calls", "ann").text)
+    call = call_of(desk, "2001")
     scribe.tell("text", call, purpose="assistance", words="late")
     wait_for("the end of the stream", lambda: reader.ended)
     assert not texts(reader)
