@@ -54,7 +54,8 @@ class Watcher:
         while True:
             news: News | None = {"news": "alive"}
             with suppress(TimeoutError):
-                news = await asyncio.wait_for(self._queue.get(), ALIVE_S)
+                async with asyncio.timeout(ALIVE_S):  # wait_for may swallow being cancelled when news comes just then
+                    news = await self._queue.get()
             if news is None:
                 return
             yield news
