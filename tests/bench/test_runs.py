@@ -100,6 +100,7 @@ def test_sip() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(200)
 def test_pause() -> None:
     result = run("pause", "--calls", "8", "--presses", "6")
     assert len(result["ways"]) == 9 and all(way["presses"] == 12 for way in result["ways"].values())

@@ -18,6 +18,7 @@ from fuzz.draws import Draws
 CREDENTIALS = Credentials("greffier", "s3cret-of-the-pbx")
 _LIMITS = {ami.MAX_LINE, ami.MAX_MESSAGE, ami.MAX_HEADERS, esl.MAX_LINE, esl.MAX_HEAD, esl.MAX_BODY, esl.MAX_HEADERS}
 _LIMITS |= {esl.MAX_FIELDS, ari.MAX_MESSAGE, 6455}
+_FINE = 250
 
 Feed = Callable[[bytes], Iterable[Said | bytes]]
 
@@ -37,6 +38,13 @@ def cut(draws: Draws) -> Iterator[bytes]:
     while draws.left:
         yield draws.take(1 + (seed * 31 + number * number * 7) % (seed + 2))
         number += 1
+
+
+def finely(stream: bytes) -> list[bytes]:
+    """Byte by byte, and what is far behind in larger pieces, since that takes long."""
+    return [stream[n : n + 1] for n in range(min(len(stream), _FINE))] + [
+        stream[n : n + 61] for n in range(_FINE, len(stream), 61)
+    ]
 
 
 def follow(feed: Feed, pieces: Iterable[bytes]) -> tuple[list[Said | bytes], str]:

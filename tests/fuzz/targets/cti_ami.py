@@ -49,9 +49,7 @@ def target(data: bytes) -> None:
     assert [message.as_dict() for message in messages] == [dict(reversed(message)) for message in expected]
     for message, pairs in zip(messages, expected, strict=True):
         assert all(message.all(name) == [v for n, v in pairs if n == name] for name, _ in pairs)
-    assert (
-        _follow(said.cut(Draws(data))) == _follow([stream]) == _follow([stream[n : n + 1] for n in range(len(stream))])
-    )
+    assert _follow(said.cut(Draws(data))) == _follow([stream]) == _follow(said.finely(stream))
 
 
 def _follow(pieces) -> tuple[list, str]:

@@ -42,9 +42,9 @@ WORDS = (b"\n\n", b"Content-Length: ", b"text/event-plain", b"greffier::", b'"Gr
 def target(data: bytes) -> None:
     """The first byte says how the others are cut; they come after the log-in."""
     stream = data[1:]
-    one_by_one = [stream[n : n + 1] for n in range(len(stream))]
-    assert _messages(said.cut(Draws(data))) == _messages([stream]) == _messages(one_by_one)
-    assert _follow(said.cut(Draws(data))) == _follow([stream]) == _follow(one_by_one)
+    finely = said.finely(stream)
+    assert _messages(said.cut(Draws(data))) == _messages([stream]) == _messages(finely)
+    assert _follow(said.cut(Draws(data))) == _follow([stream]) == _follow(finely)
 
 
 def _messages(pieces) -> tuple[list, bool]:
