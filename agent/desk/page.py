@@ -1,5 +1,5 @@
-"""The agent's page: a button that pauses, in a browser. Files beside this module, served as they are, and whose token
-it is that the page was given.
+"""The agent's page: a button that pauses, in a browser. The files of `web/`, served as they are, and whose token it is
+that the page was given.
 
 The page may load nothing but its own files and speak to nobody but the desk (Content Security Policy Level 3); it is
 shown in frames of configured origins only.
@@ -21,6 +21,7 @@ FILES = {
     "desk.js": SCRIPT,
     "icon.svg": "image/svg+xml",
     "panel.js": SCRIPT,
+    "session.js": SCRIPT,
     "sound.js": SCRIPT,
     "standing.js": SCRIPT,
     "words.js": SCRIPT,
@@ -48,6 +49,7 @@ def headers_of(embedded_by: tuple[str, ...]) -> dict[str, str]:
         "base-uri 'none'",
         "form-action 'none'",
         "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
         "frame-ancestors " + (" ".join(embedded_by) or "'none'"),
     ]
     return {"Content-Security-Policy": "; ".join(policy), "Cross-Origin-Opener-Policy": "same-origin"}
@@ -56,7 +58,7 @@ def headers_of(embedded_by: tuple[str, ...]) -> dict[str, str]:
 def router(desk: Desk) -> APIRouter:
     """Routes of the page."""
     routes = APIRouter()
-    folder = files("agent.desk") / "page"
+    folder = files("agent.desk") / "web"
 
     def serve(path: str, name: str, media_type: str, headers: dict[str, str] | None = None) -> None:
         content = (folder / name).read_bytes()

@@ -11,7 +11,7 @@ from agent.config.desk import Desk
 from agent.desk import page
 from agent.desk.page import FILES, headers_of
 
-FOLDER = Path(page.__file__).parent / "page"
+FOLDER = Path(page.__file__).parent / "web"
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.iterdir())}
 
 

@@ -1,13 +1,18 @@
 """The agent's page in a real browser, over the real desk; the recorder is scripted, so that it can misbehave."""
 
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import pytest
 from chromium import AgentPage, agent_page
 from live_call import stopped
 from running_site import wait_for
 from selenium.webdriver.common.keys import Keys
+
+from agent.model.identity import Agent
 
 pytestmark = pytest.mark.slow
 
@@ -179,6 +184,17 @@ def test_it_warns_before_recording_goes_on_by_itself(ann: AgentPage, desk) -> No
     assert ann.text(".note") == "pause too long: recording again"
 
 
+def test_a_recorder_that_is_gone_is_shown_at_once(ann: AgentPage, desk) -> None:
+    desk.recorder.add("2001")
+    ann.wait("RECORDING")
+    desk.recorder.stop()
+    try:
+        ann.wait("CONNECTION LOST")
+    finally:
+        desk.recorder.start()
+    ann.wait("RECORDING")
+
+
 def test_a_recorder_that_is_gone_is_shown_and_a_press_meanwhile_has_failed(ann: AgentPage, desk) -> None:
     call = desk.recorder.add("2001")
     ann.wait("RECORDING")
@@ -271,6 +287,17 @@ def test_each_extension_with_a_call_has_its_button(ann: AgentPage, desk) -> None
     wait_for("one to be left", lambda: not ann.text("[data-extension='2001']"))
 
 
+def test_an_extension_that_the_agent_got_since_is_there_too(page: AgentPage, desk) -> None:
+    page.sign_in(desk.token("agent", "2005"))
+    page.wait("NO CALL")
+    desk.directory.add_agents([Agent("Dora", ("2005", "2006"))], 1)
+    desk.recorder.add("2006")
+    page.open(desk.url)
+    page.wait("RECORDING", "2006")
+    page.press("toggle", "2006")
+    page.wait("PAUSED", "2006")
+
+
 def test_the_keyboard_does(ann: AgentPage, desk) -> None:
     call = desk.recorder.add("2001", states={"evidence": "armed", "training": "recording"})
     ann.wait("RECORDING")
@@ -334,3 +361,59 @@ def test_no_other_page_may_press_with_it(ann: AgentPage, desk) -> None:
         ann.driver.switch_to.window(ann.driver.window_handles[0])
         ann.complaints()
     assert set(desk.recorder.states(call).values()) == {"recording"} and desk.recorder.requests == []
+
+
+def test_over_tls_it_is_the_same(tmp_path, start_desk) -> None:
+    with start_desk(tmp_path / "site", 'host = "0.0.0.0"', scheme="https") as desk, agent_page() as page:
+        page.open(desk.url)
+        page.sign_in(desk.tokens["ann"])
+        page.wait("NO CALL")
+        desk.recorder.add("2001")
+        page.wait("RECORDING")
+        page.press("toggle")
+        page.wait("PAUSED")
+        assert page.complaints() == []
+
+
+class Frame(BaseHTTPRequestHandler):
+    """A softphone that shows whatever is asked for in a frame."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(f'<iframe width="800" height="800" src="{unquote(self.path[1:])}"></iframe>'.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def softphone() -> Iterator[str]:
+    """Its origin, another than the desk's."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Frame) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_softphone_that_is_configured_has_it_in_a_frame_and_no_other_has(
+    tmp_path, start_desk, softphone: str
+) -> None:
+    site = tmp_path / "site"
+    with start_desk(site, f'embedded_by = "{softphone}"') as desk, agent_page() as page:
+        page.driver.get(f"{softphone}/{desk.url}/")
+        page.driver.switch_to.frame(page.find("iframe"))
+        wait_for("the form", lambda: page.text("#sign-in"))
+        page.sign_in(desk.tokens["ann"])
+        page.wait("NO CALL")
+        call = desk.recorder.add("2001")
+        page.wait("RECORDING")
+        page.press("toggle")
+        page.wait("PAUSED")
+        assert set(desk.recorder.states(call).values()) == {"paused"}
+        page.driver.get(f"{softphone.replace('localhost', '127.0.0.1')}/{desk.url}/")
+        log = wait_for("it to be refused", lambda: [one["message"] for one in page.driver.get_log("browser")])
+        assert any("frame-ancestors" in line for line in log)
+        page.driver.switch_to.frame(page.find("iframe"))
+        assert not page.text("#sign-in")

@@ -1,18 +1,20 @@
-// The agent's page: signs in, listens, asks and presses, and shows each extension's call as `standing.js` says it stands.
+// One token at work: listens, asks and presses, and shows each extension's call as `standing.js` says it stands.
 
 import { Desk, waitMs } from "./desk.js";
+import { Panel } from "./panel.js";
 import { allowSound, play } from "./sound.js";
 import { ANSWER_MS, UNKNOWN, parseStanding, step } from "./standing.js";
-import { Panel } from "./panel.js";
-import { wordsOf } from "./words.js";
 
+export const ME_MS = 10000;
 const TICK_MS = 250;
-const ME_MS = 10000;
-const STORE = "greffier";
 
-const words = wordsOf(navigator.languages);
-const find = (id) => document.getElementById(id);
 const reasonOf = (error) => error.reason ?? "answer";
+
+/** The agent's extensions, that of the token first; none for a token that is no agent's. */
+export function extensionsOf(me) {
+  if (typeof me?.extension !== "string" || !Array.isArray(me.extensions)) return [];
+  return [me.extension, ...me.extensions.filter((one) => one !== me.extension)];
+}
 
 /** Milliseconds of a clock that goes on while the machine sleeps, and never back. */
 const now = (() => {
@@ -26,14 +28,16 @@ const now = (() => {
   };
 })();
 
-/** One token at work: a line for each of its agent's extensions. */
-class Session {
+/** A line for each of the agent's extensions, for as long as the page is there. */
+export class Session {
   #desk;
+  #words;
   #lines = new Map();
   #isOpen = false;
   #tryNow = () => {};
 
-  constructor(token, extensions) {
+  constructor(token, extensions, words) {
+    this.#words = words;
     this.#desk = new Desk(token, document.baseURI);
     this.#serve(extensions);
     setInterval(() => this.#each({ kind: "tick", isHidden: document.hidden }), TICK_MS);
@@ -41,10 +45,13 @@ class Session {
       if (document.hidden) this.#show();
       else this.#each({ kind: "woke" });
     });
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) this.#each({ kind: "woke" });
+    });
     this.#listen();
   }
 
-  /** Lines for these extensions, the agent's first one first; those of others are let go. */
+  /** Lines for these extensions. */
   #serve(extensions) {
     for (const extension of extensions) {
       if (this.#lines.has(extension)) continue;
@@ -54,14 +61,9 @@ class Session {
         happen({ kind: "pressed", wish, callId });
         this.#tryNow();
       };
-      const panel = new Panel(extension, words, pressed, () => happen({ kind: "acknowledged" }));
+      const panel = new Panel(extension, this.#words, pressed, () => happen({ kind: "acknowledged" }));
       this.#lines.set(extension, { state: { ...UNKNOWN, connected: this.#isOpen }, panel, sending: Promise.resolve() });
-      find("lines").append(panel.element);
-    }
-    for (const [extension, { panel }] of this.#lines) {
-      if (extensions.includes(extension)) continue;
-      panel.element.remove();
-      this.#lines.delete(extension);
+      document.getElementById("lines").append(panel.element);
     }
     this.#show();
   }
@@ -91,8 +93,7 @@ class Session {
   /** The agent may have got an extension more since. */
   async #renew() {
     try {
-      const extensions = extensionsOf(await this.#desk.me(ME_MS));
-      if (extensions.length > 0) this.#serve(extensions);
+      this.#serve(extensionsOf(await this.#desk.me(ME_MS)));
     } catch {
       // what there was goes on
     }
@@ -155,76 +156,3 @@ class Session {
     document.title = shown.map(({ panel }) => panel.titleFor(document.hidden)).join(" · ");
   }
 }
-
-/** The agent's extensions, that of the token first; none for a token that is no agent's. */
-function extensionsOf(me) {
-  if (typeof me?.extension !== "string" || !Array.isArray(me.extensions)) return [];
-  return [me.extension, ...me.extensions.filter((one) => one !== me.extension)];
-}
-
-/** Of this tab alone, and gone with it; where the browser keeps nothing for a page in a frame, not even over a reload. */
-const store = {
-  read() {
-    try {
-      return JSON.parse(sessionStorage.getItem(STORE));
-    } catch {
-      return null;
-    }
-  },
-  write(kept) {
-    try {
-      if (kept === null) sessionStorage.removeItem(STORE);
-      else sessionStorage.setItem(STORE, JSON.stringify(kept));
-    } catch {
-      // in memory only, then
-    }
-  },
-};
-
-function begin({ token, extensions }) {
-  find("sign-in").hidden = true;
-  find("signed-in").hidden = false;
-  new Session(token, extensions);
-  document.querySelector(".line:not([hidden]) .toggle").focus();
-}
-
-function askForToken(why = "") {
-  find("sign-in").hidden = false;
-  find("why").textContent = why;
-  find("token").focus();
-}
-
-async function signIn(token) {
-  try {
-    const extensions = extensionsOf(await new Desk(token, document.baseURI).me(ME_MS));
-    if (extensions.length === 0) {
-      askForToken(words.noAgent);
-      return;
-    }
-    store.write({ token, extensions });
-    find("token").value = "";
-    begin({ token, extensions });
-  } catch (error) {
-    const reason = reasonOf(error);
-    askForToken(reason === "forbidden" ? words.noAgent : words.reasons[reason]);
-  }
-}
-
-document.documentElement.lang = words.lang;
-for (const element of [document, find("line").content].flatMap((part) => [...part.querySelectorAll("[data-word]")])) {
-  element.textContent = words[element.dataset.word];
-}
-find("drop-it").textContent = words.verbs.drop;
-find("sign-in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  allowSound();
-  signIn(find("token").value.trim());
-});
-find("sign-out").addEventListener("click", () => {
-  store.write(null);
-  location.reload();
-});
-
-const kept = store.read();
-if (kept === null) askForToken();
-else begin(kept);
