@@ -17,6 +17,17 @@ from agent.model.identity import Agent
 pytestmark = pytest.mark.slow
 
 PAUSED = {"evidence": "paused, since 0:09 of the call", "training": "paused, since 0:09 of the call"}
+SIREN = 4
+"""Tones of one siren."""
+HEAR = """
+window.heard = 0;
+window.OscillatorNode = class extends OscillatorNode { start(at) { window.heard += 1; super.start(at); } };
+"""
+HIDE = """
+Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
+document.dispatchEvent(new Event("visibilitychange"));
+"""
+"""What Chromium does to a tab in the background; without a screen it never does."""
 RECORDED = {"evidence": "recorded", "training": "recorded"}
 
 
@@ -135,15 +146,35 @@ def test_a_failure_stays_until_somebody_has_seen_it(ann: AgentPage, desk) -> Non
     desk.recorder.add("2001")
     ann.wait("RECORDING")
     desk.recorder.mode = "lying"
+    ann.run(HEAR)
     ann.press("toggle")
     ann.wait("NOT PAUSED")
     desk.recorder.mode = "good"
     assert desk.ask("POST", "/v1/agents/2001/resume", "ann").status_code == 200
-    time.sleep(1)
+    wait_for("the siren, again and again", lambda: ann.run("return window.heard") >= 3 * SIREN)
     assert ann.text(".failure") == "NOT PAUSED" and ann.driver.title == "⚠ NOT PAUSED"
     ann.press("seen")
     wait_for("it to be gone", lambda: not ann.text(".failure"))
     assert ann.driver.title == "RECORDING"
+    heard = ann.run("return window.heard")
+    time.sleep(3)
+    assert ann.run("return window.heard") == heard
+
+
+def test_a_tab_in_the_background_is_not_called_paused(ann: AgentPage, desk) -> None:
+    call = desk.recorder.add("2001")
+    ann.wait("RECORDING")
+    ann.press("toggle")
+    ann.wait("PAUSED")
+    assert ann.driver.title == "PAUSED"
+    ann.run(HIDE, True)
+    assert ann.driver.title == "Greffier"
+    time.sleep(1)
+    assert ann.driver.title == "Greffier" and set(desk.recorder.states(call).values()) == {"paused"}
+    ann.run(HIDE, False)
+    ann.wait("PAUSED")
+    wait_for("its title", lambda: ann.driver.title == "PAUSED")
+    assert "CONNECTION LOST" in {one[1] for one in ann.shown()}, "it asks before it shows anything again"
 
 
 def test_it_shows_at_once_what_others_do(ann: AgentPage, desk) -> None:
