@@ -3,13 +3,17 @@
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import av
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from agent.cli import app
+from agent.model.artifact import Delivery
 from agent.scribe import keyring, outbox
 from agent.scribe.kept import Kept
 from agent.scribe.loop import Scribe
@@ -104,3 +108,39 @@ def dying_at(moment: int, *, after: bool) -> Iterator[list[int]]:
         for owner, name in WRITES:
             patch.setattr(owner, name, wrap(getattr(owner, name)))
         yield count
+
+
+CARD = (12000, 20000)
+"""The masked span, in samples; it holds a marked signal."""
+
+
+def marked() -> list[np.ndarray]:
+    """Two channels; the first has noise in the span that is nowhere else."""
+    pcm = tones(4)
+    pcm[0][13600:14400] = np.random.default_rng(9).integers(-9000, 9000, 800)
+    return pcm
+
+
+def greffier(site, *words: str, status: int = 0) -> str:
+    done = CliRunner().invoke(app, [*words, "--config", str(site.config)], env={"COLUMNS": "200"})
+    assert done.exit_code == status, done.output
+    return " ".join(done.output.split())
+
+
+def mask(site, *more: str, status: int = 0) -> str:
+    return greffier(site, "mask", CALL, "--from", "1.5", "--to", "0:02.5", "--reason", "card", *more, status=status)
+
+
+def sent(site, *endings: str, purpose: str = "evidence") -> None:
+    """As if the courier had delivered these artifacts of a purpose."""
+    catalog = Catalog(site.settings.catalog_path)
+    for a in catalog.artifacts(call_id=CALL, purpose=purpose):
+        if any(a.path.endswith(f"{e}.age") for e in endings):
+            assert catalog.corrections.claim(a.artifact_id, 1)
+            catalog.set_delivery(a.artifact_id, Delivery.SENT, time.time_ns())
+
+
+def recorded(make_site, window: str = "1 h", **how: object):
+    site = make_site("pocketsphinx", window=window)
+    taped = site.tape(CALL, marked(), keep_at=0, **how)
+    return site, taped, run(site)

@@ -39,6 +39,10 @@ class Corrections:
         sql = f"SELECT {_COLUMNS} FROM corrections WHERE call_id = ? ORDER BY id"  # noqa: S608 - a constant
         return [CorrectionRow(**row) for row in self._base.rows(sql, [call_id])]
 
+    def calls(self) -> set[str]:
+        """Calls of which anything was ever asked."""
+        return {row["call_id"] for row in self._base.rows("SELECT DISTINCT call_id FROM corrections")}
+
     def open_calls(self) -> set[str]:
         """Calls that are over and have something to be done."""
         sql = (

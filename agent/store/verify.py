@@ -1,47 +1,20 @@
-"""Checking, offline and with public keys only: every journal line, every seal, every artifact, every manifest.
+"""Checking, offline and with public keys only: each journal line, seal, artifact and manifest, and what was taken back.
 
 With a purpose's secret key the manifests of that purpose are opened too, and what they say is compared with the files.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from agent.model.artifact import Artifact
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
 from agent.store.checkpoint import holds, sealed_heads
 from agent.store.journal import CHECKPOINTS, JournalLine, chains, decoded, hash_of
-from agent.vault.age import WrongKey, decrypt
+from agent.store.report import Problem, Report, inside, opened, sha256_of
+from agent.store.tombstones import Tombstones, check_delivered
 from agent.vault.chain import GENESIS
 from agent.vault.manifest import BadManifest, check_manifest
-
-PIECE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is not as it was written: where, and what is wrong with it."""
-
-    where: str
-    what: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What was looked at, how many of each, and what was wrong."""
-
-    problems: list[Problem] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def count(self, what: str, number: int = 1) -> None:
-        """So many more were looked at."""
-        self.counts[what] = self.counts.get(what, 0) + number
-
-    def bad(self, where: str, what: str) -> None:
-        """One is not as it was written."""
-        self.problems.append(Problem(where, what))
 
 
 def verify_journal(folder: Path, public: bytes) -> list[Problem]:
@@ -54,9 +27,11 @@ def verify_journal(folder: Path, public: bytes) -> list[Problem]:
 def verify_site(
     journal_dir: Path, outbox_dir: Path, catalog: Catalog, public: bytes, identities: Sequence[str]
 ) -> Report:
-    """The journal, and every local artifact against the catalog; manifests that an identity opens are opened."""
+    """The journal, every local artifact against the catalog, and what was masked or dropped; manifests and tombstones
+    that an identity opens are opened."""
     report = Report()
-    _journal(journal_dir, public, report)
+    taken_back = Tombstones(catalog, outbox_dir, public, identities)
+    _journal(journal_dir, public, report, taken_back.hear)
     manifests = []
     for artifact in catalog.artifacts(local=True):
         path = outbox_dir / artifact.path
@@ -65,22 +40,24 @@ def verify_site(
                 report.bad(artifact.path, "the file is missing, and no deletion was recorded")
             continue
         report.count("artifacts")
-        if _sha256(path) != artifact.cipher_sha256:
+        if sha256_of(path) != artifact.cipher_sha256:
             report.bad(artifact.path, "changed since it was written (its SHA-256 is another)")
         if artifact.kind is ArtifactKind.MANIFEST:
             manifests.append(artifact)
     gone = {a.path for a in catalog.artifacts(local=False)}
     for manifest in manifests:
         _manifest(outbox_dir, manifest.path, public, identities, report, gone=gone, row=manifest)
+    taken_back.check(report)
     return report
 
 
 def verify_folder(folder: Path, public: bytes, identities: Sequence[str]) -> Report:
-    """Delivered artifacts: each manifest that an identity opens, and each file it speaks of."""
+    """Delivered artifacts: each manifest and tombstone that an identity opens, and each file it speaks of."""
     report = Report()
+    gone = check_delivered(folder, public, identities, report)
     for path in sorted(folder.rglob("*.manifest*.json.age")):
         root, name = path.parent.parent, f"{path.parent.name}/{path.name}"
-        _manifest(root, name, public, identities, report)
+        _manifest(root, name, public, identities, report, gone=gone)
     return report
 
 
@@ -94,14 +71,14 @@ def _manifest(
     gone: set[str] | None = None,
     row: Artifact | None = None,
 ) -> None:
-    plain = _opened(root / name, identities)
+    plain = opened(root / name, identities)
     if plain is None:
         report.count("manifests not opened (give their key with --key)" if identities else "manifests left closed")
         return
     report.count("manifests")
     try:
         body = check_manifest(plain, public)
-        listed = [(_inside(a["path"]), str(a["cipher_sha256"])) for a in body["artifacts"]]
+        listed = [(inside(a["path"]), str(a["cipher_sha256"])) for a in body["artifacts"]]
     except BadManifest as error:
         report.bad(name, str(error))
         return
@@ -116,39 +93,18 @@ def _manifest(
         report.count("files named by manifests")
         if not (root / path).is_file():
             report.bad(path, f"named by {name}, but not there")
-        elif _sha256(root / path) != digest:
+        elif sha256_of(root / path) != digest:
             report.bad(path, f"is not what {name} says (its SHA-256 is another)")
 
 
-def _inside(path: object) -> str:
-    """A path that a manifest names, if it stays below the folder. Raises ValueError."""
-    pure = PurePosixPath(str(path))
-    if pure.is_absolute() or ".." in pure.parts:
-        raise ValueError("a path that leads elsewhere")
-    return str(pure)
-
-
-def _opened(path: Path, identities: Sequence[str]) -> bytes | None:
-    for identity in identities:
-        try:
-            return decrypt(path.read_bytes(), identity)
-        except (WrongKey, OSError):
-            continue
-    return None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _journal(folder: Path, public: bytes, report: Report) -> None:
+def _journal(folder: Path, public: bytes, report: Report, hear: Callable[[JournalLine], None] | None = None) -> None:
     heads: dict[str, dict[int, str]] = {}
     for path in chains(folder):
-        heads[path.stem] = {line.seq: line.hash for line in _chain(path, report)}
+        heads[path.stem] = {}
+        for line in _chain(path, report):
+            heads[path.stem][line.seq] = line.hash
+            if hear is not None:
+                hear(line)
         report.count("journal lines", len(heads[path.stem]))
     seals = folder / f"{CHECKPOINTS}.jsonl"
     if not seals.exists():
