@@ -53,6 +53,7 @@ class Lane:
 
     def step(self) -> float:
         """Deliver what is due until there is no more or one fails. Returns for how many seconds to wait then."""
+        self._abandon()
         for artifact in self._due():
             if self._stop.is_set():
                 break
@@ -76,6 +77,23 @@ class Lane:
             else:
                 self._delivered(artifact, receipt.where)
         return self._pace.poll_s
+
+    def _abandon(self) -> None:
+        """Have the destination let go of what was begun of artifacts that were withdrawn since. It holds up nothing."""
+        now_ns = self._clock_ns()
+        for artifact in self._catalog.begun_and_withdrawn(now_ns):
+            if artifact.destination != self._destination.name or self._stop.is_set():
+                continue
+            try:
+                self._destination.abandon(artifact.path, _CatalogUpload(self._catalog, artifact.artifact_id))
+            except Exception as error:
+                why = str(error) if isinstance(error, Retry | Poison) else f"unexpected {type(error).__name__}"
+                later = now_ns + int(self._pace.retry_max_s * NS)
+                self._catalog.retry_later(artifact.artifact_id, later, why)
+                log.warning("delivery.not_abandoned", path=artifact.path, destination=self._destination.name, why=why)
+            else:
+                self._catalog.abandoned(artifact.artifact_id)
+                log.info("delivery.abandoned", path=artifact.path, destination=self._destination.name)
 
     def _due(self) -> list[Artifact]:
         return [a for a in self._catalog.due_deliveries(self._clock_ns()) if a.destination == self._destination.name]

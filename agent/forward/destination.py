@@ -42,6 +42,10 @@ class Destination(Protocol):
     def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState) -> Receipt:
         """Deliver a file under `key`; harmless when it is there already. Raises Retry or Poison."""
 
+    def abandon(self, key: str, resume: UploadState) -> None:
+        """Let go of what a delivery under `key` began and did not finish; harmless when it began nothing. What it did
+        finish stays. Raises Retry or Poison."""
+
     def check(self) -> None:
         """Write, read back and delete a small file. Raises Retry or Poison."""
 

@@ -35,6 +35,15 @@ class FolderDestination:
             raise Retry("what was read back is not what was written; it was removed there")
         return Receipt(str(target))
 
+    def abandon(self, key: str, resume: UploadState) -> None:
+        """See Destination.abandon."""
+        if not self._root.is_dir():
+            raise Retry(f"{self._root}: it is not there")
+        try:
+            _partial(self._root / self._prefix / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise Retry(f"{self._root}: {error.strerror}") from None
+
     def check(self) -> None:
         """See Destination.check."""
         trial = self._root / self._prefix / f".greffier-{secrets.token_hex(4)}"
@@ -54,7 +63,7 @@ class FolderDestination:
 
     @staticmethod
     def _write(local: Path, target: Path) -> None:
-        partial = target.with_name(f".{target.name}.partial")
+        partial = _partial(target)
         try:
             with local.open("rb") as source, partial.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
@@ -69,3 +78,8 @@ class FolderDestination:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _partial(target: Path) -> Path:
+    """Where a file lies while it is written."""
+    return target.with_name(f".{target.name}.partial")

@@ -78,6 +78,15 @@ class S3Destination:
                 raise Retry("what was read back is not what was sent; it was removed there")
         return self._receipt(name)
 
+    def abandon(self, key: str, resume: UploadState) -> None:
+        """See Destination.abandon."""
+        name = self._prefix + key
+        with self._words():
+            if resume.upload_id is not None:
+                self._abort(name, resume.upload_id)
+            self._abort_strays(name)  # one that was begun and not remembered
+            resume.remember(None)
+
     def check(self) -> None:
         """See Destination.check."""
         name, data = f"{self._prefix}.greffier-{secrets.token_hex(4)}", b"trial"
@@ -146,7 +155,14 @@ class S3Destination:
             raise
         for upload in page.get("Uploads") or ():
             if upload["Key"] == name:
-                self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload["UploadId"])
+                self._abort(name, upload["UploadId"])
+
+    def _abort(self, name: str, upload_id: str) -> None:
+        try:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload_id)
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise
 
     def _is_there(self, name: str, cipher_sha256: str, size: int) -> bool:
         """Whether the object is there, byte for byte: it is read back whole."""

@@ -24,6 +24,7 @@ from agent.store.heard import CHANNELS
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
 from agent.store.schema import ARTIFACT_COLUMNS, prepare
 
+NEVER_NS = 1 << 62
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
 
 
@@ -206,6 +207,17 @@ class Catalog:
             f"AND (kind = 'tombstone' OR NOT {OPEN})",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
+
+    def begun_and_withdrawn(self, now_ns: int) -> list[Artifact]:
+        """What was withdrawn while it was being sent: what was begun at its destination may be let go of now."""
+        return self._artifacts(
+            "delivery = ? AND attempted_ns IS NOT NULL AND destination IS NOT NULL AND next_attempt_ns <= ?",
+            [Delivery.WITHDRAWN.value, now_ns],
+        )
+
+    def abandoned(self, artifact_id: str) -> None:
+        """Nothing that was begun is left at its destination: there is no next attempt."""
+        self._base.run("UPDATE artifacts SET next_attempt_ns = ? WHERE artifact_id = ?", [NEVER_NS, artifact_id])
 
     def set_delivery(self, artifact_id: str, delivery: Delivery, at_ns: int, detail: str = "") -> None:
         """A new state of delivery; `at_ns` is remembered when it is SENT. What was withdrawn stays so until then."""

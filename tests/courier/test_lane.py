@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from running_site import wait_for
 from servers import rclone, running, write_credentials
 
@@ -158,6 +159,51 @@ def test_what_was_withdrawn_on_its_way_counts_as_left_and_is_no_failure(site: Si
     site.lane(Withdrawing()).step()
     assert site.states() == {"a": Delivery.WITHDRAWN} and site.lines("delivery.failed") == []
     assert site.catalog.corrections.may_have_left("a") and site.catalog.due_deliveries(1 << 62) == []
+
+
+def test_what_was_begun_of_a_withdrawn_artifact_is_let_go_of_at_the_destination(site: Site, free_ports) -> None:
+    server = rclone(free_ports(1)[0], site.root / "s3")
+    path = site.put("a", size=11 << 20)
+    with running(server):
+        server.make_bucket("recordings")
+        cloud = S3Destination("centre", "recordings", write_credentials(site.root / "s3.toml"), 5 << 20, server.url)
+        client = cloud._client
+
+        def breaks_off(**fields: Any) -> None:
+            raise ConnectionClosedError(endpoint_url=server.url)
+
+        client.upload_part = breaks_off
+        lane = site.lane(cloud)
+        lane.step()
+        begun = client.list_multipart_uploads(Bucket="recordings")["Uploads"]
+        assert [u["Key"] for u in begun] == ["training/a"]
+        site.catalog.corrections.withdraw("a", site.now_ns)
+        path.unlink()
+        site.catalog.mark_local_deleted("a", site.now_ns)
+        site.now_ns += int(10e9)
+        lane.step()
+        assert not client.list_multipart_uploads(Bucket="recordings").get("Uploads")
+    assert site.catalog.delivery_state("a").upload_id is None
+    assert site.catalog.begun_and_withdrawn(site.now_ns + (1 << 60)) == [], "and never asked for again"
+    assert site.catalog.corrections.may_have_left("a"), "the tombstone goes out all the same"
+
+
+def test_a_destination_that_is_away_lets_go_later_and_holds_up_nothing(site: Site) -> None:
+    site.put("a")
+    centre = site.root / "mnt" / "centre"
+    lane = site.lane(FolderDestination("centre", centre))
+    lane.step()
+    site.catalog.corrections.withdraw("a", site.now_ns)
+    site.now_ns += int(200e9)
+    lane.step()
+    assert len(site.catalog.begun_and_withdrawn(1 << 61)) == 1
+    (centre / "training").mkdir(parents=True)
+    (centre / "training" / ".a.partial").write_bytes(b"half")
+    site.put("b")
+    site.now_ns += int(200e9)
+    lane.step()
+    assert [p.name for p in (centre / "training").iterdir()] == ["b"]
+    assert site.catalog.begun_and_withdrawn(1 << 61) == []
 
 
 def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:

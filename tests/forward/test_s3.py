@@ -106,6 +106,24 @@ def test_an_upload_that_the_server_forgot_is_begun_anew_and_strays_are_aborted(s
     assert [u for u in left if u["Key"].startswith("stray/")] == []
 
 
+def test_what_was_begun_and_is_not_to_be_finished_is_let_go_of(server: S3Server, cloud, tmp_path: Path) -> None:
+    client, uploads = server.client(), Uploads()
+    whole = source(tmp_path, 100)
+    for key in ("left/" + KEY, "left/" + KEY + ".other"):
+        client.create_multipart_upload(Bucket="recordings", Key=key)
+    uploads.upload_id = client.create_multipart_upload(Bucket="recordings", Key="left/" + KEY)["UploadId"]
+    put(cloud(), "left/done", whole)
+    cloud().abandon("left/" + KEY, uploads)
+    left = [u["Key"] for u in client.list_multipart_uploads(Bucket="recordings").get("Uploads") or ()]
+    assert [key for key in left if key.startswith("left/")] == [f"left/{KEY}.other"] and uploads.upload_id is None
+    uploads.upload_id = "gone"
+    cloud().abandon("left/" + KEY, uploads)
+    cloud().abandon("left/done", uploads)
+    assert client.get_object(Bucket="recordings", Key="left/done")["Body"].read() == whole[0].read_bytes()
+    with pytest.raises(Poison, match="bucket"):
+        cloud("nowhere").abandon(KEY, uploads)
+
+
 def test_what_somebody_must_mend_is_poison_in_words(server: S3Server, cloud, tmp_path: Path) -> None:
     local = source(tmp_path, 1000)
     with pytest.raises(Poison, match="bucket does not exist"):
