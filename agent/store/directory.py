@@ -3,6 +3,8 @@
 A file of its own beside the catalog, because the catalog is a projection that may be thrown away and built again, and
 identity must not go with it. Commands write here, as root or as the agent's user; the desk only reads. It is a plain
 rollback-journal database: between two changes there is no second file of which the desk's user would need to be owner.
+A power cut in the middle of a change leaves its journal behind, which the next command takes back; until then the desk,
+which may not, reads a copy in memory in which it is taken back.
 """
 
 import hashlib
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.model.identity import EXTENSION, NAME, Agent, Device, Right, Scope, Token
+from agent.store.hotjournal import Seen, seen, taken_back
 from agent.vault.secretfile import as_owner, make_folder
 
 TOKEN_BYTES = 32
@@ -173,6 +176,8 @@ class DirectoryReader:
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._copy_of: Seen | None = None
+        """Of what `_db` is a copy in memory; None: it is the file itself."""
 
     def find(self, token: str, now_ns: int) -> Scope | None:
         """The scope of a good token; None for any other. Raises OSError, sqlite3.Error when it cannot be read.
@@ -212,18 +217,29 @@ class DirectoryReader:
             status = self._path.stat()
         except FileNotFoundError:
             return None
+        if self._copy_of is not None and self._copy_of != seen(self._path):
+            self.close()
         if self._db is None or self._file != (status.st_dev, status.st_ino):
             self.close()
             uri = f"{self._path.absolute().as_uri()}?mode=ro"
             self._db = sqlite3.connect(uri, uri=True, timeout=1.0, check_same_thread=False)
             self._file = (status.st_dev, status.st_ino)
+        if self._copy_of is None:
+            try:
+                self._db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                    raise
+                self.close()
+                self._db, self._copy_of = taken_back(self._path)
+                self._file = (status.st_dev, status.st_ino)
         return self._db
 
     def close(self) -> None:
         """Let go of the file."""
         if self._db is not None:
             self._db.close()
-            self._db = None
+            self._db = self._copy_of = None
 
 
 class LastUse:

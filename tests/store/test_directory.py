@@ -1,14 +1,18 @@
 """The directory: tokens kept only as digests, found only while they are good; agents and whose extension is whose."""
 
 import os
+import signal
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.model.identity import Agent, Device, Right, Scope
-from agent.store.directory import Directory, DirectoryReader, LastUse
+from agent.store import directory
+from agent.store.directory import Directory, DirectoryReader, LastUse, taken_back
 
 DAY_NS = 86400 * 10**9
 
@@ -122,30 +126,79 @@ def test_no_directory_lets_nobody_in_and_is_not_made_by_reading(path: Path) -> N
     assert reader.find(made, 2) == Scope(Right.ADMIN, token_id=Directory(path).tokens()[0].token_id)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_root_writes_the_desks_user_reads_where_it_may_write_nothing() -> None:
-    """As on a site: root adds tokens, the desk's unit has the folder read-only and is another user."""
+READ_ONLY = 'mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && exec python3 -c "$0"'
+
+
+def as_the_desk(folder: Path, code: str) -> str:
+    """What this prints where the folder is read-only, as another user: so it is for the desk's unit."""
+    code = (
+        "import os; from agent.store.directory import DirectoryReader as R; from pathlib import Path as P;"
+        f"os.setgroups([]); os.setgid(65534); os.setuid(65534); reader = R(P('{folder}/directory.sqlite3'));" + code
+    )
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY.format(folder=folder), code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A folder of the service's, as on a site, in which root adds tokens."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.chown(folder, 65534, 65534)
-        path = folder / "directory.sqlite3"
-        made = Directory(path).add_token(Right.ADMIN, 1)
-        Directory(path).add_token(Right.ADMIN, 2)
-        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (65534, 0o600)
-        assert [p.name for p in folder.iterdir()] == [path.name], "nothing beside it that could belong to root"
-        code = (
-            "import os; from agent.store.directory import DirectoryReader as R; from pathlib import Path as P;"
-            "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
-            f"print(R(P('{path}')).find('{made}', 5) is not None)"
-        )
-        mount = f'mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && exec python3 -c "$0"'
-        done = subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, code],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout.strip() == "True", done.stderr
+        os.chown(name, 65534, 65534)
+        yield Path(name)
+
+
+def test_what_root_writes_the_desks_user_reads_where_it_may_write_nothing(state: Path) -> None:
+    path = state / "directory.sqlite3"
+    made = Directory(path).add_token(Right.ADMIN, 1)
+    Directory(path).add_token(Right.ADMIN, 2)
+    assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (65534, 0o600)
+    assert [p.name for p in state.iterdir()] == [path.name], "nothing beside it that could belong to root"
+    assert as_the_desk(state, f"print(reader.find('{made}', 5) is not None)") == "True"
+
+
+def cut_off(path: Path) -> None:
+    """A change that the power cut ended: part of it is in the file already, and its journal lies beside it."""
+    code = (
+        "import os, signal, sqlite3, sys; from pathlib import Path; from agent.vault.secretfile import as_owner\n"
+        "path = Path(sys.argv[1])\n"
+        "with as_owner(path.parent):\n"
+        "    db = sqlite3.connect(path, isolation_level=None); db.execute('PRAGMA cache_size = 1')\n"
+        "    db.execute('BEGIN IMMEDIATE'); db.execute('UPDATE tokens SET revoked_ns = 3')\n"
+        "    for n in range(3000): db.execute('INSERT INTO agents VALUES (?, 0, 0)', [f'nobody {n}'])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -signal.SIGKILL
+    assert (path.parent / f"{path.name}-journal").stat().st_size > 0
+
+
+def test_a_change_that_was_cut_off_locks_nobody_out_and_is_as_if_it_had_never_been(state: Path) -> None:
+    path = state / "directory.sqlite3"
+    made = Directory(path).add_token(Right.ADMIN, 1)
+    cut_off(path)
+    files = {p.name: p.read_bytes() for p in state.iterdir()}
+    look = f"print(reader.find('{made}', 5) is not None, reader.knows('{'x' * 43}'), reader._db is not None)"
+    assert as_the_desk(state, look) == "True False True"
+    assert {p.name: p.read_bytes() for p in state.iterdir()} == files, "which the desk cannot mend"
+    assert len(Directory(path).tokens()) == 1, "but any command does"
+    assert [p.name for p in state.iterdir()] == [path.name]
+
+
+def test_once_a_command_has_taken_it_back_the_directory_itself_is_read_again(path: Path) -> None:
+    made = Directory(path).add_token(Right.ADMIN, 1)
+    cut_off(path)
+    with pytest.MonkeyPatch.context() as patch:
+        opened: list[Path] = []
+        patch.setattr(directory, "taken_back", lambda at: opened.append(at) or taken_back(at))
+        reader = DirectoryReader(path)
+        assert reader.find(made, 5) is not None and reader.find(made, 6) is not None
+        assert len(opened) == 1, "copied once, not for every request"
+        (token,) = Directory(path).tokens()
+        Directory(path).revoke(token.token_id, 7)
+        assert reader.find(made, 8) is None and len(opened) == 1
 
 
 def test_last_use_is_kept_by_the_day(tmp_path: Path) -> None:
