@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from agent.capture.aloud import Aloud
 from agent.capture.holdback import Holdback, keep
 from agent.capture.pausing import Cause, Causes
 from agent.capture.waiting import Waiting
@@ -18,7 +19,7 @@ from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
 from agent.model.spans import FOREVER, Span, merge
 from agent.model.wire import dump, load
-from agent.policy.gate import holdback_s, hopes, step, verb_of, writes
+from agent.policy.gate import hears, holdback_s, hopes, step, verb_of, writes
 from agent.policy.lists import RULES as LIST_RULES
 
 POLICY = "policy"
@@ -103,8 +104,11 @@ class CallGate:
         self._sink = sink
         site_s = holdback_samples / CLOCK_RATE
         self._back = {name: round(holdback_s(p, site_s) * CLOCK_RATE) for name, p in self._purposes.items()}
-        self.holdback_samples = max(self._back.values(), default=holdback_samples)
-        """How long media waits in RAM: as long as the longest that a purpose demands."""
+        written = [self._back[name] for name, p in self._purposes.items() if not p.live]
+        self.holdback_samples = max(written, default=holdback_samples)
+        """How long media waits in RAM: as long as the longest that a purpose demands of which anything is written."""
+        self.aloud = Aloud({name: self._back[name] for name, p in self._purposes.items() if p.live})
+        """Where it may be listened to live."""
         self._limit_samples = limit_samples
         self._warn_samples = warn_samples
         self._now = 0
@@ -139,6 +143,8 @@ class CallGate:
             if one.state.is_paused and not one.causes:
                 one.causes.give(AGENT_CAUSE, POLICY, was.now)
             gate._waiting.set(one.name, hopes(one.state, gate._purposes[one.name]), one.hopes_from)
+            if hears(one.state, gate._purposes[one.name]):
+                gate.aloud.open(one.name, was.now)
         return gate
 
     @staticmethod
@@ -273,6 +279,9 @@ class CallGate:
         `heard_samples` is the position after all that has come: a sender may hurry ahead of the clock, and what was
         said before the end of a pause stays away wherever it lies.
 
+        The answer says since when nothing is written; what is listened to live ends at once, and is to be forgotten as
+        far back (`aloud`).
+
         A pause holds from `now_samples` less the holdback, but never from before what was released or opened; one that
         does not reach back takes nothing away of what has come, nor of what comes after it within LEEWAY_SAMPLES.
 
@@ -289,7 +298,7 @@ class CallGate:
                 for gate in targets:
                     self._pause(gate, cmd, at_ns, heard)
                 self._settle()
-                since = max((gate.closed_at for gate in targets if gate.state.is_paused), default=since)
+                since = self._closed_since(targets, since)
             case GateVerb.RESUME:
                 since = heard if cmd.reaches_back else max(heard_samples, self._now - LEEWAY_SAMPLES)
                 since = max([since, *(self._resume(gate, cmd, since, at_ns) for gate in targets)])
@@ -350,6 +359,13 @@ class CallGate:
         if live and self._writable.permits_some:  # what comes late may be of before
             return True
         return any(gate.state not in _SHUT and self._purposes[gate.name].artifacts for gate in live)
+
+    def _closed_since(self, targets: Sequence[_Gate], otherwise: int) -> int:
+        """From where on nothing is written for these; where none of them that is paused is written, nothing heard."""
+        written = [gate for gate in targets if not self._purposes[gate.name].live]
+        if any(gate.state.is_paused for gate in written):
+            return max(gate.closed_at for gate in written)
+        return max((gate.closed_at for gate in targets if gate.state.is_paused), default=otherwise)
 
     # ---- turning one purpose's gate
 
@@ -412,7 +428,7 @@ class CallGate:
         purpose, before, gate.state = self._purposes[gate.name], gate.state, state
         if before in _WAITS and verb in ("select", "arm"):
             since = self._agreed(gate, since)
-        elif writes(state, purpose):
+        elif writes(state, purpose) or hears(state, purpose):
             since = max(since, gate.shut_until, self._writable.opened_at(gate.name) or 0)
         else:
             self._close(gate, since)
@@ -420,6 +436,8 @@ class CallGate:
             self._waiting.give_up(gate.name)
         if writes(state, purpose):
             self._writable.set(gate.name, True, since)
+        if hears(state, purpose):
+            self.aloud.open(gate.name, max(since, gate.shut_until))
         if hopes(state, purpose):
             self._waiting.set(gate.name, True, since)
         if verb in _OPENS:
@@ -437,6 +455,7 @@ class CallGate:
 
     def _close(self, gate: _Gate, since: int) -> None:
         gate.closed_at = since
+        self.aloud.shut(gate.name, since, dropped=gate.state is GateState.DROPPED)
         self._writable.cut(gate.name, since)
         self._waiting.cut(gate.name, since)
 

@@ -45,7 +45,7 @@ def purposes_table(purposes: tuple[Purpose, ...], settings: Settings) -> Table:
         table.add_row(
             p.name,
             started,
-            ", ".join(p.artifacts) or "nothing: live only",
+            ", ".join(p.artifacts) or ("nothing: live only" if p.live else "nothing"),
             str(len(p.recipients)),
             p.destination or "–",
             days(p.local_retention_s),

@@ -34,6 +34,8 @@ class PurposeSection(Section):
     """Whether a customer or agent may withdraw; by default unless the basis is a contract or a legal obligation."""
     holdback_s: float | None = Field(None, ge=0, le=30)
     paused_sound: PausedSound = PausedSound.SILENCE
+    live: bool = False
+    """Listened to while it lasts, and nothing kept (docs/live-audio.md). Its `holdback_s` is 0 by default."""
 
     @property
     def may_be_withdrawn(self) -> bool:
@@ -45,6 +47,8 @@ class PurposeSection(Section):
     def _check(self) -> Self:
         if ArtifactKind.TOMBSTONE in self.artifacts:
             raise ValueError("artifacts: tombstones are made where they are needed, and not asked for")
+        if self.live and self.artifacts:
+            raise ValueError("live: of what is only listened to nothing is kept; artifacts take a purpose of their own")
         if self.artifacts and self.recipients_file is None:
             raise ValueError("recipients_file is missing: without a reader's key nothing may be kept")
         if self.trigger is not Trigger.PERCENT and self.percent != 100.0:

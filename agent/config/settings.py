@@ -343,6 +343,11 @@ class Settings(Section):
         """The scribe's control socket: live text, and how it copes."""
         return self.site.run_dir / "scribe.sock"
 
+    @property
+    def live_socket(self) -> Path:
+        """Where the recorder hands on the sound of live calls (docs/live-audio.md)."""
+        return self.site.run_dir / "live.sock"
+
     def purposes(self) -> tuple[Purpose, ...]:
         """The purposes as model values, recipients read from their files (OSError, ValueError if unreadable)."""
         return tuple(
@@ -366,6 +371,7 @@ class Settings(Section):
                 withdrawable=p.may_be_withdrawn,
                 holdback_s=p.holdback_s,
                 paused_sound=p.paused_sound,
+                live=p.live,
             )
             for name, p in self.purpose.items()
         )

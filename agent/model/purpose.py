@@ -61,7 +61,8 @@ class Purpose:
 
     `keys`: whether the manifest may say which keys were pressed on the phones. `consent`: nothing is written before
     the customer has agreed. `withdrawable`: its basis lets a customer or agent withdraw, and then it is destroyed.
-    `holdback_s`: its own look-back; None: that of the site. `paused_sound`: what is heard where it was paused.
+    `holdback_s`: its own look-back; None: that of the site. `paused_sound`: what is heard where it was paused. `live`:
+    nothing is written, but the call may be listened to while it lasts.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Purpose:
     withdrawable: bool = True
     holdback_s: float | None = None
     paused_sound: PausedSound = PausedSound.SILENCE
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,13 @@ def hopes(state: GateState, purpose: Purpose) -> bool:
     return purpose.trigger is not Trigger.ON_DEMAND or purpose.keep_from is KeepFrom.START
 
 
+def hears(state: GateState, purpose: Purpose) -> bool:
+    """Whether the call may be listened to live on behalf of this purpose in this state."""
+    return purpose.live and state is RECORDING
+
+
 def holdback_s(purpose: Purpose, site_s: float) -> float:
-    """How far a pause of this purpose reaches back; `site_s` where it has no own."""
-    return site_s if purpose.holdback_s is None else purpose.holdback_s
+    """How far a pause of this purpose reaches back; where it has no own, `site_s`, and 0 for what is heard at once."""
+    if purpose.holdback_s is not None:
+        return purpose.holdback_s
+    return 0.0 if purpose.live else site_s

@@ -65,6 +65,7 @@ def test_a_wrong_choice_lists_the_choices_and_the_nearest():
         ('[purpose.a]\ntrigger = "all"\nartifacts = ["audio"]\n', "line 1", "recipients_file is missing"),
         ('[purpose.a]\ntrigger = "all"\ndestination = "x"\n', "line 3", "no [destination.x]"),
         ('[purpose.a]\ntrigger = "all"\npercent = 10\n', "line 1", "percent is only for"),
+        ('[purpose.a]\ntrigger = "all"\nlive = true\nartifacts = ["audio"]\n', "line 1", "a purpose of their own"),
         ('[destination.a]\nkind = "folder"\n', "line 1", "needs path"),
         ('[pause]\nlimit_s = "soon"\n', "line 2", "expected a duration"),
         ('[siprec]\nlisten = ["sip:1"]\n', "line 2", "udp:ADDRESS:PORT"),
