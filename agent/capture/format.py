@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+from agent.model.call import CODEC_NUMBERS as AUDIO_NUMBERS
 from agent.model.call import Codec
 
 MAGIC = b"GLOG"
@@ -24,20 +25,7 @@ SMALLEST_RECORD = HEADER_BYTES + CRC_BYTES
 _NONCE = struct.Struct(">IQ")
 _CALL_ID_BYTES = 16
 
-CODEC_NUMBERS: dict[Codec | None, int] = {
-    None: 0,
-    Codec.PCMU: 1,
-    Codec.PCMA: 2,
-    Codec.G722: 3,
-    Codec.OPUS: 4,
-    Codec.G729: 5,
-    Codec.GSM: 6,
-    Codec.ILBC: 7,
-    Codec.L16: 8,
-    Codec.AMR: 9,
-    Codec.AMR_WB: 10,
-    Codec.OTHER: 255,
-}
+CODEC_NUMBERS: dict[Codec | None, int] = {None: 0} | {codec: number for codec, number in AUDIO_NUMBERS.items()}
 _CODECS = {number: codec for codec, number in CODEC_NUMBERS.items()}
 
 

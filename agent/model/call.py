@@ -31,8 +31,8 @@ class Role(StrEnum):
 class Codec(StrEnum):
     """What a payload type carries, by its encoding name in SDP (RFC 3551, RFC 4566 §6).
 
-    All audio is kept as received; OTHER is a codec nobody here knows. The numbers of the capture log are in
-    `agent.capture.format`.
+    All audio is kept as received; OTHER is a codec nobody here knows. Their numbers on disk and on
+    sockets are `CODEC_NUMBERS`.
     """
 
     PCMU = "PCMU"
@@ -58,6 +58,22 @@ class Codec(StrEnum):
     def byte_a_sample(self) -> bool:
         """Whether each byte lasts one tick of `CLOCK_RATE`: G.711, and G.722 at its 64 kbit/s (RFC 3551 §4.5.2)."""
         return self in (Codec.PCMU, Codec.PCMA, Codec.G722)
+
+
+CODEC_NUMBERS = {
+    Codec.PCMU: 1,
+    Codec.PCMA: 2,
+    Codec.G722: 3,
+    Codec.OPUS: 4,
+    Codec.G729: 5,
+    Codec.GSM: 6,
+    Codec.ILBC: 7,
+    Codec.L16: 8,
+    Codec.AMR: 9,
+    Codec.AMR_WB: 10,
+    Codec.OTHER: 255,
+}
+"""Of audio, in the capture log and on the live socket."""
 
 
 class Consent(StrEnum):
