@@ -135,6 +135,12 @@ class _Live(Collector):
             "Pauses that nobody ended and the limit did, of each purpose, since the recorder started.",
             float(s["forgotten_pauses"]),
         )
+        live = s["live"]
+        yield GaugeMetricFamily("greffier_live_listeners", "Who hears live calls.", float(live["listeners"]))
+        yield GaugeMetricFamily("greffier_live_calls", "Calls that are heard live.", float(live["calls"]))
+        yield CounterMetricFamily(
+            "greffier_live_dropped_seconds", "Live sound that its listener was too slow for.", float(live["dropped_s"])
+        )
         for name, (words, key) in _MIRROR.items() if "span" in s else ():
             yield CounterMetricFamily(name, words, float(s["span"][key]))
         if "span" in s:

@@ -16,6 +16,7 @@ from agent.media.endpoint import KeyTable
 from agent.media.formats import Formats
 from agent.media.handing import HandingOn
 from agent.media.keys import EVENT_BYTES, Keys
+from agent.media.listening import Listening
 from agent.media.placing import BEHIND_SAMPLES, Arrivals, Placer
 from agent.media.returns import RETURNING, Returns
 from agent.media.rtp import Headers, parse
@@ -63,6 +64,7 @@ class Engine:
         self._names: dict[int, tuple[str, int]] = {}
         self._formats = Formats(self._columns)
         self._handing = HandingOn(self._columns, self._formats, self._names, reorder_samples, self._idle_ns)
+        self._listening = Listening(self._columns, self._formats, self._names, reorder_samples, self._idle_ns)
         self._placer = Placer(
             self._columns, reorder_samples, self._handing.everything, self._handing.in_order, self._formats.use
         )
@@ -288,6 +290,12 @@ class Engine:
         """
         rows = np.array(self._row_of.rows(addresses), np.int64)
         return self._handing.release(rows, since, before, now_ns, holdback_samples)
+
+    def listen(self, addresses: Sequence[int], since: Sequence[int], now_ns: int) -> Iterator[tuple[int, StreamChunk]]:
+        """Copies of what came in order at or after position `since` of each of these streams, with the number of the
+        stream in `addresses`. Nothing moves, and what has left the buffers is not here. Raises LookupError."""
+        rows = np.array(self._row_of.rows(addresses), np.int64)
+        return self._listening.stretches(rows, since, now_ns)
 
     def hand_on(self, address: int) -> list[StreamChunk]:
         """What a stream has in order, wherever it waited. Raises LookupError."""

@@ -39,7 +39,7 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveStream:
+class Voice:
     """One stream of a call: the channel of its party, and who that is as far as is known. It may change."""
 
     stream: int
@@ -49,7 +49,7 @@ class LiveStream:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveCall:
+class Conversation:
     """A call that is listened to, as it now stands: at its beginning, and again whenever anything of it changed."""
 
     call_id: str
@@ -57,7 +57,7 @@ class LiveCall:
     direction: Direction = Direction.UNKNOWN
     queue: str | None = None
     tags: tuple[str, ...] = ()
-    streams: tuple[LiveStream, ...] = ()
+    voices: tuple[Voice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Over:
     call_id: str
 
 
-Message = Hello | LiveCall | Sound | Forget | Dropped | Over
+Message = Hello | Conversation | Sound | Forget | Dropped | Over
 
 
 def pack(message: Message) -> bytes:
@@ -103,7 +103,7 @@ def pack(message: Message) -> bytes:
     match message:
         case Hello():
             body = bytes([HELLO]) + _HELLO.pack(MAGIC, message.version, message.clock_rate)
-        case LiveCall():
+        case Conversation():
             body = _CALL.pack(CALL, bytes.fromhex(message.call_id)) + dump(message)
         case Sound():
             return pack_sound(message.call_id, message.stream, message.codec, message.position, message.payload)
@@ -171,7 +171,7 @@ def _unpack(body: bytes) -> Message | None:
                 raise ValueError("not of this version")
             found = Hello(version, rate)
         case 2:
-            call = load(LiveCall, body[_CALL.size :])
+            call = load(Conversation, body[_CALL.size :])
             if call.call_id != body[1 : _CALL.size].hex():
                 raise ValueError("of two calls")
             found = call

@@ -30,6 +30,7 @@ from agent.recorder.basis import Basis, basis_of
 from agent.recorder.describing import UnknownCall
 from agent.recorder.keypads import Keypads, held_keys
 from agent.recorder.live import CallSink, DecideAgain, LiveCall, as_before
+from agent.recorder.livefeed import LiveFeed
 from agent.recorder.news import Newsroom
 from agent.recorder.pauses import Pauses
 from agent.recorder.ports import MediaPorts
@@ -95,6 +96,7 @@ class Calls:
             look_back_s=self._longest_samples / CLOCK_RATE + RELEASE_S,
             core=settings.media.core,
         )
+        self.listening = LiveFeed(self.engine)
         self._calls: dict[str, LiveCall] = {}
         self._turns: tuple[dict[str, LiveCall], ...] = tuple({} for _ in range(CARES_A_RELEASE))
         """The same calls, by when it is their turn."""
@@ -129,6 +131,7 @@ class Calls:
         if self._pauses.carry(event.call_id, event.call.reference, live.gate, origin_ns, event.call.started_ns):
             log.warning("pause.carried_over", call=event.call_id)
         self._listen(live)
+        self.listening.began(live)
         live.passing = live.gate.passing
         self._release([live], origin_ns)
         self._remember(live)
@@ -150,6 +153,7 @@ class Calls:
         self._pauses.note(call.reference, live.gate, now_ns)
         live.sink.use_key(key)
         self._listen(live)
+        self.listening.began(live)
         self._remember(live)
 
     def use_key(self, key: CallKey) -> None:
@@ -172,6 +176,7 @@ class Calls:
         live.sink.record(RecordKind.EVENT, dump(event))
         self._listen(live)
         self._decide(live, now_ns, event.at_ns, named_since(before, event.parties))
+        self.listening.changed(live)
         self._remember(live)
         self._news.call(live)
 
@@ -193,6 +198,7 @@ class Calls:
         if note.consent is Consent.WITHDRAWN:
             withdrawn = GateCommand(note.call_id, GateVerb.DROP, note.actor[:100], "consent withdrawn", cause="consent")
             return self.command(withdrawn, now_ns, at_ns)
+        self.listening.changed(live)
         self._remember(live)
         self._news.call(live)
         return live.gate.answer((), live.now_samples(now_ns))
@@ -211,6 +217,7 @@ class Calls:
             live.feed(self.engine.hand_on(address))
         live.sink.record(RecordKind.DECISIONS, dump(anew))
         live.gate.decide(anew, live.now_samples(now_ns), at_ns, self._heard_until(live), named)
+        self.listening.turned(live)
 
     def ended(self, event: CallEnded, now_ns: int) -> None:
         """Close the gates, write the counts and the end. What came before must have been processed."""
@@ -231,6 +238,7 @@ class Calls:
             if (ports := self._ports_of(live)) is not None:
                 self._listened.discard(stream.port)
                 ports.give_back(stream.port)
+        self.listening.ended(live)
         self._pauses.ended(live.call.reference, live.gate, event.cause, now_ns)
         live.gate.end(live.now_samples(now_ns), event.at_ns)
         live.sink.record(RecordKind.COUNTS, dump(added_up([*live.counted, *counts])))
@@ -248,6 +256,7 @@ class Calls:
         for address in live.streams:
             live.feed(self.engine.hand_on(address))
         answer = live.gate.command(command, live.now_samples(now_ns), at_ns, self._heard_until(live))
+        self.listening.turned(live)
         self._pauses.note(live.call.reference, live.gate, now_ns)
         self._remember(live)
         self._news.call(live)
@@ -308,6 +317,7 @@ class Calls:
     def care(self, now_ns: int, at_ns: int, *, all_calls: bool = False) -> None:
         """Release media and look after pauses, of the calls whose turn it is. `at_ns` is UTC."""
         self._cares += 1
+        self.listening.turn(self._cares, now_ns)
         turn = list((self._calls if all_calls else self._turns[self._cares % CARES_A_RELEASE]).values())
         with self._writer.together():
             for live in turn:

@@ -140,10 +140,15 @@ class LiveCall:
     passing: tuple[int, int] = (FOREVER, 0)
     """What its gate said last (`CallGate.passing`)."""
 
+    ear: Callable[[StreamChunk], None] | None = None
+    """Who listens to it live hears what leaves the engine."""
+
     def feed(self, chunks: Iterable[StreamChunk]) -> None:
         """Give stretches of media to its gate."""
         for chunk in chunks:
             self.rests = False
+            if self.ear is not None:
+                self.ear(chunk)
             self.gate.feed(chunk)
 
     def now_samples(self, now_ns: int) -> int:

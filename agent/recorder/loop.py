@@ -6,6 +6,7 @@ the pause button is obeyed at once and answered when the gate is closed.
 
 import math
 import queue
+import socket
 import threading
 import time
 from collections import deque
@@ -182,6 +183,10 @@ class MediaLoop:
         """Work on a capture file from now on, whenever live calls leave time. One at a time."""
         self._ingest = job
 
+    def listen_to(self, connection: socket.socket) -> None:
+        """Somebody listens to the live calls. May be called from any thread."""
+        self._work.put(lambda: self.calls.listening.connect(connection))
+
     def media_state(self) -> dict[str, Any]:
         """How media comes in, and what could not be taken in. May be called from any thread."""
         lags = sorted(self._lags_ms.copy())
@@ -193,6 +198,7 @@ class MediaLoop:
             "undecryptable_packets": self._source.failed,
             "forgotten_pauses": self.calls.forgotten_pauses,
             "lag_p99_ms": round(lags[len(lags) * 99 // 100], 1) if lags else 0.0,
+            "live": self.calls.listening.state(),
         }
         return state | ({"span": self.span.state()} if self.span else {})
 
@@ -292,5 +298,6 @@ class MediaLoop:
         self._care(time.monotonic_ns(), all_calls=True)
         if self._ingest is not None:
             self._ingest.stop()
+        self.calls.listening.hang_up()
         self._writer.close()
         self._stopping = True

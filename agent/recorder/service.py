@@ -36,6 +36,7 @@ from agent.model.wire import dump
 from agent.recorder.calls import Calls
 from agent.recorder.ingest import Ingest, InLog, digest_of, is_of
 from agent.recorder.ledger import Finished, Ledger, runs
+from agent.recorder.livedoor import LiveDoor
 from agent.recorder.loop import MediaLoop
 from agent.recorder.news import Newsroom
 from agent.recorder.policy import Rulebook, policy_of
@@ -86,6 +87,7 @@ class Recorder:
         self._ingest: Ingest | None = None
         self._ingest_lock = asyncio.Lock()
         self._control = ControlSocket(settings.recorder_socket, self._handle)
+        self._live_door = LiveDoor(settings.live_socket, self._loop.listen_to)
         self._keymaker = ThreadPoolExecutor(1, "keys")
         self._stop = asyncio.Event()
 
@@ -226,6 +228,7 @@ class Recorder:
         self._loop.post(self._loop.overhear)
         await self._srs.start()
         await self._control.start()
+        await self._live_door.start()
         log.info("recorder.ready", listening=[f"{t}:{h}:{p}" for t, h, p in self._srs.bound], media=self._source.name)
         watch = self._watch()
         taking_up = asyncio.create_task(self._take_up_ingests(being_read))
@@ -237,6 +240,7 @@ class Recorder:
         await taking_up
         if watch is not None:
             await asyncio.to_thread(watch.stop)
+        await self._live_door.stop()
         await self._control.stop()
         await self._srs.stop()
         self._keymaker.shutdown()

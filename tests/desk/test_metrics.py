@@ -27,6 +27,7 @@ from agent.store.heard import HeardCalls
 
 STATS = {"calls": 3, "segment": 1, "media": "ring", "dropped_packets": 7, "stray_packets": 2, "lag_p99_ms": 12.5}
 STATS["forgotten_pauses"] = 4
+STATS["live"] = {"listeners": 1, "calls": 2, "dropped_s": 1.5, "waiting_bytes": 9}
 SPAN = {
     "packets": 90,
     "dropped_packets": 4,
@@ -74,6 +75,8 @@ def test_finalised_calls_are_counted_once_from_the_start_of_the_desk(tmp_path: P
     assert found["greffier_stream_mos_count"] == 2 and found["greffier_stream_mos_bucket.2.5"] == 1
     assert found["greffier_calls_live"] == 3 and found["greffier_kernel_dropped_packets_total"] == 7
     assert found["greffier_forgotten_pauses_total"] == 4
+    assert (found["greffier_live_listeners"], found["greffier_live_calls"]) == (1, 2)
+    assert found["greffier_live_dropped_seconds_total"] == 1.5
     assert found["greffier_media_lag_p99_seconds"] == 0.0125 and found["greffier_catalog_up"] == 1
 
 

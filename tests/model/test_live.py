@@ -11,15 +11,15 @@ from agent.model.call import CODEC_NUMBERS, Codec, Direction, Role
 from agent.model.live import (
     MOST_BYTES,
     SOUND_HEAD,
+    Conversation,
     Dropped,
     Forget,
     Hello,
-    LiveCall,
-    LiveStream,
     Malformed,
     Over,
     Parser,
     Sound,
+    Voice,
     pack,
 )
 
@@ -28,10 +28,10 @@ BYTES = {
     v["name"]: v["bytes"] for v in json.loads((Path(__file__).parent / "live_vectors.json").read_text())["vectors"]
 }
 DOC = (Path(__file__).parents[2] / "docs" / "live-audio.md").read_text()
-STREAMS = (LiveStream(0, 0, "p0", Role.CUSTOMER), LiveStream(1, 1, None, Role.AGENT))
+STREAMS = (Voice(0, 0, "p0", Role.CUSTOMER), Voice(1, 1, None, Role.AGENT))
 MESSAGES = {
     "hello": Hello(),
-    "call": LiveCall(ID, 1790000776000000000, Direction.INBOUND, "sales", ("lang=fr",), STREAMS),
+    "call": Conversation(ID, 1790000776000000000, Direction.INBOUND, "sales", ("lang=fr",), STREAMS),
     "sound": Sound(ID, 1, Codec.PCMA, 8000, bytes(range(0x50, 0x60))),
     "forget": Forget(ID, 7200),
     "dropped": Dropped(ID, 1, 1600),
@@ -44,7 +44,7 @@ messages = st.one_of(
     st.builds(Forget, ids, places),
     st.builds(Dropped, ids, numbers, places),
     st.builds(Over, ids),
-    st.builds(LiveCall, ids, st.integers(0, 2**63), queue=st.none() | st.text(max_size=9)),
+    st.builds(Conversation, ids, st.integers(0, 2**63), queue=st.none() | st.text(max_size=9)),
 )
 
 

@@ -3,23 +3,23 @@
 from agent.model.call import Codec, Direction, Role
 from agent.model.live import (
     MOST_BYTES,
+    Conversation,
     Dropped,
     Forget,
     Hello,
-    LiveCall,
-    LiveStream,
     Malformed,
     Message,
     Over,
     Parser,
     Sound,
+    Voice,
     pack,
 )
 
 ID = "00112233445566778899aabbccddeeff"
 SEEDS = (
     pack(Hello())
-    + pack(LiveCall(ID, 1, Direction.INBOUND, "sales", ("a=b",), (LiveStream(0, 0, "p", Role.CUSTOMER),)))
+    + pack(Conversation(ID, 1, Direction.INBOUND, "sales", ("a=b",), (Voice(0, 0, "p", Role.CUSTOMER),)))
     + pack(Sound(ID, 0, Codec.PCMA, 160, b"\xd5" * 40))
     + pack(Dropped(ID, 0, 80))
     + pack(Forget(ID, 240))
