@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from agent.recorder.control import may_talk
+from agent.control.server import may_talk
 
 REST_S = 1.0
 """After an accept that failed (no file descriptors left)."""

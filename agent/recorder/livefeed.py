@@ -17,12 +17,12 @@ import structlog
 from agent.capture.aloud import later
 from agent.capture.frames import pack
 from agent.capture.holdback import Holdback, keep
+from agent.control.server import hung_up
 from agent.media.engine import Engine
 from agent.model.call import CLOCK_RATE, Call
 from agent.model.live import Conversation, Hello, Voice
 from agent.model.media import StreamChunk
 from agent.model.spans import FOREVER
-from agent.recorder.control import hung_up
 from agent.recorder.live import LiveCall
 from agent.recorder.livequeue import SoundQueue
 
