@@ -21,6 +21,8 @@ from agent.media import core
 from agent.media.mirror import open_mirror
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
+from agent.transcribe.engine import EngineError
+from agent.transcribe.select import choose
 from agent.vault.secretfile import read_secret
 from agent.vault.signing import SiteKey
 
@@ -293,6 +295,14 @@ def model(settings: Settings) -> Iterator[Finding]:
         good = models.check(one)
         mend = "" if good else f"`greffier model remove {one.name}`, then add it again from a good copy"
         yield Finding(GOOD if good else BAD, f"model {one.name} sha256 {one.sha256[:16]}…", mend)
+    scribe = settings.scribe
+    try:
+        choice = choose(scribe.engine, settings.models_dir, scribe.model, scribe.device, scribe.workers)
+    except EngineError as error:
+        yield Finding(BAD, f"transcription: {error}", "transcripts wait; docs/transcription.md")
+    else:
+        if found:
+            yield Finding(GOOD if choice.engine else NOTE, f"transcription: {choice.why}")
 
 
 def destinations(settings: Settings) -> Iterator[Finding]:

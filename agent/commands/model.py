@@ -9,21 +9,31 @@ from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
 from agent.transcribe import hub, models
+from agent.transcribe.engine import EngineError
+from agent.transcribe.select import choose
 
 app = typer.Typer(help="Speech models on this box.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_models(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """List installed models with their SHA-256."""
+    """List installed models with their SHA-256, and say which one transcribes, on what, and why."""
+    settings = settings_of(config)
     table = Table()
     for column in ("model", "sha256", "folder"):
         table.add_column(column)
-    for model in models.installed(settings_of(config).models_dir):
+    for model in models.installed(settings.models_dir):
         table.add_row(model.name, model.sha256, str(model.path))
-    console.print(
-        table if table.row_count else "No model yet: transcripts wait. `greffier model add PATH` installs one."
-    )
+    if not table.row_count:
+        console.print("No model yet: transcripts wait. `greffier model add PATH` installs one.")
+        return
+    console.print(table)
+    scribe = settings.scribe
+    try:
+        choice = choose(scribe.engine, settings.models_dir, scribe.model, scribe.device, scribe.workers)
+    except EngineError as error:
+        fail(str(error))
+    console.print(f"In use: {choice.why}." if choice.engine else f"None in use: {choice.why}.", soft_wrap=True)
 
 
 @app.command("add")
@@ -57,8 +67,7 @@ def _add(source: Path, models_dir: Path, name: str | None, yes: bool) -> models.
         typer.confirm(f"{source} is no folder here. Download it from huggingface.co (up to 3 GB)?", abort=True)
     models_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=models_dir) as room:
-        with console.status(f"downloading {source} …"):
-            hub.fetch(str(source), Path(room))
+        hub.fetch(str(source), Path(room))
         with console.status("hashing…"):
             return models.add(Path(room), models_dir, name or source.name)
 

@@ -186,6 +186,10 @@ class Scribe(Section):
 
     engine: Literal["auto", "faster-whisper", "pocketsphinx", "none"] = "auto"
     model: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: a GPU where CTranslate2 sees one, else the processor."""
+    workers: int | None = Field(None, ge=1, le=64)
+    """Windows transcribed at once; one a core of the processor without it."""
     language: str = Field("fr", pattern=r"^[a-z]{2}$")
     identity_rotation_s: Duration = 86400
     deferred_limit_s: Duration = 7 * 86400

@@ -1,6 +1,7 @@
-"""What an engine is: one channel's audio in, segments with word times out, and a name that owns up to it."""
+"""What an engine is: one channel's audio in, words with times out, and a name that owns up to it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,14 +12,38 @@ from agent.model.text import Segment, Word
 
 ENGINE_RATE = 16000
 """Samples per second that every engine takes."""
+LONGEST_WINDOW_S = 10.0
+"""Most seconds of sound that one live window has."""
 
 
 class EngineError(RuntimeError):
     """An engine cannot be loaded or broke while it worked; the message says what to mend."""
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a loaded engine runs on: `device` and `compute` in CTranslate2's words, `windows` at once at full speed."""
+
+    device: str
+    compute: str
+    windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an engine makes of one window: words in order, with times in seconds from the window's first sample.
+
+    `no_speech` is how sure it is (0..1) that nobody speaks; `logprob` the mean natural logarithm of the probability
+    of what it wrote (0: certain).
+    """
+
+    words: tuple[Word, ...]
+    no_speech: float = 0.0
+    logprob: float = 0.0
+
+
 class Engine(Protocol):
-    """A loaded recogniser. One instance serves one caller at a time."""
+    """A loaded recogniser. One instance serves every thread of the process, live windows and final texts alike."""
 
     @property
     def name(self) -> str:
@@ -40,6 +65,10 @@ class Engine(Protocol):
     def only_language(self) -> str | None:
         """The one language it knows (ISO 639-1), or None when it takes the language asked for."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it runs on."""
+
     def transcribe(
         self, pcm16k: npt.NDArray[np.float32], language: str, channel: int, offset_s: float
     ) -> tuple[Segment, ...]:
@@ -48,6 +77,15 @@ class Engine(Protocol):
         `pcm16k` is mono float32 in -1..1 at `ENGINE_RATE`; its first sample lies `offset_s` seconds after the call's
         media origin, and all times returned count from that origin and lie inside the stretch. Raises EngineError.
         """
+
+    def transcribe_window(self, pcm16k: npt.NDArray[np.float32], language: str, prefix: Sequence[Word]) -> Heard:
+        """What follows `prefix`, words of this window that are decided already (times as in `Heard`).
+
+        `pcm16k` as above, at most `LONGEST_WINDOW_S` long. Raises EngineError.
+        """
+
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str:
+        """The language spoken in such a window (ISO 639-1). Raises EngineError."""
 
 
 def to_engine_rate(pcm: npt.NDArray[np.int16], rate: int) -> npt.NDArray[np.float32]:

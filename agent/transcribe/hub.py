@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from agent.transcribe.models import ModelError
+from agent.transcribe.models import WANTED, ModelError
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
@@ -21,11 +21,12 @@ def is_name(source: str) -> bool:
 
 
 def fetch(name: str, into: Path) -> None:
-    """Download the files of a model to a folder. Raises ModelError in words."""
-    from faster_whisper import download_model  # noqa: PLC0415
+    """Download the files of a model to a folder, with a progress bar. Raises ModelError in words."""
+    from faster_whisper.utils import _MODELS  # noqa: PLC0415 - its own download shows no progress
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     try:
-        download_model(name, output_dir=str(into))
+        snapshot_download(_MODELS.get(name, name), local_dir=into, allow_patterns=sorted(WANTED))
     except Exception as error:  # the libraries below raise many kinds, some of them with whole pages of text
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(

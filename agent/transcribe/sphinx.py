@@ -4,13 +4,14 @@ It really recognises (about 40 % of words wrong in clean speech, 77 % through G.
 party said something; every transcript it writes says that it is a test.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.model.text import Segment, Word
-from agent.transcribe.engine import ENGINE_RATE, EngineError, confine
+from agent.transcribe.engine import ENGINE_RATE, Capabilities, EngineError, Heard, confine
 
 FRAME_S = 0.01
 """Length of a decoder frame (100 a second)."""
@@ -24,6 +25,7 @@ class SphinxEngine:
     digest = ""
     test_only = True
     only_language: str | None = "en"
+    capabilities = Capabilities("cpu", "float32", 1)
 
     def __init__(self) -> None:
         """Load the decoder. Raises EngineError when pocketsphinx is not installed."""
@@ -32,6 +34,7 @@ class SphinxEngine:
         except ImportError:
             raise EngineError('pocketsphinx is not installed: pip install "greffier[demo]"') from None
         self._sphinx = pocketsphinx
+        self._lock = threading.Lock()
         self._decoder = pocketsphinx.Decoder(samprate=ENGINE_RATE, loglevel="FATAL")
 
     def transcribe(
@@ -41,10 +44,29 @@ class SphinxEngine:
         pcm = (np.clip(pcm16k, -1.0, 1.0) * 32767).astype("<i2")
         end_s = offset_s + len(pcm) / ENGINE_RATE
         try:
-            found = [self._utterance(pcm[a:b], channel, offset_s + a / ENGINE_RATE) for a, b in self._spoken(pcm)]
+            with self._lock:
+                found = [self._utterance(pcm[a:b], channel, offset_s + a / ENGINE_RATE) for a, b in self._spoken(pcm)]
         except RuntimeError as error:
             raise EngineError(f"pocketsphinx failed: {error}") from None
         return tuple(confine(s, offset_s, end_s) for s in found if s is not None)
+
+    def transcribe_window(self, pcm16k: npt.NDArray[np.float32], language: str, prefix: Sequence[Word]) -> Heard:
+        """See `Engine.transcribe_window`; it hears the whole window each time and leaves out what was decided."""
+        if not len(pcm16k):
+            return Heard(())
+        pcm = (np.clip(pcm16k, -1.0, 1.0) * 32767).astype("<i2")
+        try:
+            with self._lock:
+                found = self._utterance(pcm, 0, 0.0)
+        except RuntimeError as error:
+            raise EngineError(f"pocketsphinx failed: {error}") from None
+        decided_s = prefix[-1].end_s if prefix else 0.0
+        whole = confine(found, 0.0, len(pcm) / ENGINE_RATE).words if found else ()
+        return Heard(tuple(word for word in whole if (word.start_s + word.end_s) / 2 >= decided_s))
+
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str:
+        """See `Engine.detect_language`: it knows but one."""
+        return "en"
 
     def _spoken(self, pcm: npt.NDArray[np.int16]) -> Iterator[tuple[int, int]]:
         """Half-open spans of samples in which the library's own endpointer hears speech."""

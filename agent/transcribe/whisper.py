@@ -1,18 +1,21 @@
 """faster-whisper from a model folder on this disk, and from nowhere else (DESIGN I8).
 
 The settings are the measured ones: int8 on one thread a worker (two threads make decoding slower), beam 5, Silero VAD
-before the model, no text carried from one window to the next (it feeds repetitions), temperatures capped at 0.4.
+before the model, no text carried from one window to the next (it feeds repetitions), temperatures capped at 0.4. Live
+windows are decoded by the same weights, greedily (`agent.transcribe.window`).
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.model.text import Segment, Word
-from agent.transcribe.engine import ENGINE_RATE, EngineError, confine
+from agent.transcribe import window
+from agent.transcribe.device import Device
+from agent.transcribe.engine import ENGINE_RATE, Capabilities, EngineError, Heard, confine
 from agent.transcribe.models import Model
 
 TEMPERATURES = (0.0, 0.2, 0.4)
@@ -23,13 +26,13 @@ NO_SPEECH, POOR_LOGPROB = 0.6, -1.0
 
 
 class WhisperEngine:
-    """A CTranslate2 Whisper model, loaded once."""
+    """A CTranslate2 Whisper model, loaded once, for any number of threads."""
 
     name = "faster-whisper"
     test_only = False
     only_language: str | None = None
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, device: Device, tokens_per_s: float = window.MOST_TOKENS_PER_S) -> None:
         """Load the model. Raises EngineError, naming the folder, when its files are no Whisper model."""
         go_offline()
         from faster_whisper import WhisperModel  # noqa: PLC0415 - only after the offline switch is set
@@ -38,7 +41,12 @@ class WhisperEngine:
             raise EngineError(f"{model.path}: no tokenizer.json, and none is ever downloaded; add the model again")
         try:
             self._model: Any = WhisperModel(
-                str(model.path), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True
+                str(model.path),
+                device=device.name,
+                compute_type=device.compute,
+                cpu_threads=1,
+                num_workers=device.workers,
+                local_files_only=True,
             )
         except (RuntimeError, ValueError, OSError, TypeError) as error:
             raise EngineError(f"{model.path}: does not load as a Whisper model: {error}") from None
@@ -46,6 +54,9 @@ class WhisperEngine:
             raise EngineError(f"{model.path}: tokenizer.json cannot be read: {error}") from None
         self.model = model.name
         self.digest = model.sha256
+        self.capabilities = Capabilities(device.name, device.compute, device.workers)
+        self._batch = device.batch
+        self._tokens_per_s = tokens_per_s
         if not self._model.model.is_multilingual:
             self.only_language = "en"
 
@@ -53,9 +64,13 @@ class WhisperEngine:
         self, pcm16k: npt.NDArray[np.float32], language: str, channel: int, offset_s: float
     ) -> tuple[Segment, ...]:
         """See `Engine.transcribe`."""
+        from faster_whisper import BatchedInferencePipeline  # noqa: PLC0415
+
         end_s = offset_s + len(pcm16k) / ENGINE_RATE
+        batched = {"batch_size": self._batch} if self._batch > 1 else {}
+        reader = BatchedInferencePipeline(self._model) if batched else self._model  # it keeps state: one a text
         try:
-            found, _ = self._model.transcribe(
+            found, _ = reader.transcribe(
                 pcm16k,
                 language=self.only_language or language,
                 beam_size=BEAM,
@@ -64,10 +79,37 @@ class WhisperEngine:
                 word_timestamps=True,
                 vad_filter=True,
                 vad_parameters=VAD,
+                **batched,
             )
             return tuple(confine(s, offset_s, end_s) for s in _segments(found, channel, offset_s))
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
+
+    def transcribe_window(self, pcm16k: npt.NDArray[np.float32], language: str, prefix: Sequence[Word]) -> Heard:
+        """See `Engine.transcribe_window`."""
+        try:
+            return window.hear(self._model, self._tokenizer(language), pcm16k, prefix, self._tokens_per_s)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
+
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str:
+        """See `Engine.detect_language`."""
+        if self.only_language:
+            return self.only_language
+        try:
+            encoded, _ = window.encode(self._model, pcm16k)
+            if encoded is None:
+                raise ValueError("too short a window")
+            token: str = self._model.model.detect_language(encoded)[0][0][0]
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
+        return token.strip("<|>")
+
+    def _tokenizer(self, language: str) -> Any:
+        from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
+
+        known = self._model.hf_tokenizer, self._model.model.is_multilingual
+        return Tokenizer(*known, task="transcribe", language=self.only_language or language)
 
 
 def go_offline() -> None:

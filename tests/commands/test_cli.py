@@ -81,6 +81,16 @@ def test_a_model_is_only_downloaded_when_somebody_agrees(site: RunningSite, monk
     assert list(site.settings.models_dir.iterdir()) == []
 
 
+def test_which_model_transcribes_and_why_is_said(site: RunningSite, tiny_whisper: Path) -> None:
+    for name in ("one", "two"):
+        site.greffier("model", "add", str(tiny_whisper), "--name", name)
+    wanted = "two, the one added last of 2; cpu int8, 1 at once: as configured"
+    text = site.config.read_text()
+    site.config.write_text(text.replace("[scribe]", '[scribe]\ndevice = "cpu"\nworkers = 1'))
+    assert f"In use: {wanted}." in site.greffier("model", "list")
+    assert f"transcription: {wanted}" in site.greffier("doctor")
+
+
 def with_tls(site: RunningSite, **settings: object) -> None:
     """The site listens on TLS alone, with these settings."""
     lines = [
