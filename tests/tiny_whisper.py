@@ -80,7 +80,7 @@ def _spec(vocabulary: int, rng: np.random.Generator) -> whisper_spec.WhisperSpec
     for layer, depth in ((encoder.conv1, MELS), (encoder.conv2, WIDTH)):
         layer.weight, layer.bias = noise(WIDTH, depth, 3), np.zeros(WIDTH, np.float32)
     encoder.position_encodings.encodings = noise(1500, WIDTH)
-    decoder.position_encodings.encodings = noise(448, WIDTH)
+    decoder.position_encodings.encodings = 40 * noise(448, WIDTH)  # so loud that it does not say one word for ever
     decoder.embeddings.weight = noise(vocabulary, WIDTH)
     decoder.projection.weight = decoder.embeddings.weight
     norm(encoder.layer_norm)
