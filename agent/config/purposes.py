@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from agent.config.section import Duration, Section
 from agent.config.when import When
-from agent.model.purpose import ArtifactKind, AudioFormat, KeepFrom, PausedSound, Stratify, Trigger
+from agent.model.purpose import ArtifactKind, AudioFormat, KeepFrom, PausedSound, Stratify, Subtitles, Trigger
 
 
 class PurposeSection(Section):
@@ -36,6 +36,7 @@ class PurposeSection(Section):
     paused_sound: PausedSound = PausedSound.SILENCE
     live: bool = False
     """Listened to while it lasts, and nothing kept (docs/live-audio.md). Its `holdback_s` is 0 by default."""
+    subtitles: Subtitles = Subtitles.VTT
 
     @property
     def may_be_withdrawn(self) -> bool:

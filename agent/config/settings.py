@@ -181,6 +181,9 @@ class Pause(Section):
     """So much of a call waits in RAM for the customer's consent; what is older is let go."""
 
 
+Language = Annotated[str, Field(pattern=r"^([a-z]{2}|auto)$")]
+
+
 class Scribe(Section):
     """Transcription and identities."""
 
@@ -190,7 +193,10 @@ class Scribe(Section):
     """`auto`: a GPU where CTranslate2 sees one, else the processor."""
     workers: int | None = Field(None, ge=1, le=64)
     """Windows transcribed at once; one a core of the processor without it."""
-    language: str = Field("fr", pattern=r"^[a-z]{2}$")
+    language: Language = "fr"
+    """ISO 639-1; "auto": detected once for each channel of a call."""
+    languages: dict[str, Language] = Field(default_factory=dict, max_length=256)
+    """That of a queue, by shell patterns of its name; the first that fits counts."""
     identity_rotation_s: Duration = 86400
     deferred_limit_s: Duration = 7 * 86400
     correction_window: Duration = 86400
@@ -376,6 +382,7 @@ class Settings(Section):
                 holdback_s=p.holdback_s,
                 paused_sound=p.paused_sound,
                 live=p.live,
+                subtitles=p.subtitles,
             )
             for name, p in self.purpose.items()
         )

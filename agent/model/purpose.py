@@ -40,6 +40,18 @@ class AudioFormat(StrEnum):
     WAV = "wav"
 
 
+class Subtitles(StrEnum):
+    """In what form a transcript is played along with its audio."""
+
+    VTT = "vtt"
+    SRT = "srt"
+
+    @property
+    def media_type(self) -> str:
+        """As IANA and players know it; SubRip never was registered."""
+        return "text/vtt" if self is Subtitles.VTT else "application/x-subrip"
+
+
 class PausedSound(StrEnum):
     """What derived audio has where a purpose was paused. CUT takes the time out as well; the manifest keeps it."""
 
@@ -85,6 +97,7 @@ class Purpose:
     holdback_s: float | None = None
     paused_sound: PausedSound = PausedSound.SILENCE
     live: bool = False
+    subtitles: Subtitles = Subtitles.VTT
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,21 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Where an engine wrote what nobody had said, and by what that was known; the text itself is gone."""
+
+    channel: int
+    start_s: float
+    end_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
-    """All segments of a call in order of time. `engine` and `model_digest` (sha256, hex) say what wrote it."""
+    """All segments of a call in order of time. `engine` and `model_digest` (sha256, hex) say what wrote it.
+
+    `languages` are those of the channels, where they were detected; `language` is then that of the first.
+    """
 
     language: str
     engine: str
@@ -34,3 +47,5 @@ class Transcript:
     model_digest: str
     segments: tuple[Segment, ...]
     test_only: bool = False
+    languages: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()

@@ -26,8 +26,9 @@ from agent.scribe.filing import Filed, Filing, number_of, path_of
 from agent.scribe.hearing import Spans, outside, transcribe
 from agent.scribe.paused import dressed
 from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
+from agent.scribe.subtitles import AS
 from agent.scribe.testimony import Testimony
-from agent.scribe.text import Heading, to_json, to_webvtt
+from agent.scribe.text import Heading, to_json
 from agent.scribe.voices import voices_of
 from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
@@ -56,12 +57,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What there is to derive with. `engine` None defers transcripts for `reason`; `give_up` ends the waiting."""
+    """What there is to derive with. `engine` None defers transcripts for `reason`; `give_up` ends the waiting;
+    `progress` is told the share (0..1) of a transcription that is done."""
 
     engine: Engine | None
     reason: str
     language: str
     give_up: bool = False
+    progress: Callable[[float], None] = lambda _: None
 
 
 class Deriver:
@@ -168,9 +171,14 @@ class Deriver:
         if means.engine is None:
             return TranscriptState("deferred", means.reason)
         if job.spans not in heard:
+
+            def listening(share: float) -> None:
+                self._going()
+                means.progress(share)
+
             try:
                 heard[job.spans] = transcribe(
-                    means.engine, tape.heard(job.spans).channels, tape.rate, job.spans, means.language, self._going
+                    means.engine, tape.heard(job.spans).channels, tape.rate, job.spans, means.language, listening
                 )
             except EngineError as error:
                 log.error("transcript.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))
@@ -178,9 +186,10 @@ class Deriver:
         t = heard[job.spans]
         heading = _heading(tape, self._site, job)
         voices = voices_of(tape, pseudonymise=job.purpose.pseudonymise)
+        subtitles = job.purpose.subtitles
         for kind, ending, media_type, make in (
             (ArtifactKind.TRANSCRIPT, "json", "application/json", to_json),
-            (ArtifactKind.SUBTITLES, "vtt", "text/vtt", to_webvtt),
+            (ArtifactKind.SUBTITLES, subtitles.value, subtitles.media_type, AS[subtitles]),
         ):
             self._file(tape, job, kind, ending, media_type, partial(make, heading, voices, t), filed)
         return TranscriptState("done", "", t.engine, t.model, t.model_digest, t.test_only)

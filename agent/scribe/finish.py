@@ -19,6 +19,7 @@ from agent.scribe.derive import Deriver, Means
 from agent.scribe.engineroom import EngineRoom
 from agent.scribe.kept import Kept
 from agent.scribe.keyring import Keyring
+from agent.scribe.languages import language_of
 from agent.scribe.logindex import LogIndex
 from agent.scribe.outbox import OutboxFull, remove_strays
 from agent.scribe.projector import Projector
@@ -166,7 +167,9 @@ class Finisher:
         engine = self._room.engine()
         tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
         give_up = tried and self._expired(call_id)
-        means = Means(engine, self._room.reason, self._settings.scribe.language, give_up)
+        scribe = self._settings.scribe
+        language = language_of(tape.call.queue, scribe.languages, scribe.language)
+        means = Means(engine, self._room.reason, language, give_up)
         purposes = self._purposes.known
         unknown = sorted({d.purpose for d in tape.decisions if d.applies} - {p.name for p in purposes})
         if unknown and not self._purposes.good:

@@ -61,6 +61,7 @@ def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -
         "started_ns": heading.started_ns,
         "duration_s": heading.duration_s,
         "language": transcript.language,
+        "languages": list(transcript.languages),
         "engine": {
             "name": transcript.engine,
             "model": transcript.model,
@@ -83,6 +84,9 @@ def to_json(heading: Heading, voices: Sequence[Voice], transcript: Transcript) -
                 ],
             }
             for s in transcript.segments
+        ],
+        "left_out": [
+            {"channel": o.channel, "start": o.start_s, "end": o.end_s, "why": o.why} for o in transcript.left_out
         ],
     }
     return json.dumps(document, ensure_ascii=False, indent=1).encode()

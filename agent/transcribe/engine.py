@@ -84,8 +84,8 @@ class Engine(Protocol):
         `pcm16k` as above, at most `LONGEST_WINDOW_S` long. Raises EngineError.
         """
 
-    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str:
-        """The language spoken in such a window (ISO 639-1). Raises EngineError."""
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str | None:
+        """The language spoken in a stretch or window (ISO 639-1), None when nobody speaks. Raises EngineError."""
 
 
 def to_engine_rate(pcm: npt.NDArray[np.int16], rate: int) -> npt.NDArray[np.float32]:

@@ -64,9 +64,9 @@ class SphinxEngine:
         whole = confine(found, 0.0, len(pcm) / ENGINE_RATE).words if found else ()
         return Heard(tuple(word for word in whole if (word.start_s + word.end_s) / 2 >= decided_s))
 
-    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str:
-        """See `Engine.detect_language`: it knows but one."""
-        return "en"
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str | None:
+        """See `Engine.detect_language`: whatever it hears, it takes for English."""
+        return self.only_language
 
     def _spoken(self, pcm: npt.NDArray[np.int16]) -> Iterator[tuple[int, int]]:
         """Half-open spans of samples in which the library's own endpointer hears speech."""

@@ -15,14 +15,15 @@ import numpy.typing as npt
 from agent.model.text import Segment, Word
 from agent.transcribe import window
 from agent.transcribe.device import Device
-from agent.transcribe.engine import ENGINE_RATE, Capabilities, EngineError, Heard, confine
+from agent.transcribe.engine import ENGINE_RATE, LONGEST_WINDOW_S, Capabilities, EngineError, Heard, confine
+from agent.transcribe.invented import Sign, sign_of
 from agent.transcribe.models import Model
 
 TEMPERATURES = (0.0, 0.2, 0.4)
 BEAM = 5
 VAD = {"threshold": 0.35, "speech_pad_ms": 300, "min_silence_duration_ms": 500}
-NO_SPEECH, POOR_LOGPROB = 0.6, -1.0
-"""A segment that the model itself thinks is silence, and is unsure of, is dropped."""
+DETECT_S = 30
+"""So much speech tells its language: one window of the model."""
 
 
 class WhisperEngine:
@@ -92,18 +93,22 @@ class WhisperEngine:
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
 
-    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str:
-        """See `Engine.detect_language`."""
-        if self.only_language:
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str | None:
+        """See `Engine.detect_language`: by the first half minute of speech, by no more than there is."""
+        if self.only_language is not None:
             return self.only_language
+        from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps  # noqa: PLC0415 - as above
+
+        if not (spoken := get_speech_timestamps(pcm16k, VadOptions(**VAD))):
+            return None
+        speech = np.concatenate(collect_chunks(pcm16k, spoken)[0])[: DETECT_S * ENGINE_RATE]
         try:
-            encoded, _ = window.encode(self._model, pcm16k)
-            if encoded is None:
-                raise ValueError("too short a window")
-            token: str = self._model.model.detect_language(encoded)[0][0][0]
+            if len(speech) > LONGEST_WINDOW_S * ENGINE_RATE:
+                return str(self._model.detect_language(speech)[0])
+            encoded, _ = window.encode(self._model, speech)
+            return None if encoded is None else str(self._model.model.detect_language(encoded)[0][0][0]).strip("<|>")
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
-        return token.strip("<|>")
 
     def _tokenizer(self, language: str) -> Any:
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
@@ -121,7 +126,7 @@ def go_offline() -> None:
 
 def _segments(found: Iterable[Any], channel: int, offset_s: float) -> Iterable[Segment]:
     for s in found:
-        if s.no_speech_prob > NO_SPEECH and s.avg_logprob < POOR_LOGPROB:
+        if sign_of(s.text, no_speech=s.no_speech_prob, logprob=s.avg_logprob) is Sign.DOUBT:
             continue
         text = s.text.strip()
         if not text:

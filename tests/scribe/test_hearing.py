@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.model.text import Segment
+from agent.model.text import Segment, Word
 from agent.scribe.hearing import LONGEST_S, outside, transcribe
 
 
@@ -78,3 +78,28 @@ def test_segments_of_all_channels_are_in_order_of_time() -> None:
     pcm = np.full((2, 4000), 500, np.int16)
     found = transcribe(Ear(), pcm, 8000, ((0, 1000), (2000, 3000)), "fr").segments
     assert [(s.channel, s.start_s) for s in found] == [(0, 0.0), (1, 0.0), (0, 0.25), (1, 0.25)]
+
+
+class Dreamer(Ear):
+    """An engine that writes a subtitler's credit over all it hears, and a word into what is all but silent."""
+
+    def transcribe(self, pcm16k, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:
+        spoken = Segment(
+            channel, offset_s, offset_s + 0.5, "bonjour", (Word("bonjour", offset_s, offset_s + 0.5, 0.9),)
+        )
+        outro = Segment(channel, offset_s + 0.5, offset_s + 1, "Sous-titrage ST' 501")
+        dreamt = Segment(channel, offset_s + 2, offset_s + 3, "oui", (Word("oui", offset_s + 2, offset_s + 3, 0.9),))
+        return spoken, outro, dreamt
+
+
+def test_what_an_engine_invents_is_left_out_and_where_it_did_is_told() -> None:
+    pcm = np.full((1, 24000), 8, np.int16)
+    pcm[0, :8000] = 1000
+    shares: list[float] = []
+    made = transcribe(Dreamer(), pcm, 8000, ((0, 24000),), "fr", shares.append)
+    assert [s.text for s in made.segments] == ["bonjour"]
+    assert [(o.start_s, o.end_s, o.why) for o in made.left_out] == [
+        (0.5, 1.0, "closing words of a video"),
+        (2.0, 3.0, "no voice there"),
+    ]
+    assert shares == [0.0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_whisper import LANGUAGES
 
 from agent.model.text import Segment, Word
 from agent.transcribe.device import Device, pick
@@ -253,3 +254,12 @@ def test_select_refuses_files_that_changed(tiny_whisper: Path, tmp_path: Path) -
         file.write(b"!")
     with pytest.raises(ValueError, match="differ from the sha256"):
         load(choose("auto", tmp_path, None))
+
+
+def test_whisper_tells_a_language_by_speech_and_none_by_silence(tiny_whisper: Path, tmp_path: Path, speech) -> None:
+    engine = WhisperEngine(add(tiny_whisper, tmp_path), CPU)
+    assert engine.detect_language(np.zeros(ENGINE_RATE * 4, np.float32)) is None
+    assert engine.detect_language(np.zeros(0, np.float32)) is None
+    told = engine.detect_language(to_engine_rate(speech("jfk.flac"), 8000))
+    assert told in LANGUAGES, "random weights tell any"
+    assert SphinxEngine().detect_language(np.zeros(9, np.float32)) == "en"

@@ -219,6 +219,8 @@ class LiveRoom:
         try:
             if language is None:
                 language = engine.detect_language(window.pcm16k)
+            if language is None:
+                return Heard(()), None
             return engine.transcribe_window(window.pcm16k, language, window.prefix), language
         except EngineError as error:
             log.error("live.window_failed", call=job.call, channel=job.channel, error=str(error))
