@@ -21,6 +21,7 @@ from agent.commands import (
     run,
     show,
     token,
+    transcribe,
     verify,
 )
 
@@ -44,6 +45,7 @@ for command in (
     gate.keep,
     mask.mask,
     drop.drop,
+    transcribe.transcribe,
     export.export,
     ingest.ingest,
     verify.verify,

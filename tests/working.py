@@ -14,12 +14,14 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.model.artifact import Delivery
+from agent.model.text import Segment, Word
 from agent.scribe import keyring, outbox
 from agent.scribe.kept import Kept
 from agent.scribe.loop import Scribe
 from agent.store.catalog import Catalog
 from agent.store.corrections import Corrections
 from agent.store.journal import Journal, read
+from agent.store.rewrites import Rewrites
 from agent.vault import age
 
 CALL = "0192f0a0" + "0" * 23 + "1"
@@ -66,6 +68,27 @@ def lines(site, kind: str) -> list:
     return [line for line in read(site.settings.journal_dir) if line.kind == kind]
 
 
+class Reader:
+    """An engine that reads what it is told to from any stretch it is given, a word every half second."""
+
+    test_only, only_language, digest = False, None, "ab" * 32
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.model, self.text = name, f"{name}-model", text
+
+    def detect(self, pcm16k: np.ndarray) -> str | None:
+        return "fr"
+
+    def transcribe(self, pcm16k: np.ndarray, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:
+        length = len(pcm16k) / 16000
+        starts = [(n, offset_s + n / 2) for n in range(len(self.text.split())) if n / 2 + 0.4 <= length]
+        words = tuple(Word(self.text.split()[n], at, at + 0.4, 0.9) for n, at in starts)
+        if not words:
+            return ()
+        said = " ".join(w.text for w in words)
+        return (Segment(channel, words[0].start_s, words[-1].end_s, said, words),)
+
+
 class Killed(BaseException):
     """Stands for the death of the process: nothing in the code may catch it."""
 
@@ -84,6 +107,8 @@ WRITES: list[tuple[object, str]] = [
     (Corrections, "turn"),
     (Corrections, "withdraw"),
     (Catalog, "mark_local_deleted"),
+    (Rewrites, "turn"),
+    (Rewrites, "note_written"),
 ]
 
 

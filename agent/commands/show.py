@@ -49,10 +49,15 @@ def show(
     for words in (*_forgotten(catalog, row), *_complaints(catalog, row), *nothing):
         console.print(f"  {words}", style="yellow", highlight=False, markup=False)
     console.print(artifacts_table(catalog, row))
-    if (table := _corrections(catalog, row)).row_count:
-        console.print(table)
+    for part in (_texts, _corrections, _rewrites):
+        if (table := part(catalog, row)).row_count:
+            console.print(table)
     if (until_ns := catalog.corrections.kept_until(row.call_id)) is not None:
-        console.print(f"  its key is kept until {utc(until_ns)} UTC: until then a span can be masked", highlight=False)
+        console.print(
+            f"  its key is kept until {utc(until_ns)} UTC: until then a span can be masked, and "
+            "its text be written again",
+            highlight=False,
+        )
     for held in catalog.holds():
         if held.call_id == row.call_id:
             console.print(plain(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}"), style="yellow")
@@ -128,6 +133,27 @@ def _corrections(catalog: Catalog, row: CallRow) -> PlainTable:
         span = f"{clock(c.from_samples)} to {clock(c.to_samples)}" if c.verb == "mask" else "all"
         state = f"{c.state}: {c.detail}" if c.detail else c.state
         table.add_row(utc(c.at_ns), c.verb, c.purpose, span, c.actor, c.reason, state)
+    return table
+
+
+def _texts(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Texts")
+    for column in ("file", "engine", "model", "sha256", "language"):
+        table.add_column(column)
+    filed = {a.path for a in catalog.artifacts(call_id=row.call_id)}
+    for path, w in catalog.rewrites.written(row.call_id).items():
+        if path in filed:
+            table.add_row(path, w.engine, w.model, w.model_sha256[:16] or "–", w.language)
+    return table
+
+
+def _rewrites(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Transcribed again")
+    for column in ("asked", "by", "model", "version", "state"):
+        table.add_column(column)
+    for r in catalog.rewrites.of_call(row.call_id):
+        state = f"{r.state}: {r.detail}" if r.detail else f"{r.state}, {r.share:.0%}" if r.is_open else r.state
+        table.add_row(utc(r.at_ns), r.actor, r.model or "the usual one", str(r.revision or "–"), state)
     return table
 
 

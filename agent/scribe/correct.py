@@ -4,7 +4,7 @@ Each may be taken up again after a kill: a row is *working*, with its revision, 
 after everything is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -74,7 +74,7 @@ class Corrector:
         filed = self._filing.of_call(call_id)
         rows = self._catalog.corrections.of_call(call_id)
         held = call_id in {h.call_id for h in self._catalog.holds()}
-        fresh = self._next(call_id, rows, filed)
+        fresh = self.fresh(call_id)
         for row in rows:
             if row.verb == "drop" and row.is_open:
                 self._drop(row, filed, fresh, held=held)
@@ -83,7 +83,7 @@ class Corrector:
             for row in rows:
                 if row.verb == "mask" and row.is_open:
                     self._begin_mask(row, fresh, self._why_not(row, gone, can_mask=can_mask, held=held))
-        return self._standing(call_id)
+        return self.standing(call_id)
 
     def settle(self, call_id: str) -> None:
         """What was begun is done: say so."""
@@ -114,9 +114,11 @@ class Corrector:
             raise ValueError(f"the configuration cannot be read, and purpose {name} may be in it")
         return found
 
-    def _next(self, call_id: str, rows: Sequence[CorrectionRow], filed: Filed) -> int:
+    def fresh(self, call_id: str) -> int:
         """A number that no artifact of the call has, or is going to have."""
-        used = [number_of(a) for a in filed.values()] + [row.revision for row in rows]
+        used = [number_of(a) for a in self._catalog.artifacts(call_id=call_id)]
+        used += [row.revision for row in self._catalog.corrections.of_call(call_id)]
+        used += [row.revision for row in self._catalog.rewrites.of_call(call_id)]
         used += [row.version for row in self._catalog.deferred() if row.call_id == call_id]
         return max([*used, 0]) + 1
 
@@ -163,7 +165,8 @@ class Corrector:
             corrections.turn(row, "done", self._clock_ns(), revision=number)
             log.info("dropped", call=row.call_id, purpose=row.purpose, artifacts=len(mine), left=len(left))
 
-    def _standing(self, call_id: str) -> dict[str, Corrected]:
+    def standing(self, call_id: str) -> dict[str, Corrected]:
+        """What holds for each purpose now."""
         found: dict[str, Corrected] = {}
         for row in self._catalog.corrections.of_call(call_id):
             before = found.get(row.purpose, NOTHING)

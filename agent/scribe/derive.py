@@ -32,7 +32,7 @@ from agent.scribe.text import Heading, to_json
 from agent.scribe.voices import voices_of
 from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
-from agent.store.rows import DeferredRow
+from agent.store.rows import DeferredRow, WrittenRow
 from agent.transcribe.engine import Engine, EngineError
 from agent.vault.manifest import sign_manifest
 from agent.vault.signing import SiteKey
@@ -129,6 +129,28 @@ class Deriver:
                 self._catalog.clear_deferred(tape.call.call_id, job.purpose.name)
         return tuple(deferred)
 
+    def rewrite(
+        self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: Mapping[str, Corrected], number: int
+    ) -> TranscriptState | None:
+        """New versions, numbered so, of the texts that purposes have, beside those there are. Returns what wrote them.
+
+        None where no purpose has any. Raises EngineError, and as `derive`.
+        """
+        call_id, state = tape.call.call_id, None
+        filed = self._filing.of_call(call_id)
+        heard: dict[Spans, Transcript] = {}
+        for job in jobs(tape, purposes, corrected):
+            if ArtifactKind.TRANSCRIPT not in job.kinds or job.empty:
+                continue
+            if path_of(call_id, job.purpose, ArtifactKind.MANIFEST, job.corrected.revision, "json") not in filed:
+                continue
+            shown = replace(job, corrected=replace(job.corrected, revision=number))
+            state = self._text(tape, shown, means, filed, heard)
+            if state.state != "done":
+                raise EngineError(state.detail)
+            self._manifest(tape, job, state, filed, number, ())
+        return state
+
     def _say_nothing(self, tape: Tape, purposes: Sequence[Purpose], todo: Sequence[Job]) -> None:
         """Why a purpose that applies, or would with consent, has not one sample."""
         call_id = tape.call.call_id
@@ -187,10 +209,14 @@ class Deriver:
         heading = _heading(tape, self._site, job)
         voices = voices_of(tape, pseudonymise=job.purpose.pseudonymise)
         subtitles = job.purpose.subtitles
+        by = (tape.call.call_id, t.engine, t.model, t.model_digest, t.language, t.test_only)
         for kind, ending, media_type, make in (
             (ArtifactKind.TRANSCRIPT, "json", "application/json", to_json),
             (ArtifactKind.SUBTITLES, subtitles.value, subtitles.media_type, AS[subtitles]),
         ):
+            path = path_of(tape.call.call_id, job.purpose, kind, job.corrected.revision, ending)
+            if path not in filed:
+                self._catalog.rewrites.note_written(WrittenRow(path, *by))
             self._file(tape, job, kind, ending, media_type, partial(make, heading, voices, t), filed)
         return TranscriptState("done", "", t.engine, t.model, t.model_digest, t.test_only)
 
@@ -233,6 +259,7 @@ class Deriver:
                 *(tape, self._site, job.purpose, job.spans, voices, mine, state, self._clock_ns(), version),
                 absent=job.absent,
                 replaces=replaced,
+                written=self._catalog.rewrites.written(tape.call.call_id),
             )
             return sign_manifest(told, self._site_key)
 

@@ -24,9 +24,11 @@ from agent.scribe.logindex import LogIndex
 from agent.scribe.outbox import OutboxFull, remove_strays
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
+from agent.scribe.rewrite import FORGOTTEN, Rewriter
 from agent.scribe.testimony import Testimony
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
+from agent.store.rows import RewriteRow
 
 log = structlog.get_logger()
 
@@ -60,6 +62,7 @@ class Finisher:
         room: EngineRoom,
         deriver: Deriver,
         corrector: Corrector,
+        rewriter: Rewriter,
         testimony: Testimony,
         clock_ns: Callable[[], int],
         monotonic: Callable[[], float],
@@ -74,6 +77,7 @@ class Finisher:
         self._room = room
         self._deriver = deriver
         self._corrector = corrector
+        self._rewriter = rewriter
         self._kept = Kept(settings.kept_dir)
         self._testimony = testimony
         self._clock_ns = clock_ns
@@ -90,10 +94,15 @@ class Finisher:
         """Work on one call if one is due. Returns whether there was one; raises only Stopping."""
         corrected, past = self._to_correct()
         due = sorted(c for c in self._projector.ended | corrected | past if self._due(c, urgent=c in corrected))
-        if not due:
+        again = None if due else self._to_write_again()
+        if not due and again is None:
             return False
-        call_id = due[0]
+        call_id = again.call_id if again is not None else due[0]
         try:
+            if again is not None:
+                self._write_again(again)
+                self._attempts.pop(call_id, None)
+                return True
             if call_id not in self._projector.ended:
                 self._recovered.add(call_id)  # it was finalised: lines about it are in the journal
             if call_id in past and call_id not in corrected | self._projector.ended:
@@ -125,6 +134,27 @@ class Finisher:
         except sqlite3.Error as error:
             log.error("corrections.unread", error=str(error))
             return set(), set()
+
+    def _to_write_again(self) -> RewriteRow | None:
+        """A call to be transcribed again, which is done when nothing else is."""
+        try:
+            row = self._rewriter.due()
+        except sqlite3.Error as error:
+            log.error("rewrites.unread", error=str(error))
+            return None
+        return row if row is not None and self._due(row.call_id, urgent=True) else None
+
+    def _write_again(self, row: RewriteRow) -> None:
+        until_ns = self._catalog.corrections.kept_until(row.call_id)
+        if until_ns is None or until_ns <= self._clock_ns() or row.call_id not in self._keyring.on_disk():
+            self._rewriter.refuse(row, FORGOTTEN)
+            return
+        self._purposes.refresh()
+        tape = rebuild(row.call_id, ((r, self._open(r)) for r in self._records(row.call_id)))
+        scribe = self._settings.scribe
+        language = language_of(tape.call.queue, scribe.languages, scribe.language)
+        self._rewriter.work(row, tape, self._purposes.known, language)
+        self._keyring.close(row.call_id)
 
     def _due(self, call_id: str, *, urgent: bool) -> bool:
         if self._monotonic() < self._not_before.get(call_id, 0.0):

@@ -20,6 +20,7 @@ from agent.scribe.logindex import LogIndex
 from agent.scribe.names import Names
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
+from agent.scribe.rewrite import Rewriter
 from agent.scribe.testimony import Testimony
 from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
@@ -71,6 +72,11 @@ class Scribe:
             self._going,
         )
         purposes = Purposes(settings)
+        room = EngineRoom(settings, time.monotonic)
+        corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
+        rewriter = Rewriter(
+            *(settings.models_dir, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns)
+        )
         self._finisher = Finisher(
             settings,
             purposes,
@@ -79,9 +85,10 @@ class Scribe:
             self._projector,
             self._index,
             self._keyring,
-            EngineRoom(settings, time.monotonic),
+            room,
             deriver,
-            Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns),
+            corrector,
+            rewriter,
             testimony,
             time.time_ns,
             time.monotonic,

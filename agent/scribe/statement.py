@@ -1,7 +1,8 @@
 """The body of a manifest: what one purpose received of one call, what it did not, and by whose decision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 from agent.media import dtmf
 from agent.media.quality import rate_stream
@@ -14,6 +15,7 @@ from agent.scribe.absence import Absence, why_nothing
 from agent.scribe.channels import Tape
 from agent.scribe.hearing import Spans, outside
 from agent.scribe.text import Voice, speaker
+from agent.store.rows import WrittenRow
 
 FORMAT = "greffier-manifest-1"
 MISSING_MIN_SAMPLES = CLOCK_RATE // 10
@@ -45,10 +47,12 @@ def body(
     version: int,
     absent: Sequence[Absence] = (),
     replaces: Sequence[tuple[Artifact, bool]] = (),
+    written: Mapping[str, WrittenRow] = MappingProxyType({}),
 ) -> dict[str, object]:
     """The manifest's content as JSON values; times in UTC ns, spans in seconds from the call's media origin.
 
-    `absent` is what the purpose may not have; `replaces` are earlier artifacts, and whether each may have been sent.
+    `absent` is what the purpose may not have; `replaces` are earlier artifacts, and whether each may have been sent;
+    `written` says of texts, by path, what wrote them.
     """
     call = tape.call
     return {
@@ -106,6 +110,7 @@ def body(
                 "cipher_sha256": a.cipher_sha256,
                 "local_deadline_ns": a.local_deadline_ns,
                 "central_deadline_ns": a.central_deadline_ns,
+                "written_by": _written(written.get(a.path)),
             }
             for a in artifacts
         ],
@@ -142,6 +147,11 @@ def _consent(tape: Tape) -> list[dict[str, object]]:
             said.append({"consent": c.consent.value, "at_ns": c.at_ns, "actor": c.actor, "source": c.source})
         before = c.consent.value
     return said
+
+
+def _written(row: WrittenRow | None) -> dict[str, object] | None:
+    """Of a text: the program, the model and its digest, the language. None of what no engine wrote."""
+    return {k: v for k, v in asdict(row).items() if k not in ("path", "call_id")} if row else None
 
 
 def _absence(absence: Absence) -> dict[str, object]:

@@ -93,3 +93,41 @@ class CorrectionRow:
     def is_open(self) -> bool:
         """Whether it is still to be done."""
         return self.state in ("asked", "working")
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteRow:
+    """A finalised call that somebody wants transcribed again, at UTC `at_ns`, with `model` (empty: the usual one).
+
+    `state` is one of: asked, working, done, refused; `revision` numbers the new files (0: not begun), `share` (0..1) is
+    done, `detail` says why it was refused. `number` is given by the catalog.
+    """
+
+    call_id: str
+    model: str
+    actor: str
+    at_ns: int
+    state: str = "asked"
+    revision: int = 0
+    share: float = 0.0
+    detail: str = ""
+    done_ns: int | None = None
+    number: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be done."""
+        return self.state in ("asked", "working")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRow:
+    """What wrote a transcript or its subtitles: program, model, SHA-256 (hex) of the model's files, language."""
+
+    path: str
+    call_id: str
+    engine: str
+    model: str
+    model_sha256: str
+    language: str
+    test_only: bool = False

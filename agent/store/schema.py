@@ -183,4 +183,26 @@ def _corrections(db: Database) -> None:
     db.execute("CREATE INDEX marks_at_limit ON marks (call_id) WHERE verb = 'limit'")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections)
+def _texts(db: Database) -> None:
+    """Transcriptions asked for again, and what wrote each text."""
+    columns = {
+        "id": int,
+        "call_id": str,
+        "model": str,
+        "actor": str,
+        "at_ns": int,
+        "state": str,
+        "revision": int,
+        "share": float,
+        "detail": str,
+        "done_ns": int,
+    }
+    db.execute(db.create_table_sql("rewrites", columns=columns, pk="id"))
+    db.execute("CREATE INDEX rewrites_by_call ON rewrites (call_id)")
+    db.execute("CREATE INDEX rewrites_open ON rewrites (id) WHERE state IN ('asked', 'working')")
+    written = {"path": str, "call_id": str, "engine": str, "model": str, "model_sha256": str, "language": str}
+    db.execute(db.create_table_sql("written", columns={**written, "test_only": int}, pk="path"))
+    db.execute("CREATE INDEX written_by_call ON written (call_id)")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections, _texts)

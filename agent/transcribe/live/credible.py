@@ -1,4 +1,4 @@
-"""Which words of a window may be believed: none where the text bears a sign of being made up, and no word without a voice."""
+"""Which words of a window may be believed: none where its text bears a sign of being made up, none without a voice."""
 
 from collections.abc import Sequence
 
