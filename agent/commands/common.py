@@ -6,9 +6,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from agent.commands.plain import plain
 from agent.config import ConfigError, Settings, load
+from agent.config.section import seconds
 from agent.control.client import ControlClient, NoAnswer
 from agent.model.call import CLOCK_RATE
 from agent.store.catalog import Catalog
@@ -108,3 +110,17 @@ def clock(samples: int) -> str:
 def actor() -> str:
     """Who presses from the command line."""
     return f"cli:{os.environ.get('SUDO_USER') or os.environ.get('USER') or os.getuid()}"
+
+
+def instant(text: str, zone: ZoneInfo) -> int:
+    """UTC ns of `yesterday`, `today`, a duration back, or a local day or time."""
+    midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in ("today", "yesterday"):
+        at = midnight - timedelta(days=text == "yesterday")
+    else:
+        try:
+            at = datetime.fromisoformat(text)
+            at = at.replace(tzinfo=zone) if at.tzinfo is None else at
+        except ValueError:
+            at = datetime.now(UTC) - timedelta(seconds=seconds(text))
+    return int(at.timestamp() * 1e9)

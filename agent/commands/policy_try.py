@@ -4,16 +4,15 @@ import json
 import shlex
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, catalog_of, console, fail, settings_of
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, catalog_of, console, fail, instant, settings_of
 from agent.commands.plain import PlainTable
 from agent.config import Settings
-from agent.config.section import seconds
 from agent.model.call import Call, Consent, Direction, Party, Role
 from agent.model.purpose import Purpose, Trigger
 from agent.policy.decide import Policy
@@ -143,7 +142,7 @@ def described(text: str, settings: Settings) -> tuple[Call, int, bool]:
 
 def _many(policy: Policy, settings: Settings, since: str) -> list[dict[str, Any]]:
     try:
-        since_ns = _instant(since, ZoneInfo(settings.site.timezone))
+        since_ns = instant(since, ZoneInfo(settings.site.timezone))
         key = read_secret(settings.site.keys_dir / "numbers.key")
     except (OSError, ValueError) as error:
         fail(str(error), 2)
@@ -202,17 +201,3 @@ def _past(catalog: Catalog, row: CallRow) -> Past:
         consent=last.consent if last else Consent.UNKNOWN,
     )
     return Past(call, last is not None, tuple(catalog.decisions(row.call_id)))
-
-
-def _instant(text: str, zone: ZoneInfo) -> int:
-    """UTC ns of `yesterday`, `today`, a duration back, or a local day or time."""
-    midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    if text in ("today", "yesterday"):
-        at = midnight - timedelta(days=text == "yesterday")
-    else:
-        try:
-            at = datetime.fromisoformat(text)
-            at = at.replace(tzinfo=zone) if at.tzinfo is None else at
-        except ValueError:
-            at = datetime.now(UTC) - timedelta(seconds=seconds(text))
-    return int(at.timestamp() * 1e9)

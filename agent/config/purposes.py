@@ -37,6 +37,8 @@ class PurposeSection(Section):
     live: bool = False
     """Listened to while it lasts, and nothing kept (docs/live-audio.md). Its `holdback_s` is 0 by default."""
     subtitles: Subtitles = Subtitles.VTT
+    searchable: bool = False
+    """Its transcripts can be searched on the box (docs/search.md says at what price)."""
 
     @property
     def may_be_withdrawn(self) -> bool:
@@ -52,6 +54,8 @@ class PurposeSection(Section):
             raise ValueError("live: of what is only listened to nothing is kept; artifacts take a purpose of their own")
         if self.artifacts and self.recipients_file is None:
             raise ValueError("recipients_file is missing: without a reader's key nothing may be kept")
+        if self.searchable and ArtifactKind.TRANSCRIPT not in self.artifacts:
+            raise ValueError('searchable is for purposes with "transcript" among their artifacts')
         if self.trigger is not Trigger.PERCENT and self.percent != 100.0:
             raise ValueError('percent is only for trigger = "percent"')
         if self.stratify and self.trigger is not Trigger.PERCENT:

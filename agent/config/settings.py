@@ -309,6 +309,16 @@ class Settings(Section):
         return self.site.state_dir / "outbox"
 
     @property
+    def search_dir(self) -> Path:
+        """Encrypted shards of the search index, one folder a purpose."""
+        return self.site.state_dir / "search"
+
+    @property
+    def searchkeys_dir(self) -> Path:
+        """The keys of these shards; may be a mount of its own."""
+        return self.site.state_dir / "searchkeys"
+
+    @property
     def lists_dir(self) -> Path:
         """Numbers that are never recorded, as keyed hashes."""
         return self.site.state_dir / "lists"
@@ -383,6 +393,7 @@ class Settings(Section):
                 paused_sound=p.paused_sound,
                 live=p.live,
                 subtitles=p.subtitles,
+                searchable=p.searchable,
             )
             for name, p in self.purpose.items()
         )

@@ -74,7 +74,8 @@ class Purpose:
     `keys`: whether the manifest may say which keys were pressed on the phones. `consent`: nothing is written before
     the customer has agreed. `withdrawable`: its basis lets a customer or agent withdraw, and then it is destroyed.
     `holdback_s`: its own look-back; None: that of the site. `paused_sound`: what is heard where it was paused. `live`:
-    nothing is written, but the call may be listened to while it lasts.
+    nothing is written, but the call may be listened to while it lasts. `searchable`: its transcripts can be searched on
+    the box as long as they are there (docs/search.md).
     """
 
     name: str
@@ -98,6 +99,7 @@ class Purpose:
     paused_sound: PausedSound = PausedSound.SILENCE
     live: bool = False
     subtitles: Subtitles = Subtitles.VTT
+    searchable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

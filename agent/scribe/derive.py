@@ -23,6 +23,7 @@ from agent.scribe.absence import Absence, absences, began, never_began, why_noth
 from agent.scribe.channels import Tape
 from agent.scribe.correct import NOTHING, Corrected
 from agent.scribe.filing import Filed, Filing, number_of, path_of
+from agent.scribe.findable import Findable
 from agent.scribe.hearing import Spans, outside, transcribe
 from agent.scribe.paused import dressed
 from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
@@ -80,6 +81,7 @@ class Deriver:
         site_key: SiteKey,
         clock_ns: Callable[[], int],
         going: Callable[[], None],
+        findable: Findable,
     ) -> None:
         self._site = site
         self._catalog = catalog
@@ -89,6 +91,7 @@ class Deriver:
         self._site_key = site_key
         self._clock_ns = clock_ns
         self._going = going
+        self._findable = findable
 
     def derive(
         self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: Mapping[str, Corrected]
@@ -218,6 +221,8 @@ class Deriver:
             if path not in filed:
                 self._catalog.rewrites.note_written(WrittenRow(path, *by))
             self._file(tape, job, kind, ending, media_type, partial(make, heading, voices, t), filed)
+        made = path_of(tape.call.call_id, job.purpose, ArtifactKind.TRANSCRIPT, job.corrected.revision, "json")
+        self._findable.put(filed[made], job.purpose, voices, t)
         return TranscriptState("done", "", t.engine, t.model, t.model_digest, t.test_only)
 
     def _defer(self, tape: Tape, job: Job, state: TranscriptState, before: DeferredRow | None) -> None:

@@ -14,6 +14,7 @@ from agent.scribe.correct import Corrector
 from agent.scribe.derive import Deriver
 from agent.scribe.engineroom import EngineRoom
 from agent.scribe.filing import Filing
+from agent.scribe.findable import Findable
 from agent.scribe.finish import Finisher, Stopping
 from agent.scribe.keyring import Keyring
 from agent.scribe.logindex import LogIndex
@@ -23,6 +24,8 @@ from agent.scribe.purposes import Purposes
 from agent.scribe.rewrite import Rewriter
 from agent.scribe.testimony import Testimony
 from agent.scribe.withdrawal import Withdrawal
+from agent.search.cabinet import Cabinet
+from agent.search.index import Index
 from agent.store.catalog import Catalog
 from agent.store.checkpoint import seal
 from agent.store.journal import Journal
@@ -61,6 +64,9 @@ class Scribe:
         testimony = Testimony(self.journal, settings.journal_dir)
         filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
         withdrawal = Withdrawal(settings.site.name, self.catalog, filing, testimony, self._site_key, time.time_ns)
+        index = Index(Cabinet(settings.search_dir, settings.searchkeys_dir), self.catalog, self.journal, time.time_ns)
+        index.remove_strays()
+        self._findable = Findable(index)
         deriver = Deriver(
             settings.site.name,
             self.catalog,
@@ -70,8 +76,9 @@ class Scribe:
             self._site_key,
             time.time_ns,
             self._going,
+            self._findable,
         )
-        purposes = Purposes(settings)
+        self._purposes = purposes = Purposes(settings)
         room = EngineRoom(settings, time.monotonic)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
         rewriter = Rewriter(
@@ -140,6 +147,8 @@ class Scribe:
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
                 seal(self._settings.journal_dir, self._site_key, time.time_ns())
+            self._purposes.refresh()
+            self._findable.sweep(self._purposes.known)
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
 

@@ -21,6 +21,7 @@ from agent.model.wire import dump, load
 from agent.store.corrections import OPEN, Corrections
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
+from agent.store.indexed import Indexed
 from agent.store.rewrites import Rewrites
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
 from agent.store.schema import ARTIFACT_COLUMNS, prepare
@@ -37,6 +38,7 @@ class Catalog:
         prepare(self._base.db)
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
+        self.indexed = Indexed(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""

@@ -131,3 +131,16 @@ class WrittenRow:
     model_sha256: str
     language: str
     test_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedRow:
+    """A transcript (`entry` is its artifact's id) in a shard of its purpose's search index; `day` is when it came in
+    (UTC), `size` the bytes of its text."""
+
+    entry: str
+    call_id: str
+    purpose: str
+    shard: str
+    day: str
+    size: int

@@ -205,4 +205,12 @@ def _texts(db: Database) -> None:
     db.execute("CREATE INDEX written_by_call ON written (call_id)")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections, _texts)
+def _index(db: Database) -> None:
+    """Which transcript is in which shard of the search index."""
+    columns = {"entry": str, "call_id": str, "purpose": str, "shard": str, "day": str, "size": int}
+    db.execute(db.create_table_sql("indexed", columns=columns, pk="entry"))
+    db.execute("CREATE INDEX indexed_by_shard ON indexed (shard)")
+    db.execute("CREATE INDEX indexed_by_call ON indexed (call_id, purpose)")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections, _texts, _index)

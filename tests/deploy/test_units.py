@@ -67,7 +67,16 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
     [
         (
             "recorder",
-            ["identities", "purpose-keys", "site.pem", "numbers.key", "directory.sqlite3", "/keys/desk", "/cti"],
+            [
+                "identities",
+                "purpose-keys",
+                "site.pem",
+                "numbers.key",
+                "directory.sqlite3",
+                "/keys/desk",
+                "/cti",
+                "/search",
+            ],
         ),
         (
             "scribe",
@@ -75,9 +84,19 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
         ),
         (
             "courier",
-            ["identities", "callkeys", "capture", "/keys", "purpose-keys", "/tls", "directory.sqlite3", "/cti"],
+            [
+                "identities",
+                "callkeys",
+                "capture",
+                "/keys",
+                "purpose-keys",
+                "/tls",
+                "directory.sqlite3",
+                "/cti",
+                "/searchkeys",
+            ],
         ),
-        ("desk", ["identities", "callkeys", "capture", "outbox", "purpose-keys", "/tls"]),
+        ("desk", ["identities", "callkeys", "capture", "outbox", "purpose-keys", "/tls", "/searchkeys"]),
     ],
 )
 def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:
