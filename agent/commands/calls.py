@@ -14,6 +14,7 @@ from agent.control.client import ControlClient, NoAnswer
 from agent.model.artifact import Artifact, Delivery
 from agent.model.gate import GateMark
 from agent.store.catalog import Catalog
+from agent.store.waiting import Waiting, WaitingCalls
 
 
 def calls(
@@ -30,6 +31,8 @@ def calls(
         console.print(live_table(live))
     if settings.catalog_path.exists():
         console.print(recorded_table(Catalog(settings.catalog_path), limit, forgotten=forgotten))
+        for words in queue(WaitingCalls(settings.catalog_path).look(), time.time_ns()):
+            console.print(words, style="yellow", highlight=False, markup=False)
     elif not live:
         console.print("No calls yet. `greffier probe` places a test call.")
 
@@ -79,6 +82,24 @@ def recorded_table(catalog: Catalog, limit: int, *, forgotten: bool = False) -> 
             summary(made) if made else ", ".join(catalog.nothing(call.call_id).values()) or "–",
         )
     return table
+
+
+def queue(waiting: Waiting, now_ns: int) -> list[str]:
+    """How many calls wait for their text, since when and why, in words."""
+    found = []
+    if waiting.oldest_ns is not None:
+        since = f"the oldest for {age(max(0, now_ns - waiting.oldest_ns) / 1e9)}"
+        why = f" ({'; '.join(waiting.reasons)})" if waiting.reasons else ""
+        found.append(f"{waiting.calls} wait for their text, {since}{why}")
+    return found + ([f"{waiting.again} are to be transcribed again"] if waiting.again else [])
+
+
+def age(seconds: float) -> str:
+    """`40 s`, `12 min`, `5 h`, `3 days`."""
+    for most, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < most:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.0f} days"
 
 
 def pauses(marks: list[GateMark]) -> str:

@@ -11,6 +11,7 @@ from agent.desk.hand import Desk
 from agent.desk.livetext import LiveText
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
+from agent.desk.queue import Queue
 from agent.desk.refusals import Refusals
 from agent.desk.server import listen
 from agent.desk.tokens import TokenFile, Tokens
@@ -18,6 +19,7 @@ from agent.process import main
 from agent.store.directory import DirectoryReader, LastUse
 from agent.store.heard import HeardCalls
 from agent.store.journal import Journal
+from agent.store.waiting import WaitingCalls
 
 
 def serve(settings: Settings) -> None:
@@ -39,6 +41,7 @@ def serve(settings: Settings) -> None:
     app = build_app(desk)
     systems = PhoneSystems(settings, refusals)
     desk.metrics.also(systems)
+    desk.metrics.also(Queue(WaitingCalls(settings.catalog_path), time.time_ns))
     systems.beside(app)
     listen(settings, app)
 

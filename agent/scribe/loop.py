@@ -10,6 +10,7 @@ from agent.config import Settings
 from agent.process import stop_on_signal
 from agent.retain import identities
 from agent.scribe import outbox
+from agent.scribe.behind import stay_behind
 from agent.scribe.correct import Corrector
 from agent.scribe.derive import Deriver
 from agent.scribe.engineroom import EngineRoom
@@ -156,6 +157,7 @@ class Scribe:
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stop = stop_on_signal()
+    stay_behind()
     scribe = Scribe(settings, stop)
     try:
         while not stop.is_set():
