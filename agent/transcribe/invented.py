@@ -68,6 +68,14 @@ _FORMS = re.compile(
 )
 """The same in other words, folded: whole segments, again."""
 
+NUMBER_WORDS = """
+zero un une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize vingt trente quarante
+cinquante soixante septante huitante octante nonante cent cents mille et double triple fois
+oh nought one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand and times
+"""
+"""Words that numbers are read out with, without accents."""
+
 
 class Sign(StrEnum):
     """By what a text was known to be invented."""
@@ -84,16 +92,15 @@ def sign_of(
     no_speech: float = 0.0,
     logprob: float = 0.0,
     voiced: float = 1.0,
-    compression: float | None = None,
 ) -> Sign | None:
     """Why `text` is invented, or None when it may well have been said.
 
     `no_speech` is the model's probability that nobody spoke, `logprob` the mean log-probability of its tokens, `voiced`
-    the share of the time under voice. `compression` is the ratio of the whole text it was decoded with, where known.
+    the share of the time under voice.
     """
     if no_speech > NO_SPEECH and logprob < POOR_LOGPROB:
         return Sign.DOUBT
-    if max(compression or 0.0, compression_ratio(text)) > REPETITIVE:
+    if compression_ratio(text) > REPETITIVE:
         return Sign.REPEATED
     if is_outro(text):
         return Sign.OUTRO
@@ -107,8 +114,12 @@ def is_outro(text: str) -> bool:
 
 
 def compression_ratio(text: str) -> float:
-    """How many times smaller zlib makes the text (UTF-8); 0 for a text too short to tell."""
-    raw = text.encode()
+    """How many times smaller zlib makes the text (UTF-8) without its numbers; 0 for one too short to tell.
+
+    Digits do repeat when a card or telephone number is read out, and what is left out of a transcript is neither masked
+    in it nor silenced in the audio.
+    """
+    raw = " ".join(w for w in folded(text).split() if w not in _NUMBERS and not w.isdigit()).encode()
     return len(raw) / len(zlib.compress(raw)) if len(raw) >= SHORT_BYTES else 0.0
 
 
@@ -143,4 +154,5 @@ def folded(text: str) -> str:
     return " ".join(re.findall(r"[\w.]*\w", bare))
 
 
+_NUMBERS = frozenset(NUMBER_WORDS.split())
 _FOLDED = frozenset(folded(phrase) for phrase in PHRASES)

@@ -1,5 +1,6 @@
 """Searchable as long as it lives: found by who may, nowhere in clear, forgotten with its transcript, whatever dies."""
 
+import json
 import shutil
 import threading
 import time
@@ -7,7 +8,7 @@ import unicodedata
 
 import pytest
 from typer.testing import CliRunner
-from working import CALL, OTHER, Killed, Reader, dying_at, lines, run, settle, tones
+from working import CALL, OTHER, Killed, Reader, dying_at, lines, opened, run, settle, tones
 
 from agent.cli import app
 from agent.config import ConfigError, load
@@ -21,6 +22,7 @@ from agent.store.indexed import Indexed
 from agent.store.rows import HoldRow, RewriteRow
 
 TEXT = "je voudrais résilier mon contrat"
+REAL = engineroom.select
 WORDS = ("résilier", "contrat", "voudrais")
 
 
@@ -84,6 +86,19 @@ def test_it_is_found_with_its_place_and_journalled_without_the_words(make_site) 
     assert search(site, "chocolat") == "Nothing found."
     assert [line.fields["calls"] for line in lines(site, "searched")][-1] == []
     assert in_clear(site) == [], "nor in the journal, nor in any file"
+
+
+def test_real_speech_is_found_by_what_was_recognised(make_site, monkeypatch, speech) -> None:
+    monkeypatch.setattr(engineroom, "select", REAL)
+    site = make_site("pocketsphinx", window="1 h")
+    searchable(site, "training")
+    site.tape(CALL, [speech("jfk.flac"), tones(1)[0]], keep_at=0)
+    run(site)
+    first = json.loads(opened(site, "training/transcript.json"))["segments"][0]
+    word = max((w["text"] for w in first["words"]), key=len)
+    told = search(site, word.upper())
+    assert CALL[:12] in told and word in told and "customer p1" in told
+    assert word.encode() not in b"".join(p.read_bytes() for p in site.settings.site.state_dir.rglob("*") if p.is_file())
 
 
 def test_only_searchable_purposes_and_each_for_itself(make_site) -> None:

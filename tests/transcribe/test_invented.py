@@ -23,6 +23,10 @@ def test_closing_words_of_videos_are_known_however_they_are_written(phrase: str)
         "I watched the video and subscribed to your channel last month.",
         "Oui oui oui oui oui.",
         "zéro six douze trente-quatre cinquante-six soixante-dix-huit",
+        "quatre " + "un " * 15,
+        "four one one one one one one one one one one one one one one one",
+        "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 et 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
+        "quatre-vingt-dix-neuf " * 8,
         "",
     ],
 )
@@ -32,7 +36,6 @@ def test_what_people_say_is_kept(said: str) -> None:
 
 def test_text_that_repeats_itself_is_invented() -> None:
     assert sign_of("je vais vous dire " * 12) is Sign.REPEATED
-    assert sign_of("Bonjour madame.", compression=2.5) is Sign.REPEATED
     assert compression_ratio("oui " * 9) == 0.0, "too short to tell"
     assert compression_ratio("Je voudrais savoir où en est ma commande de la semaine dernière.") < 1.2
 
