@@ -20,7 +20,7 @@ from agent.store.catalog import Catalog
 from agent.store.rows import RewriteRow
 from agent.transcribe.engine import Engine, EngineError
 from agent.transcribe.models import ModelError
-from agent.transcribe.select import select
+from agent.transcribe.select import choose, load
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class Rewriter:
         log.warning("transcribe.refused", call=row.call_id, why=why)
 
     def _engine(self, model: str) -> Engine:
-        engine = select("auto", self._models_dir, model) if model else self._usual()
+        engine = load(choose("auto", self._models_dir, model)) if model else self._usual()
         if engine is None:
             raise EngineError(f"no model named {model} is installed" if model else "no speech model is installed")
         return engine
