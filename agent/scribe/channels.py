@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.capture.format import Malformed, RecordKind
-from agent.capture.frames import unpack
+from agent.capture.format import RecordKind
 from agent.capture.reader import Record
 from agent.media.decoders import is_decodable, is_wideband
 from agent.media.quality import measure
@@ -30,10 +29,8 @@ from agent.model.quality import ChannelQuality
 from agent.model.spans import merge
 from agent.model.wire import load
 from agent.scribe.hearing import Spans
-from agent.scribe.sound import WIDE_RATE, Clock, Sound, Stretch, render
+from agent.scribe.sound import LONGEST_SAMPLES, WIDE_RATE, Clock, Sound, Stretch, render, stretch_of
 
-LONGEST_SAMPLES = 24 * 3600 * CLOCK_RATE
-"""Media beyond a day after the start of its call is no part of it."""
 MOST_CHANNELS = 32
 DRIFT_SAMPLES = CLOCK_RATE // 100
 """A clock is corrected when it would be further off than this by the end of its stream: 10 ms."""
@@ -205,19 +202,8 @@ def seated(call: Call) -> Call:
 
 def _stretch(record: Record, payload: bytes) -> Stretch | None:
     """What a MEDIA record holds, or None when it cannot be."""
-    head, frames, media = record.header, None, np.frombuffer(payload, np.uint8)
-    if head.codec is None:
-        return None
-    samples = len(media)
-    if not head.codec.byte_a_sample:
-        try:
-            frames, media = unpack(head.codec, payload)
-        except Malformed:
-            return None
-        samples = frames.samples
-    if not 0 <= head.position_samples <= LONGEST_SAMPLES - samples:
-        return None
-    return Stretch(head.stream, head.codec, head.position_samples, samples, media, frames)
+    head = record.header
+    return None if head.codec is None else stretch_of(head.stream, head.codec, head.position_samples, payload)
 
 
 def _lines(

@@ -12,10 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from agent.capture.format import Malformed
+from agent.capture.frames import unpack
 from agent.media.decoders import Decoder, Pcm, rate_of
 from agent.model.call import CLOCK_RATE, Codec, MediaFormat
 from agent.model.media import Frames
 
+LONGEST_SAMPLES = 24 * 3600 * CLOCK_RATE
+"""Media beyond a day after the start of its call is no part of it."""
 WIDE_RATE = 16000
 """Samples per second of calls in which somebody is heard above 4 kHz."""
 _WINDOW = 1 << 16
@@ -43,6 +47,21 @@ class Stretch:
     def end(self) -> int:
         """The position just after it."""
         return self.position + self.samples
+
+
+def stretch_of(stream: int, codec: Codec, position: int, payload: bytes) -> Stretch | None:
+    """What the payload of a MEDIA record, or of a message of live sound, holds; None when it cannot be."""
+    frames, media = None, np.frombuffer(payload, np.uint8)
+    samples = len(media)
+    if not codec.byte_a_sample:
+        try:
+            frames, media = unpack(codec, payload)
+        except Malformed:
+            return None
+        samples = frames.samples
+    if not 0 <= position <= LONGEST_SAMPLES - samples:
+        return None
+    return Stretch(stream, codec, position, samples, media, frames)
 
 
 @dataclass(frozen=True, slots=True)

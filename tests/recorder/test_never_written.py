@@ -3,6 +3,7 @@ what was said while nothing could be recorded is in no byte that exists afterwar
 
 Every 20 ms of every party is random sound of its own: a watermark. A model that knows only what was asked and answered
 says which of them may be nowhere, or nowhere in what a purpose has; then log, artifacts and every file are searched.
+Somebody listens live all the while: what he hears and still remembers is searched after every step.
 """
 
 import io
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from listener import Listener
 from packets import Packet, block_of, rtp
 
 from agent.capture import keys
@@ -30,7 +32,8 @@ from agent.media.g711 import decode
 from agent.model.call import Call, Codec, Consent, MediaStream
 from agent.model.context import ContextNote
 from agent.model.events import CallEnded, CallStarted
-from agent.model.gate import GateCommand, GateState, GateVerb
+from agent.model.gate import GateAnswer, GateCommand, GateState, GateVerb
+from agent.model.live import Sound
 from agent.policy.decide import Policy
 from agent.policy.share import Strata
 from agent.recorder.calls import Calls
@@ -46,6 +49,7 @@ ENDS = (("10.0.0.1", 6000), ("10.0.0.5", 4000))
 FOREVER = 1 << 60
 HOLDBACK_S, WAIT_S = 1, 4
 READERS = ("evidence", "training", "asked")
+EARS = "ears"
 CONFIG = f"""
 [site]
 name = "proof"
@@ -84,6 +88,11 @@ trigger = "all"
 artifacts = ["audio"]
 audio_format = "wav"
 recipients_file = "asked.txt"
+
+[purpose.ears]
+basis = "legitimate interest"
+trigger = "all"
+live = true
 """
 
 TALK = st.integers(3, 110)
@@ -152,7 +161,8 @@ class House(RuleBasedStateMachine):
         self.policy = Policy(self.settings.purposes(), b"k" * 16)
         self.strata = Strata("proof")
         self.frames: dict[tuple[int, int], bytes] = {}
-        self.doors = {name: Door() for name in READERS}
+        self.doors = {name: Door() for name in (*READERS, EARS)}
+        self.listener, self.slow = Listener(), False
         self.doors["asked"].waits = consent is Consent.UNKNOWN
         if consent is Consent.UNKNOWN:
             self.doors["asked"].unasked.append((0, FOREVER))
@@ -166,6 +176,7 @@ class House(RuleBasedStateMachine):
         decisions = self.policy.decide(self.call, self.wall_ns, self.strata)
         self.live = self.calls.started(CallStarted(self.call), decisions, 0)
         self.calls.use_key(keys.create(self.settings.callkeys_dir, CALL, 0, self.recipient))
+        self.listener.connect(self.calls.listening)
 
     @property
     def now(self) -> int:
@@ -186,6 +197,25 @@ class House(RuleBasedStateMachine):
             while self.cares * 62.5 <= self.ms:
                 self.cares += 1
                 self.calls.care(self.ms * MS, self.wall_ns)
+            if not self.slow:
+                self.listens()
+
+    def listens(self) -> None:
+        """The listener reads what has come: nothing while the ears are shut, but what was sent before (`late`)."""
+        door, opened = self.doors[EARS], self.doors[EARS].opened
+        for message in self.listener.read():
+            if isinstance(message, Sound):
+                assert door.is_open, "sound after the press"
+                assert message.position >= opened, "sound of before the end of the pause"
+
+    def has_forgotten(self, answer: GateAnswer | None = None) -> None:
+        """Right after a step that may have shut the ears: what nobody may have is not in the listener's memory."""
+        self.listener.read()
+        names = (*READERS, EARS)
+        gone = {key for key in self.frames if self._hidden(names, key[1])}
+        assert not any((stream, at) in self.listener.heard for stream, at in gone), "remembered by who listens"
+        if not self.doors[EARS].is_open and answer is not None:
+            assert all(at < answer.since_samples for _, at in self.listener.heard), "further back than it is written"
 
     @rule(ticks=TALK, hours=st.floats(-2, 2))
     def clock_jumps(self, ticks: int, hours: float) -> None:
@@ -195,7 +225,7 @@ class House(RuleBasedStateMachine):
     @rule(
         ticks=TALK,
         verb=st.sampled_from([GateVerb.PAUSE, GateVerb.PAUSE, GateVerb.RESUME, GateVerb.KEEP]),
-        purpose=st.none() | st.sampled_from(READERS),
+        purpose=st.none() | st.sampled_from((*READERS, EARS)),
         cause=st.sampled_from(["agent", "context:payment", "siprec"]),
     )
     def press(self, ticks: int, verb: GateVerb, purpose: str | None, cause: str) -> None:
@@ -203,23 +233,30 @@ class House(RuleBasedStateMachine):
         back = 0 if cause == "siprec" else HOLDBACK_S * 8000
         command = GateCommand(CALL, verb, "agent:1", "", purpose, cause, reaches_back=bool(back))
         answer = self.calls.command(command, self.ms * MS, self.wall_ns)
-        for name in (purpose,) if purpose else READERS:
+        for name in (purpose,) if purpose else (*READERS, EARS):
             door = self.doors[name]
             if verb is GateVerb.PAUSE:
                 door.causes.add(cause)
-                door.shut(self.now, back)
+                door.shut(self.now, back if name != EARS else 0)
                 assert answer.states[name].is_paused or answer.states[name] in (GateState.IDLE, GateState.DROPPED)
             elif verb is GateVerb.RESUME:
                 door.causes.discard(cause)
                 door.reopen(self.now)
+        self.has_forgotten(answer if verb is GateVerb.PAUSE and purpose is None else None)
         self.kept |= verb is GateVerb.KEEP and purpose in (None, "evidence")
+
+    @rule(slow=st.booleans())
+    def listener_slows_down(self, slow: bool) -> None:
+        """It reads only now and then, or goes on reading at once."""
+        self.listens()
+        self.slow = slow
 
     @rule(ticks=TALK, consent=st.sampled_from([Consent.GIVEN, Consent.GIVEN, Consent.REFUSED, Consent.WITHDRAWN]))
     def customer_says(self, ticks: int, consent: Consent) -> None:
         self.talk(ticks)
         before = {name: door.is_open for name, door in self.doors.items()}
         self.calls.said(ContextNote(CALL, "agent:1", "api", consent=consent), self.ms * MS, self.wall_ns)
-        for name in ("training", "asked"):
+        for name in ("training", "asked", EARS):
             door = self.doors[name]
             if consent is Consent.GIVEN:
                 if door.waits:
@@ -227,12 +264,14 @@ class House(RuleBasedStateMachine):
                 door.waits = door.excluded = False
                 door.reopen(self.now)
                 continue
-            back = HOLDBACK_S * 8000 if before[name] else 0
+            back = HOLDBACK_S * 8000 if before[name] and name != EARS else 0
             if door.waits:
                 door.unasked = [(0, self.now)]
             door.waits, door.excluded = False, True
             door.dropped |= consent is Consent.WITHDRAWN
             door.shut(self.now, back)
+        self.has_forgotten()
+        assert consent is not Consent.WITHDRAWN or not self.listener.heard, "all of it is forgotten"
 
     @rule(ticks=TALK)
     def killed_and_restarted(self, ticks: int) -> None:
@@ -246,6 +285,7 @@ class House(RuleBasedStateMachine):
         durable = keys.create(self.settings.callkeys_dir, CALL, self.epoch, self.recipient)
         self.calls.restored(call, 0, snapshot, decisions, durable, self.ms * MS)
         self.live = self.calls.all()[0]
+        self.listener.connect(self.calls.listening)
 
     def _new_calls(self) -> Calls:
         self.writer = LogWriter(self.settings.capture_dir, 1 << 26, lambda: self.wall_ns)
@@ -267,6 +307,10 @@ class House(RuleBasedStateMachine):
 
     def _end(self) -> None:
         self.talk(30)
+        self.listens()
+        if not self.restarts:
+            far = {key for key in self.frames if self._far_from_pauses(key[1])}
+            assert all(key in self.listener.heard for key in far), "what was said in the open was heard"
         self.calls.ended(CallEnded(CALL, self.wall_ns, "bye"), self.ms * MS)
         self.writer.close()
         log = self._log()
@@ -301,6 +345,12 @@ class House(RuleBasedStateMachine):
     def _open(self, name: str, at: int) -> bool:
         door = self.doors[name]
         return not any(a < at + FRAME and at < b for a, b in [*door.paused, *door.unasked])
+
+    def _far_from_pauses(self, at: int) -> bool:
+        """Said so long before any pause, and so long ago, that it was heard and stays remembered."""
+        door, reach = self.doors[EARS], HOLDBACK_S * 8000 + 4000
+        shut = any(a - reach < at + FRAME and at < b for a, b in door.paused)
+        return not (shut or door.dropped) and at < self.now - 4000
 
     def _log(self) -> bytes:
         held = Keyring(self.settings.identities_dir, self.settings.callkeys_dir)
