@@ -63,13 +63,18 @@ class Indexed:
 
     def due(self, searchable: Collection[str], now_ns: int) -> list[tuple[IndexedRow, str]]:
         """Texts that are to leave the index, or have left it without a line, and why."""
-        sql = f"SELECT {_COLUMNS}, {_WHY} AS why {_JOINED} ORDER BY i.shard, i.entry"
+        others = f"i.purpose NOT IN ({', '.join('?' * len(searchable))})"
+        sql = (
+            f"SELECT {_COLUMNS}, {_WHY} AS why {_JOINED} WHERE why IS NOT NULL OR i.shard = '' OR {others} "
+            "ORDER BY i.shard, i.entry"
+        )
         found = []
-        for values in self._base.rows(sql, [now_ns]):
+        for values in self._base.rows(sql, [now_ns, *searchable]):
             row, why = IndexedRow(**{k: v for k, v in values.items() if k != "why"}), values["why"]
-            why = why or (None if row.purpose in searchable else "the purpose is not searchable any more")
-            if why is not None or row.shard == GONE:
-                found.append((row, str(why or "a newer text took its place")))
+            other = (
+                "a newer text took its place" if row.purpose in searchable else "the purpose is not searchable any more"
+            )
+            found.append((row, why or other))
         return found
 
     def shown(self, purpose: str, now_ns: int, since_ns: int = 0) -> list[IndexedRow]:

@@ -78,6 +78,7 @@ def test_a_new_version_is_made_beside_the_old(make_site, tiny_whisper: Path) -> 
     assert manifest(site, "evidence/manifest.json")["transcript"]["engine"] == "pocketsphinx", "the first stays too"
     waiting = {a.path.split(".", 1)[1] for a in scribe.catalog.artifacts(purpose="evidence", delivery=Delivery.WAITING)}
     assert {"transcript.json.age", "transcript-2.json.age", "manifest-2.json.age"} <= waiting, "sent like others"
+    greffier(site, "verify")
     shown = greffier(site, "show", CALL)
     assert "Transcribed again" in shown and "better" in shown and "en-us (test engine)" in shown
     assert [line.fields["model"] for line in lines(site, "transcribe.asked")] == ["better"]
