@@ -149,6 +149,8 @@ class Finisher:
         if until_ns is None or until_ns <= self._clock_ns() or row.call_id not in self._keyring.on_disk():
             self._rewriter.refuse(row, FORGOTTEN)
             return
+        if not self._keyring.opens(row.call_id):
+            raise KeyLocked("no working identity here opens the call's key; it waits")
         self._purposes.refresh()
         tape = rebuild(row.call_id, ((r, self._open(r)) for r in self._records(row.call_id)))
         scribe = self._settings.scribe

@@ -130,6 +130,23 @@ def test_without_its_key_a_call_is_forgotten_and_that_is_said(make_site) -> None
     assert "refused: the call was forgotten" in greffier(site, "show", CALL)
 
 
+@pytest.mark.usefixtures("engines")
+def test_a_key_that_is_locked_for_now_is_waited_for(make_site) -> None:
+    site, scribe = recorded(make_site)
+    away = site.settings.identities_dir.with_name("away")
+    site.settings.identities_dir.rename(away)
+    site.settings.identities_dir.mkdir()
+    scribe._finisher._keyring.close(CALL)
+    ask(scribe)
+    settle(scribe)
+    assert [r.state for r in scribe.catalog.rewrites.of_call(CALL)] == ["asked"]
+    site.settings.identities_dir.rmdir()
+    away.rename(site.settings.identities_dir)
+    scribe._finisher._not_before.clear()
+    settle(scribe)
+    assert [r.state for r in scribe.catalog.rewrites.of_call(CALL)] == ["done"]
+
+
 def test_what_cannot_be_asked_for_is_refused_at_once(make_site) -> None:
     site = make_site("none", window="1 h", deferred_limit_s=3600)
     site.tape(CALL, tones(1), keep_at=0)
