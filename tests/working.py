@@ -76,7 +76,7 @@ class Reader:
     def __init__(self, name: str, text: str) -> None:
         self.name, self.model, self.text = name, f"{name}-model", text
 
-    def detect(self, pcm16k: np.ndarray) -> str | None:
+    def detect_language(self, pcm16k: np.ndarray) -> str | None:
         return "fr"
 
     def transcribe(self, pcm16k: np.ndarray, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:

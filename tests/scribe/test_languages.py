@@ -17,7 +17,7 @@ class Polyglot:
         self.detected: list[int] = []
         self.asked: list[tuple[int, str]] = []
 
-    def detect(self, pcm16k) -> str | None:
+    def detect_language(self, pcm16k) -> str | None:
         peak = int(np.abs(pcm16k).max() * 32768 + 0.5)
         self.detected.append(peak)
         return None if peak < 500 else "de" if peak > 2000 else "en"

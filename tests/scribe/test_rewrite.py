@@ -33,8 +33,8 @@ def greffier(site, *words: str, status: int = 0) -> str:
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual engine reads one text, and whichever is named another."""
-    monkeypatch.setattr(engineroom, "select", lambda *_: GOOD)
-    monkeypatch.setattr(rewrite, "select", lambda *_: BETTER)
+    monkeypatch.setattr(engineroom, "load", lambda *_: GOOD)
+    monkeypatch.setattr(rewrite, "load", lambda *_: BETTER)
 
 
 def recorded(make_site, window: str = "1 h"):
@@ -160,7 +160,7 @@ def test_what_cannot_be_asked_for_is_refused_at_once(make_site) -> None:
 
 
 def test_a_model_that_went_meanwhile_is_told(make_site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engineroom, "select", lambda *_: GOOD)
+    monkeypatch.setattr(engineroom, "load", lambda *_: GOOD)
     _, scribe = recorded(make_site)
     ask(scribe, "removed")
     settle(scribe)

@@ -22,13 +22,13 @@ from agent.store.indexed import Indexed
 from agent.store.rows import HoldRow, RewriteRow
 
 TEXT = "je voudrais résilier mon contrat"
-REAL = engineroom.select
+REAL = engineroom.load
 WORDS = ("résilier", "contrat", "voudrais")
 
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engineroom, "select", lambda *_: Reader("good", TEXT))
+    monkeypatch.setattr(engineroom, "load", lambda *_: Reader("good", TEXT))
 
 
 def searchable(site, *purposes: str) -> None:
@@ -89,7 +89,7 @@ def test_it_is_found_with_its_place_and_journalled_without_the_words(make_site) 
 
 
 def test_real_speech_is_found_by_what_was_recognised(make_site, monkeypatch, speech) -> None:
-    monkeypatch.setattr(engineroom, "select", REAL)
+    monkeypatch.setattr(engineroom, "load", REAL)
     site = make_site("pocketsphinx", window="1 h")
     searchable(site, "training")
     site.tape(CALL, [speech("jfk.flac"), tones(1)[0]], keep_at=0)
@@ -198,7 +198,7 @@ def test_gone_with_its_local_copy_and_when_no_longer_searchable(make_site) -> No
 
 def test_a_newer_version_takes_the_place_of_the_older(make_site, monkeypatch: pytest.MonkeyPatch) -> None:
     site, scribe = recorded(make_site)
-    monkeypatch.setattr(rewrite, "select", lambda *_: Reader("better", "je voudrais tout arrêter"))
+    monkeypatch.setattr(rewrite, "load", lambda *_: Reader("better", "je voudrais tout arrêter"))
     scribe.catalog.rewrites.ask(RewriteRow(CALL, "better", "cli:ann", time.time_ns()))
     settle(scribe)
     assert search(site, "résilier") == "Nothing found." and CALL[:12] in search(site, "arreter")
