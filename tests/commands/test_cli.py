@@ -13,7 +13,8 @@ from agent.config import Settings
 from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
-            "model", "agents", "token", "hold", "release", "ingest", "policy", "demo"]  # fmt: skip
+            "model", "agents", "token", "hold", "release", "ingest", "policy", "demo",
+            "transcribe", "search"]  # fmt: skip
 
 
 @pytest.fixture
