@@ -1,6 +1,6 @@
 """What every test may use: real speech, a speech model of random weights, free ports, a small full disk.
 
-Modules shared by test folders (`encoders`, `running_site`, `servers`, `tiny_whisper`) lie beside this file; import
+Modules shared by test folders (`encoders`, `running_site`, `scripted_engine`, `servers`) lie beside this file; import
 them plainly.
 """
 
@@ -18,9 +18,8 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import tiny_whisper as random_whisper
-
 from agent.commands.demo_site import free_ports as find_free_ports
+from bench import random_whisper
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

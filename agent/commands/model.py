@@ -8,9 +8,11 @@ import typer
 from rich.table import Table
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
+from agent.commands.plain import plain
 from agent.transcribe import hub, models
 from agent.transcribe.engine import EngineError
-from agent.transcribe.select import choose
+from agent.transcribe.select import choose, load
+from agent.transcribe.trial import Score, try_folder
 
 app = typer.Typer(help="Speech models on this box.", no_args_is_help=True)
 
@@ -70,6 +72,49 @@ def _add(source: Path, models_dir: Path, name: str | None, yes: bool) -> models.
         hub.fetch(str(source), Path(room))
         with console.status("hashing…"):
             return models.add(Path(room), models_dir, name or source.name)
+
+
+@app.command("try")
+def try_model(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of sound files with a manifest.csv: columns file, language, reference.")
+    ],
+    name: Annotated[str | None, typer.Option("--model", help="Model as listed; the one in use by default.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let a model hear speech whose text is known, and say how many words it gets wrong: clean, and by telephone."""
+    settings = settings_of(config)
+    scribe = settings.scribe
+    scores: dict[str, Score] = {}
+    try:
+        choice = choose(scribe.engine, settings.models_dir, name or scribe.model, scribe.device, scribe.workers)
+        engine = load(choice)
+        if engine is None:
+            fail(f"nothing to try: {choice.why}; `greffier model add PATH` installs a model")
+        with console.status("listening…") as status:
+            for heard, score in try_folder(engine, folder):
+                scores[score.language] = score
+                status.update(plain(f"listening… {heard}"))
+    except (EngineError, ValueError, OSError) as error:
+        fail(str(error))
+    table = Table(title=plain(f"{engine.name}, {engine.model}{' (a test engine)' if engine.test_only else ''}"))
+    for column in ("language", "files", "words", "wrong, clean", "wrong, G.711", "CPU s an hour"):
+        table.add_column(column, justify="right")
+    for score in sorted(scores.values(), key=lambda s: s.language):
+        table.add_row(
+            plain(score.language),
+            str(score.files),
+            str(score.words),
+            f"{score.clean_errors / score.words:.1%}",
+            f"{score.phone_errors / score.words:.1%}",
+            f"{score.cpu_s / score.sound_s * 3600:.0f}",
+        )
+    console.print(table)
+    console.print(
+        "Wrong: words replaced, left out and added, by words said. Capitals and punctuation do not count; numbers "
+        "count as written. G.711: A-law, 300 to 3400 Hz.",
+        soft_wrap=True,
+    )
 
 
 @app.command("check")

@@ -1,5 +1,6 @@
 """The command line without a running agent: what it teaches, and what it says when something is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,19 @@ def test_which_model_transcribes_and_why_is_said(site: RunningSite, tiny_whisper
     site.config.write_text(text.replace("[scribe]", '[scribe]\ndevice = "cpu"\nworkers = 1'))
     assert f"In use: {wanted}." in site.greffier("model", "list")
     assert f"transcription: {wanted}" in site.greffier("doctor")
+
+
+def test_an_engine_is_tried_on_speech_whose_text_is_known(site: RunningSite, speech, tmp_path: Path) -> None:
+    assert "nothing to try: no speech model is installed" in site.greffier("model", "try", tmp_path, status=1)
+    (tmp_path / "jfk.flac").symlink_to(Path(__file__).parents[3] / "shared" / "speech" / "jfk.flac")
+    said = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
+    (tmp_path / "manifest.csv").write_text(f"file,language,reference\njfk.flac,en,{said}\n")
+    text = site.config.read_text()
+    site.config.write_text(re.sub(r'(\[scribe\][^\[]*?)engine = "\w+"', r'\1engine = "pocketsphinx"', text))
+    table = site.greffier("model", "try", tmp_path)
+    assert "pocketsphinx, en-us (test engine) (a test engine)" in table
+    row = re.search(r"en .*?1 .*?22 .*?([\d.]+)% .*?([\d.]+)%", table)
+    assert row and 0 < float(row[1]) < float(row[2]) <= 120, table
 
 
 def with_tls(site: RunningSite, **settings: object) -> None:
