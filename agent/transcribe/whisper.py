@@ -19,7 +19,7 @@ from agent.transcribe.engine import ENGINE_RATE, LONGEST_WINDOW_S, Capabilities,
 from agent.transcribe.invented import Sign, sign_of
 from agent.transcribe.models import Model
 
-TEMPERATURES = (0.0, 0.2, 0.4)
+TEMPERATURES: tuple[float, ...] = (0.0, 0.2, 0.4)
 BEAM = 5
 VAD = {"threshold": 0.35, "speech_pad_ms": 300, "min_silence_duration_ms": 500}
 DETECT_S = 30

@@ -112,3 +112,13 @@ def test_media_of_a_mirror_port() -> None:
     result = run("media", "--calls", "10", "--seconds", "1.5", "--no-yardsticks", "--tap", "span")
     assert result["packets"] == 10 * 2 * int((5 + 1.5) * 50)
     assert (result["lost"], result["dropped_by_kernel"], result["media"]) == (0, 0, "mirror port")
+
+
+@pytest.mark.slow
+def test_transcribe(speech) -> None:
+    result = run("transcribe", "--seconds", "8", "--most-calls", "1", "--sizes", "tiny")
+    assert set(result) == {"live", "padded", "final", "silence_cpu", "line_noise_cpu", "rss_mb", "device"}
+    (step,) = result["live"]["tiny"]["steps"]
+    assert step["calls"] == 1 and step["windows"] > 0 and step["cpu_cores"] > 0
+    assert result["padded"]["tiny"]["steps"][0]["calls"] == 1
+    assert result["final"]["tiny"]["cpu_s_per_hour"] > 0 and result["rss_mb"]["tiny"] > 50
