@@ -173,7 +173,7 @@ except OSError as error: print(error.errno)
 engine = load(choose("auto", Path(sys.argv[1]), None))
 sound = np.random.default_rng(1).normal(0, .1, 32000).astype(np.float32)
 engine.transcribe(sound, "fr", 0, 0.0)
-print(len(engine.transcribe_window(sound, engine.detect_language(sound), ()).words) > 0)
+print(len(engine.transcribe_window(sound, engine.detect_language(sound) or "fr", ()).words) > 0)
 """
 
 

@@ -70,7 +70,7 @@ def test_a_model_is_fetched_with_a_progress_bar(hub: tuple[str, list[str]], tmp_
         "import sys; from pathlib import Path; from agent.transcribe.hub import fetch\n"
         "fetch(sys.argv[1], Path(sys.argv[2]))"
     )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
     environment |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program, "Someone/whisper-x", str(tmp_path / "model")],
