@@ -19,29 +19,25 @@ class Aloud:
         self._holdbacks = dict(holdbacks)
         self._open: dict[str, int] = {}
         self._closed_at = FOREVER
+        self.since = FOREVER
+        """From where on the call may be heard as things stand; FOREVER when that is nowhere."""
+        self.holdback_samples = 0
+        """How old sound must be before it is heard."""
 
     @property
     def is_wanted(self) -> bool:
         """Whether the call has any live purpose."""
         return bool(self._holdbacks)
 
-    @property
-    def since(self) -> int:
-        """From where on the call may be heard as things stand; FOREVER when that is nowhere."""
-        return min(self._open.values(), default=FOREVER)
-
-    @property
-    def holdback_samples(self) -> int:
-        """How old sound must be before it is heard."""
-        return min((self._holdbacks[name] for name in self._open), default=0)
-
     def open(self, purpose: str, since: int) -> None:
         """This live purpose hears what lies at or after `since`."""
         self._open[purpose] = since
+        self._stand()
 
     def shut(self, purpose: str, at: int, *, dropped: bool) -> None:
         """A purpose, live or written, has nothing at or after `at`; one that was `dropped` has nothing at all."""
         self._open.pop(purpose, None)
+        self._stand()
         self._closed_at = min(self._closed_at, 0 if dropped and purpose in self._holdbacks else at)
 
     def take_forgotten(self) -> int | None:
@@ -54,6 +50,10 @@ class Aloud:
         """What of [start, end) may be heard, holdback left aside."""
         start = max(start, self.since)
         return [(start, end)] if start < end else []
+
+    def _stand(self) -> None:
+        self.since = min(self._open.values(), default=FOREVER)
+        self.holdback_samples = min((self._holdbacks[name] for name in self._open), default=0)
 
 
 def later(chunk: StreamChunk, at: int) -> StreamChunk | None:

@@ -18,7 +18,7 @@ from agent.capture.aloud import later
 from agent.capture.frames import pack
 from agent.capture.holdback import Holdback, keep
 from agent.control.server import hung_up
-from agent.media.engine import Engine
+from agent.media.engine import LONGEST, Engine
 from agent.model.call import CLOCK_RATE, Call
 from agent.model.live import Conversation, Hello, Voice
 from agent.model.media import StreamChunk
@@ -180,7 +180,8 @@ class LiveFeed:
             return
         heard.after[chunk.stream] = rest.end_samples
         aloud = heard.live.gate.aloud
-        for part in keep(rest, aloud.parts):
+        whole = rest.position_samples >= aloud.since + LONGEST  # no packet can repeat anything of before
+        for part in (rest,) if whole else keep(rest, aloud.parts):
             if aloud.holdback_samples:
                 heard.waits.add(part)
             else:

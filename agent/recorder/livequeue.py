@@ -12,6 +12,8 @@ from agent.model.live import SOUND_HEAD, Dropped, Forget, Message, Over, pack, p
 
 MOST_BYTES = 4 << 20
 """Of sound that waits: more than four minutes of one party in G.711."""
+AT_ONCE_BYTES = 1 << 16
+"""Offered to the kernel at once: waking a listener for each message would cost more than all the rest."""
 MOST_OTHERS = 10_000
 """Other messages that wait: several for each of the most calls there can be."""
 
@@ -35,7 +37,8 @@ class SoundQueue:
         self._most_bytes = most_bytes
         self._sounds: deque[_Waiting] = deque()
         self._others: deque[_Waiting] = deque()
-        self._begun: _Waiting | None = None
+        self._ahead: deque[_Waiting] = deque()
+        """The next to go out: offered to the listener, who did not take them; the first may be half sent."""
         self._untold: dict[tuple[str, int], int] = {}
         self._count = 0
         self.waiting_bytes = 0
@@ -70,8 +73,11 @@ class SoundQueue:
 
     def forget(self, call_id: str, since: int) -> None:
         """Wipe all sound of a call that waits, and have the listener forget what it has; this overtakes everything."""
-        self._wipe(call_id)
-        if (begun := self._begun) is not None and begun.call_id == call_id:
+        self._sounds = deque(waiting for waiting in self._sounds if waiting.call_id != call_id)
+        self.waiting_bytes = sum(len(waiting.data) for waiting in self._sounds)
+        self._ahead = deque(waiting for waiting in self._ahead if waiting.call_id != call_id or waiting.sent)
+        if self._ahead and self._ahead[0].call_id == call_id:  # it is half sent: the rest goes out as zeros
+            begun = self._ahead[0]
             head = max(0, SOUND_HEAD - begun.sent)
             begun.data = begun.data[:head] + bytes(len(begun.data) - head)
         self._others.appendleft(_Waiting(0, pack(Forget(call_id, since))))
@@ -86,17 +92,36 @@ class SoundQueue:
     def write(self, send: Callable[[bytes], int]) -> None:
         """Give `send` what waits, until it takes no more; it returns how many bytes it took, or raises
         BlockingIOError. Anything else that it raises passes through."""
-        while (message := self._begun or self._next()) is not None:
-            self._begun = message
+        while batch := self._batch():
             try:
-                taken = send(message.data)
+                taken = send(b"".join([waiting.data for waiting in batch]))
             except BlockingIOError:
-                break
-            message.sent += taken
-            message.data = message.data[taken:]
-            if message.data:
-                break
-            self._begun = None
+                taken = 0
+            for waiting in batch:
+                if taken >= len(waiting.data):
+                    taken -= len(waiting.data)
+                    continue
+                waiting.sent += taken
+                waiting.data = waiting.data[taken:]
+                taken = 0
+                self._ahead.append(waiting)
+            if self._ahead:
+                return
+
+    def _batch(self) -> list[_Waiting]:
+        """What goes out next: what is half sent, what is to be forgotten, then all in its order."""
+        batch = []
+        if self._ahead and self._ahead[0].sent:
+            batch.append(self._ahead.popleft())
+        while self._others and not self._others[0].number:
+            batch.append(self._others.popleft())
+        batch += self._ahead
+        self._ahead.clear()
+        size = sum(len(waiting.data) for waiting in batch)
+        while size < AT_ONCE_BYTES and (waiting := self._next()) is not None:
+            batch.append(waiting)
+            size += len(waiting.data)
+        return batch
 
     def _next(self) -> _Waiting | None:
         if not self._sounds or (self._others and self._others[0].number < self._sounds[0].number):
@@ -108,9 +133,3 @@ class SoundQueue:
         first = self._sounds.popleft()
         self.waiting_bytes -= len(first.data)
         return first
-
-    def _wipe(self, call_id: str) -> None:
-        if self._begun is not None and self._begun.call_id == call_id and not self._begun.sent:
-            self._begun = None
-        self._sounds = deque(waiting for waiting in self._sounds if waiting.call_id != call_id)
-        self.waiting_bytes = sum(len(waiting.data) for waiting in self._sounds)

@@ -165,7 +165,7 @@ def test_who_does_not_read_loses_the_oldest_and_nobody_else_notices(tmp_path) ->
             alone.go_on(0.02, BOTH)
             assert queue.waiting_bytes <= 100_000
         state = call.calls.listening.state()
-        assert state["dropped_s"] > 40 and state["listeners"] == 1
+        assert state["dropped_s"] > 30 and state["listeners"] == 1
         for _ in range(200):
             listener.read()
             call.calls.listening._write()
