@@ -126,7 +126,7 @@ class Engine:
         self._formats.announce(row, tuple(formats))
         if self._columns.rate[row] != rate:
             self._placer.timing.lagging[row] = True  # another clock: the next packet is where its arrival says
-        return self._handing.take()
+        return self._handing.take_of(row)
 
     def heard(self, address: int) -> tuple[int, int]:
         """The SSRC and the arrival of the last packet of a stream; 0 and 0 before the first. Raises LookupError."""
@@ -150,14 +150,14 @@ class Engine:
         self._handing.everything(row)
         self._names[row] = (self._names[row][0], stream)
         self._columns.begun[row], self._columns.low[row] = False, NOWHERE
-        return self._handing.take()
+        return self._handing.take_of(row)
 
     def finish(self, address: int) -> list[StreamChunk]:
         """All media of the stream not handed on yet. Raises LookupError."""
         row = self._row_of.get(address)
         self._settle(row)
         self._handing.everything(row)
-        return self._handing.take()
+        return self._handing.take_of(row)
 
     def remove(self, address: int, *, for_good: bool = True) -> StreamCounts:
         """End the stream and return what was counted; what was not handed on is let go. Unless it is `for_good`, its
@@ -167,6 +167,7 @@ class Engine:
         self._sources.end(row, address, remember=for_good)
         counts = self._counts(row)
         self._columns.active[row] = False
+        self._handing.take_of(row)
         self._row_of.remove(address)
         self._formats.end(row)
         del self._names[row], self._placer.ssrcs[row]
@@ -303,7 +304,7 @@ class Engine:
         self._columns.waits[row] = False
         if self._columns.end[row] > self._columns.start[row]:
             self._handing.in_order(row)
-        return self._handing.take()
+        return self._handing.take_of(row)
 
     def counts(self, address: int) -> StreamCounts:
         """What was counted so far for a stream. Raises LookupError."""

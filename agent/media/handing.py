@@ -34,12 +34,19 @@ class HandingOn:
         self._reorder_samples = reorder_samples
         self._idle_ns = idle_ns
         self._tape, self._arena = Tape(columns), Arena(columns)
-        self._ready: list[StreamChunk] = []
+        self._ready: list[tuple[int, StreamChunk]] = []
 
     def take(self) -> list[StreamChunk]:
         """The chunks made since this was asked last."""
         ready, self._ready = self._ready, []
-        return ready
+        return [chunk for _, chunk in ready]
+
+    def take_of(self, row: int) -> list[StreamChunk]:
+        """Those of one row; all others wait to be asked for."""
+        mine = [chunk for one, chunk in self._ready if one == row]
+        if mine:
+            self._ready = [(one, chunk) for one, chunk in self._ready if one != row]
+        return mine
 
     def everything(self, row: int) -> None:
         """Everything placed; what is missing before the end is given up."""
@@ -132,7 +139,8 @@ class HandingOn:
         for piece in pieces:
             piece.fill(self._columns.silence[row])
         lost = max(0, len(payload) - covered)
-        self._ready.append(StreamChunk(*self._names[row], self._formats.in_use(row).codec, start, payload, lost))
+        chunk = StreamChunk(*self._names[row], self._formats.in_use(row).codec, start, payload, lost)
+        self._ready.append((row, chunk))
 
     def _emit_packets(self, row: int, start: int, until: int, before: int) -> None:
         c = self._columns
@@ -146,4 +154,5 @@ class HandingOn:
         samples = np.minimum(samples, until - position)
         frames = Frames(self._formats.in_use(row), until - start, position - start, samples, size)
         lost = max(0, frames.samples - int(samples.sum()))
-        self._ready.append(StreamChunk(*self._names[row], frames.format.codec, start, payload, lost, frames))
+        chunk = StreamChunk(*self._names[row], frames.format.codec, start, payload, lost, frames)
+        self._ready.append((row, chunk))

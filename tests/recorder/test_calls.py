@@ -141,3 +141,17 @@ def test_what_is_overheard_takes_no_room_from_calls_that_are_sent_to_us(tmp_path
     again = calls.started(CallStarted(call_of("d", (PHONE, PBX, True), (PBX, PHONE, True))), DECISIONS, 0)
     assert len(again.streams) == 2
     writer.close()
+
+
+def test_a_press_while_another_call_begins_anew_takes_none_of_its_sound(calls: Calls) -> None:
+    """What a stream said before it was restarted is ready to be fed when presses are obeyed, before all is."""
+    one = calls.started(CallStarted(call_of("a", (PHONE, PBX, True))), DECISIONS, 0)
+    other = calls.started(CallStarted(call_of("b", (OTHER, PBX, True))), DECISIONS, 0)
+    packets = [Packet(rtp(n, n * 160, bytes([7]) * 160, ssrc=1), at_ms=20 + 20 * n) for n in range(10)]
+    packets += [Packet(rtp(n, n * 160, bytes([8]) * 160, ssrc=2), at_ms=220 + 20 * n) for n in range(10)]
+    calls.process(block_of([replace(p, port=key(*PHONE), source=key(*PBX)) for p in packets]))
+    calls.command(GateCommand(other.call.call_id, GateVerb.KEEP, "agent:1"), 420 * MS, 0)
+    calls.flush(420 * MS)
+    assert other.gate.held_samples == 0, "not a sample of it in the other call"
+    held = {int(v) for chunk in one.gate._held._streams[0] for v in chunk.payload.tolist()}
+    assert held == {7}, "it is in its own"
