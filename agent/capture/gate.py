@@ -1,49 +1,31 @@
 """The gate of one call: which samples reach the capture log, who stopped them, and what a restart must know.
 
-States are those of `agent.policy.gate`, one per purpose. A sample is written when it is older than the holdback and
-lies where at least one purpose writes; the marks say which purpose may see what (`agent.policy.permit.recorded_spans`).
+States are those of `agent.policy.gate`, one per purpose (`agent.capture.turning`). A sample is written when it is older
+than the holdback and lies where at least one purpose writes (`agent.capture.held`); the marks say which purpose may see
+what (`agent.policy.permit.recorded_spans`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from agent.capture.aloud import Aloud
-from agent.capture.holdback import Holdback, keep
+from agent.capture.held import Held
 from agent.capture.pausing import Cause, Causes
-from agent.capture.waiting import Waiting
+from agent.capture.sink import GateSink
+from agent.capture.turning import POLICY, SHUT, WAITS, PurposeGate, Turning
 from agent.capture.writable import Writable
 from agent.model.call import CLOCK_RATE
-from agent.model.gate import AGENT_CAUSE, GateAnswer, GateCommand, GateMark, GateState, GateVerb
+from agent.model.gate import AGENT_CAUSE, GateAnswer, GateCommand, GateState, GateVerb
 from agent.model.media import KeyPress, StreamChunk
 from agent.model.purpose import Decision, Purpose
-from agent.model.spans import FOREVER, Span, merge
+from agent.model.spans import FOREVER
 from agent.model.wire import dump, load
-from agent.policy.gate import hears, holdback_s, hopes, step, verb_of, writes
+from agent.policy.gate import hears, holdback_s, hopes, verb_of
 from agent.policy.lists import RULES as LIST_RULES
 
-POLICY = "policy"
-"""Actor of the marks that nobody pressed."""
 LEEWAY_SAMPLES = CLOCK_RATE * 60 // 1000
 """Who stops a session sends nothing until it goes on; the first packet then may lie so much before its arrival."""
-MOST_KEYS = 1000
-"""Keys of one call that wait in RAM."""
-_SHUT = frozenset({GateState.IDLE, GateState.DROPPED, GateState.ENDED})
-_WAITS = frozenset({GateState.WAITING, GateState.WAITING_PAUSED})
-_OPENS = frozenset({"select", "arm", "wait", "resume", "limit"})
-
-
-class GateSink(Protocol):
-    """Where a gate's output goes. What it raises passes through the gate."""
-
-    def media(self, chunk: StreamChunk) -> None:
-        """A stretch that may be written."""
-
-    def mark(self, mark: GateMark) -> None:
-        """A change of one purpose's gate."""
-
-    def key(self, key: KeyPress) -> None:
-        """A key that was pressed and may be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +39,12 @@ class GateAlert:
     paused_samples: int
 
 
-@dataclass(slots=True)
-class _Gate:
-    """One purpose's gate. `closed_at`: no sample from there on was written for it; `shut_until`: nothing before that is
-    opened any more, it came while it was shut; `kept`: *keep* was pressed before there was anything to keep."""
-
-    name: str
-    state: GateState = GateState.IDLE
-    closed_at: int = 0
-    causes: Causes = field(default_factory=Causes)
-    kept: bool = False
-    hopes_from: int = 0
-    spans: list[Span] = field(default_factory=list)
-    shut_until: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     call_id: str
     now: int
     frontier: int
-    gates: tuple[_Gate, ...]
+    gates: tuple[PurposeGate, ...]
 
 
 class CallGate:
@@ -100,23 +67,18 @@ class CallGate:
     ) -> None:
         self.call_id = call_id
         self._purposes = {purpose.name: purpose for purpose in purposes}
-        self._gates = {name: _Gate(name) for name in self._purposes}
-        self._sink = sink
+        self._gates = {name: PurposeGate(name) for name in self._purposes}
         site_s = holdback_samples / CLOCK_RATE
-        self._back = {name: round(holdback_s(p, site_s) * CLOCK_RATE) for name, p in self._purposes.items()}
-        written = [self._back[name] for name, p in self._purposes.items() if not p.live]
+        back = {name: round(holdback_s(p, site_s) * CLOCK_RATE) for name, p in self._purposes.items()}
+        written = [back[name] for name, p in self._purposes.items() if not p.live]
         self.holdback_samples = max(written, default=holdback_samples)
         """How long media waits in RAM: as long as the longest that a purpose demands of which anything is written."""
-        self.aloud = Aloud({name: self._back[name] for name, p in self._purposes.items() if p.live})
+        self.aloud = Aloud({name: back[name] for name, p in self._purposes.items() if p.live})
         """Where it may be listened to live."""
         self._limit_samples = limit_samples
         self._warn_samples = warn_samples
-        self._now = 0
-        self._frontier = 0
-        self._writable = Writable()
-        self._waiting = Waiting(wait_samples)
-        self._held = Holdback()
-        self._keys: list[KeyPress] = []
+        self._held = Held(sink, wait_samples, frozenset(name for name, p in self._purposes.items() if p.keys))
+        self._turning = Turning(call_id, self._purposes, sink, self._held, self.aloud, back, limit_samples)
 
     @classmethod
     def restore(
@@ -136,13 +98,13 @@ class CallGate:
         """
         was = load(_Snapshot, snapshot)
         gate = cls(was.call_id, purposes, sink, holdback_samples, limit_samples, warn_samples, wait_samples)
-        gate._now, gate._frontier = was.now, was.frontier
+        held, gate._turning.now = gate._held, was.now
         gate._gates.update({g.name: g for g in was.gates if g.name in gate._gates})
-        gate._writable = Writable({g.name: g.spans for g in gate._gates.values()})
+        held.frontier, held.writable = was.frontier, Writable({g.name: g.spans for g in gate._gates.values()})
         for one in gate._gates.values():
             if one.state.is_paused and not one.causes:
                 one.causes.give(AGENT_CAUSE, POLICY, was.now)
-            gate._waiting.set(one.name, hopes(one.state, gate._purposes[one.name]), one.hopes_from)
+            held.waiting.set(one.name, hopes(one.state, gate._purposes[one.name]), one.hopes_from)
             if hears(one.state, gate._purposes[one.name]):
                 gate.aloud.open(one.name, was.now)
         return gate
@@ -154,20 +116,12 @@ class CallGate:
 
     def snapshot(self) -> bytes:
         """What `restore` needs: states, spans and clocks, no media."""
+        held = self._held
         gates = tuple(
-            _Gate(
-                g.name,
-                g.state,
-                g.closed_at,
-                g.causes,
-                g.kept,
-                self._waiting.hopes_from(g.name),
-                list(self._writable.of(g.name)),
-                g.shut_until,
-            )
-            for g in self._gates.values()
+            replace(gate, hopes_from=held.waiting.hopes_from(gate.name), spans=list(held.writable.of(gate.name)))
+            for gate in self._gates.values()
         )
-        return dump(_Snapshot(self.call_id, self._now, self._frontier, gates))
+        return dump(_Snapshot(self.call_id, self._turning.now, held.frontier, gates))
 
     @property
     def states(self) -> dict[str, GateState]:
@@ -192,27 +146,26 @@ class CallGate:
     @property
     def resumes_at(self) -> dict[str, int]:
         """At which position the limit ends the pause of each purpose that is paused; none where nothing limits it."""
-        left = {n: gate.causes.lasted(self._now) for n, gate in self._gates.items() if gate.state.is_paused}
-        return {
-            n: self._now - s + self._limit_samples for n, s in left.items() if s is not None and self._limit_samples
-        }
+        now, limit = self._turning.now, self._limit_samples
+        left = {n: gate.causes.lasted(now) for n, gate in self._gates.items() if gate.state.is_paused}
+        return {n: now - s + limit for n, s in left.items() if s is not None and limit}
 
     @property
     def held_samples(self) -> int:
         """Samples in RAM, of all streams."""
-        return len(self._held) + self._waiting.held_samples
+        return len(self._held)
 
     @property
     def passing(self) -> tuple[int, int]:
         """Media at or after the first position need not be fed as long as this stays so: it may wait where it is, and
         may be written when it is older than the holdback and lies before the second. FOREVER as the first: all must be
         fed."""
-        return self._writable.everything_since(), 0 if self._held.holds_some else FOREVER
+        return self._held.passing
 
     @property
     def rests(self) -> bool:
         """Nothing is held and nobody has paused: as long as nothing is fed, pressed or asked, time changes nothing."""
-        return not (self._held.holds_some or self._waiting.holds_some or self._keys or self.is_paused)
+        return self._held.is_empty and not self.is_paused
 
     def decide(
         self,
@@ -235,43 +188,34 @@ class CallGate:
             if (gate := self._gates.get(decision.purpose)) is None:
                 continue
             verb, before = verb_of(decision), gate.state
-            since = self._reach(gate) if verb == "exclude" else max(self._now, heard_samples)
+            since = self._turning.reach(gate) if verb == "exclude" else max(self._turning.now, heard_samples)
             if verb == "exclude" and decision.rule in LIST_RULES:
                 since = min(since, listed_samples)
-            self._turn(gate, verb, since, at_ns, POLICY, decision.rule)
+            self._turning.turn(gate, verb, since, at_ns, POLICY, decision.rule)
             if gate.kept:
-                since_keep = self._stands_at(gate)
-                gate.kept = not self._turn(gate, "keep", since_keep, at_ns, POLICY, "keep was pressed before")
+                since_keep = self._turning.stands_at(gate)
+                gate.kept = not self._turning.turn(gate, "keep", since_keep, at_ns, POLICY, "keep was pressed before")
             if before is GateState.IDLE and gate.state is not before:
-                self._pause_at_once(gate, since, at_ns)
+                self._turning.pause_at_once(gate, since, at_ns)
             if gate.state is not before:
                 changed.append(gate.name)
-        self._settle()
+        self._held.settle(self._turning.now)
         return tuple(changed)
 
     def feed(self, chunk: StreamChunk) -> None:
         """Take a stretch from the media engine. What may not be written is let go here and now."""
-        if not self._may_write():
-            return
-        if self._writable.everything_from(chunk.position_samples):
-            self._held.add(chunk)
-            return
-        for part in keep(chunk, self._may_stay):
-            self._held.add(part)
+        if self._may_write():
+            self._held.add(chunk, self._turning.now)
 
     def press(self, key: KeyPress) -> None:
         """Take a key pressed on a phone; it waits in RAM like sound, for consent as well, and is written if a purpose
         that keeps keys writes then and there."""
-        if any(purpose.keys for purpose in self._purposes.values()) and len(self._keys) < MOST_KEYS:
-            self._keys.append(key)
+        self._held.press(key)
 
     def release(self, now_samples: int) -> None:
         """Hand to the sink, or let go, every sample before `now_samples` less the holdback."""
         self._advance(now_samples)
-        self._frontier = max(self._frontier, self._now - self.holdback_samples)
-        self._hand_over(self._frontier)
-        self._waiting.age(self._now)
-        self._trim()
+        self._held.release(self._turning.now, self.holdback_samples)
 
     def command(self, cmd: GateCommand, now_samples: int, at_ns: int, heard_samples: int = 0) -> GateAnswer:
         """Obey a press; when this returns the gate stands as answered.
@@ -291,23 +235,23 @@ class CallGate:
             raise ValueError("the command names a purpose that is not configured")
         self._advance(now_samples)
         targets = [gate for gate in self._gates.values() if cmd.purpose in (None, gate.name)]
-        before, since = self.states, self._now
-        heard = max(self._now, heard_samples)
+        before, since = self.states, self._turning.now
+        heard = max(self._turning.now, heard_samples)
         match cmd.verb:
             case GateVerb.PAUSE:
                 for gate in targets:
-                    self._pause(gate, cmd, at_ns, heard)
-                self._settle()
+                    self._turning.pause(gate, cmd, at_ns, heard)
+                self._held.settle(self._turning.now)
                 since = self._closed_since(targets, since)
             case GateVerb.RESUME:
-                since = heard if cmd.reaches_back else max(heard_samples, self._now - LEEWAY_SAMPLES)
-                since = max([since, *(self._resume(gate, cmd, since, at_ns) for gate in targets)])
+                since = heard if cmd.reaches_back else max(heard_samples, self._turning.now - LEEWAY_SAMPLES)
+                since = max([since, *(self._turning.resume(gate, cmd, since, at_ns) for gate in targets)])
             case GateVerb.KEEP:
                 for gate in targets:
-                    gate.kept |= gate.state in _WAITS
-                    self._turn(gate, "keep", self._stands_at(gate), at_ns, cmd.actor, cmd.reason)
+                    gate.kept |= gate.state in WAITS
+                    self._turning.turn(gate, "keep", self._turning.stands_at(gate), at_ns, cmd.actor, cmd.reason)
             case GateVerb.DROP:
-                self._drop(targets, cmd, at_ns)
+                self._turning.drop(targets, cmd, at_ns)
         changed = tuple(gate.name for gate in targets if gate.state is not before[gate.name])
         return self.answer(changed, since)
 
@@ -328,13 +272,15 @@ class CallGate:
         if self._limit_samples <= 0:
             return alerts
         for gate in self._gates.values():
-            if not gate.state.is_paused or (lasted := gate.causes.lasted(self._now)) is None:
+            if not gate.state.is_paused or (lasted := gate.causes.lasted(self._turning.now)) is None:
                 continue
-            whole = self._now - gate.causes.began
+            whole = self._turning.now - gate.causes.began
             if lasted >= self._limit_samples:
                 alerts.append(GateAlert("limit", gate.name, gate.causes.actor, self.call_id, whole))
                 gate.causes = Causes()
-                self._turn(gate, "limit", max(self._now, heard_samples), at_ns, POLICY, "the pause reached its limit")
+                self._turning.turn(
+                    gate, "limit", max(self._turning.now, heard_samples), at_ns, POLICY, "the pause reached its limit"
+                )
             elif lasted >= self._warn_samples and not gate.causes.warned:
                 gate.causes.warned = True
                 alerts.append(GateAlert("warn", gate.name, gate.causes.actor, self.call_id, whole))
@@ -342,170 +288,24 @@ class CallGate:
 
     def end(self, now_samples: int, at_ns: int) -> None:
         """The call is over: release all that may be written, whatever its age, and mark the end."""
-        self._advance(max(now_samples, self._held.end_samples))
-        self._frontier = max(self._frontier, self._now)
-        self._hand_over(self._frontier)
+        self._advance(max(now_samples, self._held.sound.end_samples))
+        self._held.release_all(self._turning.now)
         for gate in self._gates.values():
-            self._turn(gate, "end", self._now, at_ns, POLICY, "")
+            self._turning.turn(gate, "end", self._turning.now, at_ns, POLICY, "")
         self._held.clear()
-        self._waiting.clear()
-        self._keys.clear()
 
     def _advance(self, now_samples: int) -> None:
-        self._now = max(self._now, now_samples)
+        self._turning.now = max(self._turning.now, now_samples)
 
     def _may_write(self) -> bool:
         live = [gate for gate in self._gates.values() if gate.state is not GateState.ENDED]
-        if live and self._writable.permits_some:  # what comes late may be of before
+        if live and self._held.writable.permits_some:  # what comes late may be of before
             return True
-        return any(gate.state not in _SHUT and self._purposes[gate.name].artifacts for gate in live)
+        return any(gate.state not in SHUT and self._purposes[gate.name].artifacts for gate in live)
 
-    def _closed_since(self, targets: Sequence[_Gate], otherwise: int) -> int:
+    def _closed_since(self, targets: Sequence[PurposeGate], otherwise: int) -> int:
         """From where on nothing is written for these; where none of them that is paused is written, nothing heard."""
         written = [gate for gate in targets if not self._purposes[gate.name].live]
         if any(gate.state.is_paused for gate in written):
             return max(gate.closed_at for gate in written)
         return max((gate.closed_at for gate in targets if gate.state.is_paused), default=otherwise)
-
-    # ---- turning one purpose's gate
-
-    def _reach(self, gate: _Gate) -> int:
-        """How far back it can be closed: its holdback, but not what was released, nor what lies before it opened."""
-        since = max(self._now - self._back[gate.name], self._frontier)
-        return max([since, *(start for start, _ in self._writable.of(gate.name)[-1:])])
-
-    def _stands_at(self, gate: _Gate) -> int:
-        """From where on the gate stands as it does; beyond now, where a sender ahead of the clock was waited for."""
-        return max(self._now, gate.closed_at, gate.shut_until)
-
-    def _pause(self, gate: _Gate, cmd: GateCommand, at_ns: int, heard: int) -> None:
-        known = cmd.cause in gate.causes.names
-        gate.causes.give(cmd.cause, cmd.actor, self._now)
-        since = self._reach(gate) if cmd.reaches_back else heard
-        if self._turn(gate, "pause", since, at_ns, cmd.actor, cmd.reason, cmd.cause) or not gate.state.is_paused:
-            return
-        if since < gate.closed_at:  # what paused it first did not reach so far back
-            self._close(gate, since)
-        if since == gate.closed_at or not known:
-            self._mark(gate, "pause", gate.closed_at, at_ns, cmd.actor, cmd.reason, cmd.cause)
-
-    def _pause_at_once(self, gate: _Gate, since: int, at_ns: int) -> None:
-        lasted = gate.causes.lasted(self._now)
-        if lasted is not None and 0 < self._limit_samples <= lasted:
-            gate.causes = Causes()
-        for cause in gate.causes.held:
-            self._turn(gate, "pause", since, at_ns, cause.actor, "paused before", cause.name)
-
-    def _resume(self, gate: _Gate, cmd: GateCommand, since: int, at_ns: int) -> int:
-        """Returns from where on nothing of this cause is left."""
-        if not gate.causes.take(cmd.cause):
-            return since
-        since = max(since, gate.closed_at, gate.shut_until)
-        if not gate.causes:
-            self._turn(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
-        elif gate.state.is_paused:
-            gate.shut_until = since
-            self._mark(gate, "resume", since, at_ns, cmd.actor, cmd.reason, cmd.cause)
-        return since
-
-    def _drop(self, targets: Sequence[_Gate], cmd: GateCommand, at_ns: int) -> None:
-        if cmd.purpose is not None and not self._purposes[cmd.purpose].withdrawable:
-            raise ValueError(f"{cmd.purpose} cannot be withdrawn: its basis is {self._purposes[cmd.purpose].basis}")
-        for gate in targets:
-            purpose = self._purposes[gate.name]
-            if purpose.withdrawable:
-                self._turn(gate, "drop", self._reach(gate), at_ns, cmd.actor, cmd.reason, cmd.cause)
-            elif gate.state not in _SHUT:
-                why = f"kept, its basis is {purpose.basis}"
-                self._mark(gate, "drop", self._stands_at(gate), at_ns, cmd.actor, why, cmd.cause)
-        self._settle()
-
-    def _turn(self, gate: _Gate, verb: str, since: int, at_ns: int, actor: str, reason: str, cause: str = "") -> bool:
-        """Step one gate; False when the verb means nothing in its state."""
-        state = step(gate.state, verb)
-        if state is gate.state:
-            return False
-        purpose, before, gate.state = self._purposes[gate.name], gate.state, state
-        if before in _WAITS and verb in ("select", "arm"):
-            since = self._agreed(gate, since)
-        elif writes(state, purpose) or hears(state, purpose):
-            since = max(since, gate.shut_until, self._writable.opened_at(gate.name) or 0)
-        else:
-            self._close(gate, since)
-        if state not in _WAITS:
-            self._waiting.give_up(gate.name)
-        if writes(state, purpose):
-            self._writable.set(gate.name, True, since)
-        if hears(state, purpose):
-            self.aloud.open(gate.name, max(since, gate.shut_until))
-        if hopes(state, purpose):
-            self._waiting.set(gate.name, True, since)
-        if verb in _OPENS:
-            gate.shut_until = max(gate.shut_until, since)
-        self._mark(gate, verb, since, at_ns, actor, reason, cause)
-        return True
-
-    def _agreed(self, gate: _Gate, now: int) -> int:
-        """The customer has agreed: what waited may be written. Returns where it begins."""
-        spans = self._waiting.agreed(gate.name, self._now)
-        if not writes(step(gate.state, "resume"), self._purposes[gate.name]):
-            return now
-        self._writable.add(gate.name, spans)
-        return spans[0][0] if spans else now
-
-    def _close(self, gate: _Gate, since: int) -> None:
-        gate.closed_at = since
-        self.aloud.shut(gate.name, since, dropped=gate.state is GateState.DROPPED)
-        self._writable.cut(gate.name, since)
-        self._waiting.cut(gate.name, since)
-
-    def _mark(self, gate: _Gate, verb: str, since: int, at_ns: int, actor: str, reason: str, cause: str = "") -> None:
-        self._sink.mark(GateMark(self.call_id, at_ns, gate.name, verb, gate.state, since, actor, reason, cause))
-
-    # ---- what is held
-
-    def _hand_over(self, before: int) -> None:
-        for chunk in self._held.take(before):
-            if chunk.frames is None and self._writable.everything_from(chunk.position_samples):
-                self._sink.media(chunk)
-                continue
-            for part in keep(chunk, self._writable.parts):
-                self._sink.media(part)
-            self._waiting.add(chunk, self._writable)
-        keys, self._keys = self._keys, []
-        for key in keys:
-            if key.position_samples >= before:
-                self._keys.append(key)
-            elif self._keeps(key):
-                self._sink.key(key)
-            elif self._hopes_for(key):
-                self._keys.append(key)
-
-    def _keeps(self, key: KeyPress) -> bool:
-        keeping = [span for p in self._purposes.values() if p.keys for span in self._writable.of(p.name)]
-        return any(start <= key.position_samples < end for start, end in keeping)
-
-    def _hopes_for(self, key: KeyPress) -> bool:
-        hoping = [span for p in self._purposes.values() if p.keys for span in self._waiting.of(p.name)]
-        return any(start <= key.position_samples < end for start, end in hoping)
-
-    def _settle(self) -> None:
-        """Write what was agreed to, and let go of what nobody may have."""
-        for chunk in self._waiting.take(self._writable):
-            self._sink.media(chunk)
-        self._waiting.forget(self._now)
-        self._trim()
-
-    def _trim(self) -> None:
-        """Let go of what nobody may have of what was said lately."""
-        if not self._writable.everything_from(self._frontier):
-            self._held.keep_only(self._may_stay)
-        self._keys = [
-            key for key in self._keys if key.position_samples >= self._now or self._keeps(key) or self._hopes_for(key)
-        ]
-
-    def _may_stay(self, start: int, end: int) -> list[Span]:
-        """What of [start, end) may be held: where some purpose writes or hopes to, and what a press may still open."""
-        now = min(max(start, self._now), end)
-        past = [*self._writable.parts(start, now), *self._waiting.parts(start, now)]
-        return merge([*past, (now, end)]) if now > start else [(start, end)]

@@ -370,9 +370,11 @@ def test_keys_of_a_pause_leave_memory_with_its_sound(purposes, decide) -> None:
     for second in (1, 4, 9):
         gate.press(KeyPress(CALL, 0, second, second * 8000))
     gate.command(GateCommand(CALL, GateVerb.PAUSE, "agent:2001", purpose="training"), 40_000, 0)
-    assert [key.event for key in gate._keys] == [1, 9], "of before the look-back, and what the clock has not reached"
+    assert [key.event for key in gate._held.keys] == [1, 9], (
+        "of before the look-back, and what the clock has not reached"
+    )
     gate.release(80_000)
-    assert gate._keys == []
+    assert gate._held.keys == []
 
 
 def test_keys_wait_for_consent_with_the_sound_and_no_longer_and_none_of_a_pause(purposes) -> None:
@@ -391,7 +393,7 @@ def test_keys_wait_for_consent_with_the_sound_and_no_longer_and_none_of_a_pause(
     gate.release(25 * 8000)
     gate.end(26 * 8000, 0)
     assert [key.position_samples // 8000 for key in sink.keys] == [10, 11, 12, 13, 14, 18, 19]
-    assert gate._keys == []
+    assert gate._held.keys == []
 
 
 def test_without_consent_keys_that_waited_leave_memory(purposes) -> None:
@@ -400,9 +402,9 @@ def test_without_consent_keys_that_waited_leave_memory(purposes) -> None:
     gate.decide([Decision("asked", False, asked.trigger, "waits for consent", waits=True)], 0, 0)
     gate.press(KeyPress(CALL, 0, 1, 8000))
     gate.release(40_000)
-    assert len(gate._keys) == 1
+    assert len(gate._held.keys) == 1
     gate.decide([Decision("asked", False, asked.trigger, "consent refused")], 40_000, 0)
-    assert gate._keys == []
+    assert gate._held.keys == []
 
 
 def test_keys_are_not_even_held_where_nobody_keeps_them(purposes, decide) -> None:

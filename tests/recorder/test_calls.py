@@ -65,7 +65,7 @@ def test_a_call_hears_nothing_more_at_an_address_it_has_left(calls: Calls) -> No
     calls.changed(changed(back), 0)
     send(20, 3, 420)
     calls.flush(10_000 * MS)
-    held = [int(v) for chunk in live.gate._held._streams[0] for v in set(chunk.payload.tolist()) - {0xD5}]
+    held = [int(v) for chunk in live.gate._held.sound._streams[0] for v in set(chunk.payload.tolist()) - {0xD5}]
     assert sorted(set(held)) == [1, 3], "what came while it was somebody else's is not in it; its own goes on"
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_seen_of_a_listed_party_from_its_joining_on_though_it_is_name
     one = replace(call_of("a", (PHONE, PBX, True)), parties=(Party("a", "2001", joined_ns=0), there))
     live = calls.started(CallStarted(one), DECISIONS, 0)
     seen: list[GateMark] = []
-    live.gate._sink = SimpleNamespace(mark=seen.append)
+    live.gate._turning._sink = SimpleNamespace(mark=seen.append)
     named = replace(changed(one), parties=(one.parties[0], replace(there, number="2009")))
     calls.changed(named, 60_000 * MS)
     assert [(m.verb, m.since_samples) for m in seen] == [("exclude", 0)]
