@@ -14,27 +14,27 @@ from agent.capture.keys import CallKey
 from agent.capture.writer import LogWriter
 from agent.config import Settings
 from agent.media.block import PacketBlock
-from agent.media.endpoint import key
-from agent.media.engine import Engine, EngineFull
+from agent.media.engine import Engine
 from agent.media.srtp import Opened
-from agent.model.call import CLOCK_RATE, Call, Consent, MediaStream
+from agent.model.call import CLOCK_RATE, Call, Consent
 from agent.model.context import ContextNote
-from agent.model.events import CallChanged, CallContext, CallEnded, CallKeyed, CallStarted
+from agent.model.events import CallChanged, CallEnded, CallKeyed, CallStarted
 from agent.model.gate import GateAnswer, GateCommand, GateVerb
 from agent.model.media import KeyPress
 from agent.model.purpose import Decision, Purpose
-from agent.model.spans import FOREVER
 from agent.model.wire import dump
 from agent.policy.calendar import Calendar
 from agent.recorder.basis import Basis, basis_of
+from agent.recorder.deciding import Deciding
 from agent.recorder.describing import UnknownCall
 from agent.recorder.keypads import Keypads, held_keys
+from agent.recorder.listening import FROM_FILE, Listening
 from agent.recorder.live import CallSink, DecideAgain, LiveCall, as_before
 from agent.recorder.livefeed import LiveFeed
 from agent.recorder.news import Newsroom
 from agent.recorder.pauses import Pauses
 from agent.recorder.ports import MediaPorts
-from agent.recorder.streams import added_up, heard_streams, named_since
+from agent.recorder.streams import named_since
 
 CARE_S = 0.0625
 CARES_A_RELEASE = 12
@@ -42,9 +42,6 @@ RELEASE_S = CARE_S * CARES_A_RELEASE
 """Each call's media is released every twelfth time of care, calls in turn: every three quarters of a second, a few at a
 time so that packets need not wait for it. With the sync of the capture log a quarter of a second later, what a power
 cut takes is the holdback and at most one second (I4)."""
-FROM_FILE = "pcap"
-PASSIVE = ("span", FROM_FILE)
-"""Taps whose streams are others': the ports are not ours."""
 
 log = structlog.get_logger()
 
@@ -81,11 +78,9 @@ class Calls:
         self._began_with = began_with or (lambda call_id: basis)
         self._forget = forget
         self._writer = writer
-        self._ports = ports
         self._remember = remember
         self._written = written
         self._opened = opened
-        self._decide_again = decide_again
         self._news = news or Newsroom()
         self._pauses = Pauses()
         self._keypads = Keypads(settings.keys)
@@ -96,15 +91,14 @@ class Calls:
             look_back_s=self._longest_samples / CLOCK_RATE + RELEASE_S,
             core=settings.media.core,
         )
-        self.listening = LiveFeed(self.engine)
+        self._listening = Listening(self.engine, ports, max_streams if most_overheard is None else most_overheard)
+        self.live_sound = LiveFeed(self.engine)
+        self._deciding = Deciding(decide_again, self._listening, self.live_sound)
         self._calls: dict[str, LiveCall] = {}
         self._turns: tuple[dict[str, LiveCall], ...] = tuple({} for _ in range(CARES_A_RELEASE))
         """The same calls, by when it is their turn."""
         self._ended: list[str] = []
         self._keyless: dict[str, CallSink] = {}
-        self._listened: set[int] = set()
-        self._most_overheard = max_streams if most_overheard is None else most_overheard
-        self._overheard = 0
         self._cares = self._number = 0
         self.forgotten_pauses = 0
         """Pauses that their limit ended, for each purpose."""
@@ -115,7 +109,7 @@ class Calls:
 
     def listens_to(self, port: int) -> bool:
         """Whether a call still takes in what comes to this port of ours."""
-        return port in self._listened
+        return self._listening.listens_to(port)
 
     # ---- what the taps tell
 
@@ -130,8 +124,8 @@ class Calls:
         live.gate.decide(decisions, 0, event.call.started_ns)
         if self._pauses.carry(event.call_id, event.call.reference, live.gate, origin_ns, event.call.started_ns):
             log.warning("pause.carried_over", call=event.call_id)
-        self._listen(live)
-        self.listening.began(live)
+        self._listening.follow(live)
+        self.live_sound.began(live)
         live.passing = live.gate.passing
         self._release([live], origin_ns)
         self._remember(live)
@@ -152,8 +146,8 @@ class Calls:
         live.since_ns, live.decisions = now_ns, decisions
         self._pauses.note(call.reference, live.gate, now_ns)
         live.sink.use_key(key)
-        self._listen(live)
-        self.listening.began(live)
+        self._listening.follow(live)
+        self.live_sound.began(live)
         self._remember(live)
 
     def use_key(self, key: CallKey) -> None:
@@ -174,9 +168,9 @@ class Calls:
         before = live.call
         live.call = replace(before, direction=event.direction, parties=event.parties, streams=event.streams)
         live.sink.record(RecordKind.EVENT, dump(event))
-        self._listen(live)
-        self._decide(live, now_ns, event.at_ns, named_since(before, event.parties))
-        self.listening.changed(live)
+        self._listening.follow(live)
+        self._deciding.again(live, now_ns, event.at_ns, named_since(before, event.parties))
+        self.live_sound.changed(live)
         self._remember(live)
         self._news.call(live)
 
@@ -184,40 +178,14 @@ class Calls:
         """Somebody says something of a call; its purposes are decided on again, and when this returns the gate stands
         so. Consent that is withdrawn drops what may be withdrawn. Raises UnknownCall."""
         live = self._live(note.call_id)
-        before = live.call
-        tags = tuple(sorted((set(before.tags) - set(note.remove_tags)) | set(note.add_tags)))
-        queue = before.queue if note.queue is None else note.queue or None
-        live.call = replace(before, queue=queue, tags=tags, consent=note.consent or before.consent)
-        if live.call != before or note.consent is not None:
-            what = live.call
-            event = CallContext(
-                note.call_id, at_ns, what.queue, what.tags, what.consent, note.actor[:100], note.source[:20]
-            )
-            live.sink.record(RecordKind.EVENT, dump(event))
-            self._decide(live, now_ns, at_ns)
+        self._deciding.said(live, note, now_ns, at_ns)
         if note.consent is Consent.WITHDRAWN:
             withdrawn = GateCommand(note.call_id, GateVerb.DROP, note.actor[:100], "consent withdrawn", cause="consent")
             return self.command(withdrawn, now_ns, at_ns)
-        self.listening.changed(live)
+        self.live_sound.changed(live)
         self._remember(live)
         self._news.call(live)
         return live.gate.answer((), live.now_samples(now_ns))
-
-    def _decide(self, live: LiveCall, now_ns: int, at_ns: int, named: int = FOREVER) -> None:
-        """Decide on a call again; only what is different now is written down and turns a gate. `named`: where in the
-        call the first of those joined who are known by a number only now."""
-        decisions = tuple(self._decide_again(live.call, live.decisions, at_ns))
-        stood = {d.purpose: (d.applies, d.waits) for d in live.decisions}
-        anew = tuple(d for d in decisions if stood.get(d.purpose) != (d.applies, d.waits))
-        live.decisions = decisions
-        if not anew:
-            return
-        live.rests = False
-        for address in live.streams:
-            live.feed(self.engine.hand_on(address))
-        live.sink.record(RecordKind.DECISIONS, dump(anew))
-        live.gate.decide(anew, live.now_samples(now_ns), at_ns, self._heard_until(live), named)
-        self.listening.turned(live)
 
     def ended(self, event: CallEnded, now_ns: int) -> None:
         """Close the gates, write the counts and the end. What came before must have been processed."""
@@ -227,21 +195,11 @@ class Calls:
             return
         self._keep_keys(live, held_keys(live))
         del self._turn_of(live)[event.call_id]
-        self._overheard -= len(live.streams) if live.call.tap in PASSIVE else 0
-        counts, opened = [], self._opened()
-        for address, stream in live.streams.items():
-            failed = opened[address].failed if address in opened else 0
-            if failed:
-                log.warning("srtp.undecryptable", call=event.call_id, stream=stream.stream, packets=failed)
-            live.feed(self.engine.finish(address))
-            counts.append((stream.stream, replace(self.engine.remove(address), undecryptable=failed)))
-            if (ports := self._ports_of(live)) is not None:
-                self._listened.discard(stream.port)
-                ports.give_back(stream.port)
-        self.listening.ended(live)
+        counts = self._listening.finish(live, self._opened())
+        self.live_sound.ended(live)
         self._pauses.ended(live.call.reference, live.gate, event.cause, now_ns)
         live.gate.end(live.now_samples(now_ns), event.at_ns)
-        live.sink.record(RecordKind.COUNTS, dump(added_up([*live.counted, *counts])))
+        live.sink.record(RecordKind.COUNTS, dump(counts))
         live.sink.record(RecordKind.END, dump(event))
         self._news.ended(live)
         self._forget(event.call_id)
@@ -252,11 +210,9 @@ class Calls:
     def command(self, command: GateCommand, now_ns: int, at_ns: int) -> GateAnswer:
         """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
         live = self._live(command.call_id)
-        live.rests = False
-        for address in live.streams:
-            live.feed(self.engine.hand_on(address))
-        answer = live.gate.command(command, live.now_samples(now_ns), at_ns, self._heard_until(live))
-        self.listening.turned(live)
+        self._listening.hand_on(live)
+        answer = live.gate.command(command, live.now_samples(now_ns), at_ns, self._listening.heard_until(live))
+        self.live_sound.turned(live)
         self._pauses.note(live.call.reference, live.gate, now_ns)
         self._remember(live)
         self._news.call(live)
@@ -317,7 +273,7 @@ class Calls:
     def care(self, now_ns: int, at_ns: int, *, all_calls: bool = False) -> None:
         """Release media and look after pauses, of the calls whose turn it is. `at_ns` is UTC."""
         self._cares += 1
-        self.listening.turn(self._cares, now_ns)
+        self.live_sound.turn(self._cares, now_ns)
         turn = list((self._calls if all_calls else self._turns[self._cares % CARES_A_RELEASE]).values())
         with self._writer.together():
             for live in turn:
@@ -329,7 +285,7 @@ class Calls:
         at = live.now_samples(now_ns)
         self._keep_keys(live, self._keypads.expire(live, at))
         live.gate.release(at)
-        heard = self._heard_until(live) if live.gate.is_paused else 0
+        heard = self._listening.heard_until(live) if live.gate.is_paused else 0
         for alert in live.gate.tick(at, at_ns, heard):
             self._alert(live, alert, now_ns)
         live.passing, live.rests = live.gate.passing, live.gate.rests and not live.typed
@@ -367,57 +323,8 @@ class Calls:
         self._calls[call.call_id] = self._turn_of(live)[call.call_id] = live
         return live
 
-    def _heard_until(self, live: LiveCall) -> int:
-        return max((self.engine.heard_until(address) for address in live.streams), default=0)
-
     def _turn_of(self, live: LiveCall) -> dict[str, LiveCall]:
         return self._turns[live.number % CARES_A_RELEASE]
-
-    def _listen(self, live: LiveCall) -> None:
-        ports = self._ports_of(live)
-        wanted = heard_streams(live.call)
-        if ports is None:  # addresses of others: what is not in use now may be another call's next
-            wanted = {address: stream for address, stream in wanted.items() if stream.active}
-            for address in [address for address in live.streams if address not in wanted]:
-                self._leave(live, address)
-        for address, stream in wanted.items():
-            announced = key(stream.peer_host, stream.peer_port) if stream.peer_host else 0
-            before = live.streams.get(address)
-            if before is None:
-                self._add(live, stream, address, announced, ports.since_ns(stream.port) if ports else 0)
-                continue
-            live.streams[address] = stream
-            if before.stream != stream.stream:
-                live.feed(self.engine.rename(address, stream.stream))
-            live.feed(self.engine.change(address, stream.every_format, announced))
-
-    def _leave(self, live: LiveCall, address: int) -> None:
-        live.feed(self.engine.finish(address))
-        stream = live.streams.pop(address)
-        self._overheard -= live.call.tap in PASSIVE
-        live.counted.append((stream.stream, self.engine.remove(address, for_good=False)))
-
-    def _add(self, live: LiveCall, stream: MediaStream, address: int, announced: int, since_ns: int) -> None:
-        passive = live.call.tap in PASSIVE
-        try:
-            if passive and self._overheard >= self._most_overheard:
-                raise EngineFull(f"no room for more than {self._most_overheard} streams overheard")
-            self.engine.add(
-                address,
-                live.call.call_id,
-                stream.stream,
-                stream.every_format,
-                live.origin_ns,
-                announced=announced,
-                since_ns=since_ns,
-            )
-        except (EngineFull, ValueError) as error:
-            log.error("stream.refused", call=live.call.call_id, stream=stream.stream, error=str(error))
-            return
-        live.streams[address] = stream
-        self._overheard += passive
-        if self._ports_of(live) is not None:
-            self._listened.add(stream.port)
 
     def owner_of(self, address: int) -> tuple[str, int]:
         """Call and stream of an address."""
@@ -428,6 +335,3 @@ class Calls:
         """When the last packet of a call came, or it began; 0 when it is unknown."""
         live = self._calls.get(call_id)
         return max([live.since_ns, *(self.engine.heard(at)[1] for at in live.streams)]) if live else 0
-
-    def _ports_of(self, live: LiveCall) -> MediaPorts | None:
-        return None if live.call.tap in PASSIVE else self._ports

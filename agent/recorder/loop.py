@@ -185,7 +185,7 @@ class MediaLoop:
 
     def listen_to(self, connection: socket.socket) -> None:
         """Somebody listens to the live calls. May be called from any thread."""
-        self._work.put(lambda: self.calls.listening.connect(connection))
+        self._work.put(lambda: self.calls.live_sound.connect(connection))
 
     def media_state(self) -> dict[str, Any]:
         """How media comes in, and what could not be taken in. May be called from any thread."""
@@ -198,7 +198,7 @@ class MediaLoop:
             "undecryptable_packets": self._source.failed,
             "forgotten_pauses": self.calls.forgotten_pauses,
             "lag_p99_ms": round(lags[len(lags) * 99 // 100], 1) if lags else 0.0,
-            "live": self.calls.listening.state(),
+            "live": self.calls.live_sound.state(),
         }
         return state | ({"span": self.span.state()} if self.span else {})
 
@@ -298,6 +298,6 @@ class MediaLoop:
         self._care(time.monotonic_ns(), all_calls=True)
         if self._ingest is not None:
             self._ingest.stop()
-        self.calls.listening.hang_up()
+        self.calls.live_sound.hang_up()
         self._writer.close()
         self._stopping = True

@@ -38,12 +38,12 @@ def said(call: Line, first: int = 0, end: int = 1 << 60) -> set[tuple[int, int]]
 def test_all_that_both_say_is_heard_at_its_place_and_at_once() -> None:
     listener = Listener()
     with line(HEARD) as call:
-        listener.connect(call.calls.listening)
+        listener.connect(call.calls.live_sound)
         talk(call, 100, listener)
         assert set(listener.heard) >= said(call, 0, call.ms * 8 - 1000), "an eighth of a second after it came"
         talk(call, 1000, listener)
         assert all(value == sound(s, p, 1)[0] for (s, p), value in listener.heard.items())
-        state = call.calls.listening.state()
+        state = call.calls.live_sound.state()
         assert (state["listeners"], state["calls"], state["dropped_s"]) == (1, 1, 0)
         call.end()
         fresh = listener.read()
@@ -55,18 +55,18 @@ def test_all_that_both_say_is_heard_at_its_place_and_at_once() -> None:
 def test_without_a_live_purpose_or_a_listener_nothing_is_done() -> None:
     listener = Listener()
     with line(PURPOSES[:1]) as call:
-        listener.connect(call.calls.listening)
+        listener.connect(call.calls.live_sound)
         talk(call, 50, listener)
         assert listener.messages == [Hello()] and call.live.ear is None
     with line(HEARD) as call:
         talk(call, 50)
         assert call.live.ear is None
-        listener.connect(call.calls.listening)
+        listener.connect(call.calls.live_sound)
         talk(call, 50, listener)
         assert set(listener.heard) >= said(call, 8000, 15000) and not said(call, 0, 8000) & set(listener.heard)
         listener.close()
         talk(call, 20)
-        assert call.live.ear is None and call.calls.listening.state()["listeners"] == 0
+        assert call.live.ear is None and call.calls.live_sound.state()["listeners"] == 0
 
 
 @settings(max_examples=40, deadline=None)
@@ -83,7 +83,7 @@ def test_whatever_happens_only_what_was_said_is_heard_and_nothing_from_a_press_o
     listener, own = Listener(), round((own_s or 0) * 8000)
     opened: dict[str, int | None] = {"training": 0, "ears": 0}
     with line((PURPOSES[0], replace(EARS, holdback_s=own_s)), seed, size, holdback_s) as call:
-        listener.connect(call.calls.listening)
+        listener.connect(call.calls.live_sound)
         for step in steps:
             if step[0] == "restart":
                 call.restart(step[1])
@@ -118,7 +118,7 @@ def test_whatever_happens_only_what_was_said_is_heard_and_nothing_from_a_press_o
 def test_a_pause_stops_it_at_once_and_calls_back_what_others_let_go() -> None:
     listener = Listener()
     with line(HEARD) as call:
-        listener.connect(call.calls.listening)
+        listener.connect(call.calls.live_sound)
         talk(call, 200)  # much waits in the kernel for the listener, which has not read
         pressed = call.ms * 8
         call.press(PAUSE)
@@ -139,12 +139,12 @@ def test_a_pause_stops_it_at_once_and_calls_back_what_others_let_go() -> None:
 def test_what_waits_for_a_slow_listener_is_wiped_by_a_press_to_the_last_byte() -> None:
     listener = Listener()
     with line(HEARD) as call:
-        listener.connect(call.calls.listening, room=4096)
+        listener.connect(call.calls.live_sound, room=4096)
         talk(call, 600)
-        before = len(call.calls.listening._queue._sounds)
-        assert before > 20 and call.calls.listening.state()["waiting_bytes"] > 10_000
+        before = len(call.calls.live_sound._queue._sounds)
+        assert before > 20 and call.calls.live_sound.state()["waiting_bytes"] > 10_000
         call.press(PAUSE)
-        assert call.calls.listening.state()["waiting_bytes"] == 0
+        assert call.calls.live_sound.state()["waiting_bytes"] == 0
         listener.read()
         sent = listener.raw
         talk(call, 50, listener)
@@ -156,19 +156,19 @@ def test_what_waits_for_a_slow_listener_is_wiped_by_a_press_to_the_last_byte() -
 def test_who_does_not_read_loses_the_oldest_and_nobody_else_notices(tmp_path) -> None:
     listener = Listener()
     with line(HEARD, seed=1) as call, line(PURPOSES[:1], seed=1) as alone:
-        queue = call.calls.listening._queue
+        queue = call.calls.live_sound._queue
         queue._most_bytes = 100_000
-        listener.connect(call.calls.listening, room=4096)
-        queue = call.calls.listening._queue
+        listener.connect(call.calls.live_sound, room=4096)
+        queue = call.calls.live_sound._queue
         for _ in range(1500):
             call.go_on(0.02, BOTH)
             alone.go_on(0.02, BOTH)
             assert queue.waiting_bytes <= 100_000
-        state = call.calls.listening.state()
+        state = call.calls.live_sound.state()
         assert state["dropped_s"] > 30 and state["listeners"] == 1
         for _ in range(200):
             listener.read()
-            call.calls.listening._write()
+            call.calls.live_sound._write()
         assert listener.dropped > 0 and any(isinstance(m, Dropped) for m in listener.messages)
         assert listener.dropped / 8000 == pytest.approx(state["dropped_s"], abs=0.001)
         gaps = len(said(call)) - len(listener.heard)
@@ -180,18 +180,18 @@ def test_who_does_not_read_loses_the_oldest_and_nobody_else_notices(tmp_path) ->
 def test_a_newer_listener_takes_the_place_of_the_older() -> None:
     old, new = Listener(), Listener()
     with line(HEARD) as call:
-        old.connect(call.calls.listening)
+        old.connect(call.calls.live_sound)
         talk(call, 50, old)
-        new.connect(call.calls.listening)
+        new.connect(call.calls.live_sound)
         talk(call, 50, new)
         old.read()
-        assert old.heard == {} and new.heard and call.calls.listening.state()["listeners"] == 1
+        assert old.heard == {} and new.heard and call.calls.live_sound.state()["listeners"] == 1
 
 
 def test_what_becomes_of_a_call_is_told() -> None:
     listener = Listener()
     with line(HEARD) as call:
-        listener.connect(call.calls.listening)
+        listener.connect(call.calls.live_sound)
         talk(call, 20, listener)
         parties = (Party("p0", "0612345678", role=Role.CUSTOMER), Party("p1", "2001", role=Role.AGENT))
         joined = CallChanged(CALL, 1, parties, call.live.call.streams)

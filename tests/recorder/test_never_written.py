@@ -176,7 +176,7 @@ class House(RuleBasedStateMachine):
         decisions = self.policy.decide(self.call, self.wall_ns, self.strata)
         self.live = self.calls.started(CallStarted(self.call), decisions, 0)
         self.calls.use_key(keys.create(self.settings.callkeys_dir, CALL, 0, self.recipient))
-        self.listener.connect(self.calls.listening)
+        self.listener.connect(self.calls.live_sound)
 
     @property
     def now(self) -> int:
@@ -285,7 +285,7 @@ class House(RuleBasedStateMachine):
         durable = keys.create(self.settings.callkeys_dir, CALL, self.epoch, self.recipient)
         self.calls.restored(call, 0, snapshot, decisions, durable, self.ms * MS)
         self.live = self.calls.all()[0]
-        self.listener.connect(self.calls.listening)
+        self.listener.connect(self.calls.live_sound)
 
     def _new_calls(self) -> Calls:
         self.writer = LogWriter(self.settings.capture_dir, 1 << 26, lambda: self.wall_ns)

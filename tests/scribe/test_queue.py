@@ -93,7 +93,9 @@ def test_how_many_wait_how_long_and_why_is_shown(make_site) -> None:
     now = WaitingCalls(site.settings.catalog_path).look()
     assert (now.calls, now.again, now.reasons) == (2, 0, ("transcription is switched off (scribe.engine)",))
     assert now.oldest_ns == min(c.ended_ns for c in working.catalog.calls() if c.ended_ns is not None)
-    assert "2 wait for their text, the oldest for" in calls(site) and "(transcription is switched off (scribe.engine))" in calls(site)
+    assert "2 wait for their text, the oldest for" in calls(
+        site
+    ) and "(transcription is switched off (scribe.engine))" in calls(site)
     site.configure("pocketsphinx")
     again = run(site)
     settle(again)
