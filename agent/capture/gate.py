@@ -121,7 +121,7 @@ class CallGate:
             replace(gate, hopes_from=held.waiting.hopes_from(gate.name), spans=list(held.writable.of(gate.name)))
             for gate in self._gates.values()
         )
-        return dump(_Snapshot(self.call_id, self._turning.now, held.frontier, gates))
+        return dump(_Snapshot(self.call_id, self._now, held.frontier, gates))
 
     @property
     def states(self) -> dict[str, GateState]:
@@ -146,7 +146,7 @@ class CallGate:
     @property
     def resumes_at(self) -> dict[str, int]:
         """At which position the limit ends the pause of each purpose that is paused; none where nothing limits it."""
-        now, limit = self._turning.now, self._limit_samples
+        now, limit = self._now, self._limit_samples
         left = {n: gate.causes.lasted(now) for n, gate in self._gates.items() if gate.state.is_paused}
         return {n: now - s + limit for n, s in left.items() if s is not None and limit}
 
@@ -188,7 +188,7 @@ class CallGate:
             if (gate := self._gates.get(decision.purpose)) is None:
                 continue
             verb, before = verb_of(decision), gate.state
-            since = self._turning.reach(gate) if verb == "exclude" else max(self._turning.now, heard_samples)
+            since = self._turning.reach(gate) if verb == "exclude" else max(self._now, heard_samples)
             if verb == "exclude" and decision.rule in LIST_RULES:
                 since = min(since, listed_samples)
             self._turning.turn(gate, verb, since, at_ns, POLICY, decision.rule)
@@ -199,13 +199,13 @@ class CallGate:
                 self._turning.pause_at_once(gate, since, at_ns)
             if gate.state is not before:
                 changed.append(gate.name)
-        self._held.settle(self._turning.now)
+        self._held.settle(self._now)
         return tuple(changed)
 
     def feed(self, chunk: StreamChunk) -> None:
         """Take a stretch from the media engine. What may not be written is let go here and now."""
         if self._may_write():
-            self._held.add(chunk, self._turning.now)
+            self._held.add(chunk, self._now)
 
     def press(self, key: KeyPress) -> None:
         """Take a key pressed on a phone; it waits in RAM like sound, for consent as well, and is written if a purpose
@@ -215,7 +215,7 @@ class CallGate:
     def release(self, now_samples: int) -> None:
         """Hand to the sink, or let go, every sample before `now_samples` less the holdback."""
         self._advance(now_samples)
-        self._held.release(self._turning.now, self.holdback_samples)
+        self._held.release(self._now, self.holdback_samples)
 
     def command(self, cmd: GateCommand, now_samples: int, at_ns: int, heard_samples: int = 0) -> GateAnswer:
         """Obey a press; when this returns the gate stands as answered.
@@ -235,16 +235,16 @@ class CallGate:
             raise ValueError("the command names a purpose that is not configured")
         self._advance(now_samples)
         targets = [gate for gate in self._gates.values() if cmd.purpose in (None, gate.name)]
-        before, since = self.states, self._turning.now
-        heard = max(self._turning.now, heard_samples)
+        before, since = self.states, self._now
+        heard = max(self._now, heard_samples)
         match cmd.verb:
             case GateVerb.PAUSE:
                 for gate in targets:
                     self._turning.pause(gate, cmd, at_ns, heard)
-                self._held.settle(self._turning.now)
+                self._held.settle(self._now)
                 since = self._closed_since(targets, since)
             case GateVerb.RESUME:
-                since = heard if cmd.reaches_back else max(heard_samples, self._turning.now - LEEWAY_SAMPLES)
+                since = heard if cmd.reaches_back else max(heard_samples, self._now - LEEWAY_SAMPLES)
                 since = max([since, *(self._turning.resume(gate, cmd, since, at_ns) for gate in targets)])
             case GateVerb.KEEP:
                 for gate in targets:
@@ -272,14 +272,14 @@ class CallGate:
         if self._limit_samples <= 0:
             return alerts
         for gate in self._gates.values():
-            if not gate.state.is_paused or (lasted := gate.causes.lasted(self._turning.now)) is None:
+            if not gate.state.is_paused or (lasted := gate.causes.lasted(self._now)) is None:
                 continue
-            whole = self._turning.now - gate.causes.began
+            whole = self._now - gate.causes.began
             if lasted >= self._limit_samples:
                 alerts.append(GateAlert("limit", gate.name, gate.causes.actor, self.call_id, whole))
                 gate.causes = Causes()
                 self._turning.turn(
-                    gate, "limit", max(self._turning.now, heard_samples), at_ns, POLICY, "the pause reached its limit"
+                    gate, "limit", max(self._now, heard_samples), at_ns, POLICY, "the pause reached its limit"
                 )
             elif lasted >= self._warn_samples and not gate.causes.warned:
                 gate.causes.warned = True
@@ -289,13 +289,17 @@ class CallGate:
     def end(self, now_samples: int, at_ns: int) -> None:
         """The call is over: release all that may be written, whatever its age, and mark the end."""
         self._advance(max(now_samples, self._held.sound.end_samples))
-        self._held.release_all(self._turning.now)
+        self._held.release_all(self._now)
         for gate in self._gates.values():
-            self._turning.turn(gate, "end", self._turning.now, at_ns, POLICY, "")
+            self._turning.turn(gate, "end", self._now, at_ns, POLICY, "")
         self._held.clear()
 
+    @property
+    def _now(self) -> int:
+        return self._turning.now
+
     def _advance(self, now_samples: int) -> None:
-        self._turning.now = max(self._turning.now, now_samples)
+        self._turning.now = max(self._now, now_samples)
 
     def _may_write(self) -> bool:
         live = [gate for gate in self._gates.values() if gate.state is not GateState.ENDED]
