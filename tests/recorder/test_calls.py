@@ -153,5 +153,5 @@ def test_a_press_while_another_call_begins_anew_takes_none_of_its_sound(calls: C
     calls.command(GateCommand(other.call.call_id, GateVerb.KEEP, "agent:1"), 420 * MS, 0)
     calls.flush(420 * MS)
     assert other.gate.held_samples == 0, "not a sample of it in the other call"
-    held = {int(v) for chunk in one.gate._held._streams[0] for v in chunk.payload.tolist()}
+    held = {int(v) for chunk in one.gate._held.sound._streams[0] for v in chunk.payload.tolist()}
     assert held == {7}, "it is in its own"
