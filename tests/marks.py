@@ -1,6 +1,6 @@
 """What gate marks permit, told a mark at a time."""
 
-from agent.model.gate import GateMark
+from agent.model.gate import GateMark, GateState
 from agent.model.purpose import Purpose
 from agent.policy.gate import hopes, step, writes
 
@@ -19,7 +19,7 @@ def written_by(marks: list[GateMark], purpose: Purpose, end: int) -> set[int]:
         elif not writes(mark.state, purpose):
             positions = {p for p in positions if p < since}
             hoped = {p for p in hoped if p < since}
-        if mark.verb in ("exclude", "drop", "end"):
+        if mark.verb in ("exclude", "end") or mark.state is GateState.DROPPED:  # what may not be withdrawn hopes on
             hoped = set()
         if writes(mark.state, purpose):
             positions |= set(range(since, until))
