@@ -29,6 +29,9 @@ PURPOSES = {
     "asked": purpose("asked", Trigger.ALL, KeepFrom.START, AUDIO, consent=True),
     "binding": purpose("binding", Trigger.ON_DEMAND, KeepFrom.START, AUDIO, consent=True, withdrawable=False),
     "long": purpose("long", Trigger.ALL, KeepFrom.START, AUDIO, holdback_s=55 / 8000),
+    "ears": purpose("ears", Trigger.ALL, KeepFrom.START, (), live=True),
+    "late-ears": purpose("late-ears", Trigger.ALL, KeepFrom.START, (), live=True, holdback_s=80 / 8000),
+    "agreed-ears": purpose("agreed-ears", Trigger.ALL, KeepFrom.START, (), live=True, consent=True),
     "assistance": purpose("assistance", Trigger.ALL, KeepFrom.START, ()),
 }
 

@@ -9,7 +9,6 @@ from agent.capture.gate import CallGate
 from agent.model.call import Codec, MediaFormat
 from agent.model.gate import GateCommand, GateState, GateVerb
 from agent.model.media import Frames, StreamChunk
-from agent.model.purpose import Decision, Purpose, Trigger
 from agent.model.spans import FOREVER
 from agent.policy.lists import PROTECTED_RULE
 
@@ -23,23 +22,11 @@ def press(verb: GateVerb, name: str | None = None, cause: str = "agent", *, back
 
 
 @pytest.fixture
-def known(purposes) -> dict[str, Purpose]:
-    ears = {"ears": {}, "late-ears": {"holdback_s": 80 / 8000}, "agreed-ears": {"consent": True}}
-    return purposes | {n: Purpose(n, Trigger.ALL, (), (), None, live=True, **more) for n, more in ears.items()}
-
-
-@pytest.fixture
-def decide(known):
-    """All named purposes apply, or wait."""
-    return lambda *names, waits=False: tuple(Decision(n, not waits, known[n].trigger, "rule", waits) for n in names)
-
-
-@pytest.fixture
-def make(known, memory, decide):
+def make(purposes, memory, decide):
     """`make("training", "ears")` → gate opened at 0."""
 
     def build(*names: str, waits: bool = False) -> CallGate:
-        gate = CallGate(CALL, [known[n] for n in names], memory(), HOLDBACK, LIMIT, WARN)
+        gate = CallGate(CALL, [purposes[n] for n in names], memory(), HOLDBACK, LIMIT, WARN)
         gate.decide(decide(*names, waits=waits), 0, 7)
         return gate
 
@@ -111,10 +98,10 @@ def test_nothing_is_heard_before_consent_and_nothing_of_before(make, decide) -> 
     assert gate.aloud.since == 3100
 
 
-def test_a_restart_hears_on_and_a_paused_call_stays_silent(make, known, memory) -> None:
+def test_a_restart_hears_on_and_a_paused_call_stays_silent(make, purposes, memory) -> None:
     gate = make("training", "ears")
     gate.release(2000)
-    chosen = [known["training"], known["ears"]]
+    chosen = [purposes["training"], purposes["ears"]]
     again = CallGate.restore(gate.snapshot(), chosen, memory(), HOLDBACK, LIMIT, WARN)
     assert again.aloud.since == 2000
     gate.command(press(PAUSE), 2500, 8)

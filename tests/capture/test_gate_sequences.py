@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from marks import written_by
 
-from agent.capture.gate import CallGate
+from agent.capture.gate import LEEWAY_SAMPLES, CallGate
 from agent.model.gate import GateCommand, GateState, GateVerb
 from agent.model.purpose import KeepFrom, Trigger
+from agent.model.spans import FOREVER
 from agent.policy.gate import writes
 from agent.policy.permit import recorded_spans
 
@@ -90,9 +91,16 @@ def machine(purposes, memory, decide, media) -> type[RuleBasedStateMachine]:
                     assert cause not in causes and state.is_paused == (bool(causes) and state not in SHUT)
                 if verb is GateVerb.DROP and purpose.withdrawable:
                     assert state is GateState.DROPPED
-            if verb is GateVerb.PAUSE and answer.changed:
+            if verb is GateVerb.PAUSE and any(p.name in answer.changed and not p.live for p in self.purposes):
                 assert max(self.now - self.holdback, self.frontier) <= answer.since_samples
                 assert answer.since_samples <= max([self.now, *(p + 1 for _, p in self.fed)])
+            if verb is GateVerb.PAUSE and one is None:
+                assert self.gate.aloud.since == FOREVER, "nobody hears it live"
+            if verb is GateVerb.RESUME and not any(
+                before[p.name] is GateState.RECORDING for p in self.purposes if p.live
+            ):
+                leeway = LEEWAY_SAMPLES if cause == "siprec" else 0
+                assert self.gate.aloud.since >= self.now - leeway, "nothing of before is heard"
             if verb is GateVerb.PAUSE and not self._any_writes():
                 assert all(p < answer.since_samples for _, p in self._given() if answer.changed)
 
