@@ -14,6 +14,14 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A word and the channel it was heard on."""
+
+    channel: int
+    word: Word
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One stretch of speech of one channel."""
 

@@ -122,3 +122,9 @@ def test_transcribe(speech) -> None:
     assert step["calls"] == 1 and step["windows"] > 0 and step["cpu_cores"] > 0
     assert result["padded"]["tiny"]["steps"][0]["calls"] == 1
     assert result["final"]["tiny"]["cpu_s_per_hour"] > 0 and result["rss_mb"]["tiny"] > 50
+
+
+def test_redaction() -> None:
+    result = run("redaction", "--utterances", "40")["redaction"]
+    assert {"recall", "false_per_1000_words", "by_form", "us_per_word"} <= set(result)
+    assert result["utterances"] == 40 and result["words"] > 2000

@@ -1,0 +1,1 @@
+"""Redaction: what in a conversation is a card number, a phone number, an address, and everything without it. Pure."""

@@ -1,0 +1,122 @@
+"""Postal addresses by rule: a number and a kind of way, its name, and the postal code and town that follow.
+
+French: "12 bis rue de la Paix 75002 Paris"; English: "12 Baker Street, London NW1 6XE". A town or a postal code alone
+is
+no address, and a way without a number is none.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from agent.transcribe.redaction.atoms import QUANTITY, Atom
+from agent.transcribe.redaction.figures import Figure, Role
+from agent.transcribe.redaction.tables import table
+
+Words = tuple[int, int]
+
+_WAYS = table(
+    """rue avenue boulevard bd place chemin impasse allee allees quai route cours square residence lotissement passage
+    faubourg sentier hameau promenade esplanade villa cite ruelle"""
+)
+_ENGLISH_WAYS = table(
+    """street road avenue lane drive close court square way boulevard crescent terrace place gardens grove hill row
+    parade mews highway circle"""
+)
+_ORDINAL_PARTS = frozenset({"bis", "ter", "quater", "b"})
+_PARTICLES = table("de des du la le les l en sur sous aux au et saint sainte st ste d lez the of")
+_ENDS = table(
+    """je j tu il elle on nous vous ils elles c est et euh alors donc voila oui non merci mais parce que qui quand avec
+    pour dans ou accord ok a ai avez avons y puis au code i you he she we they it is and um so yes no thank but
+    because with for in or okay that apartment flat appartement bonjour depuis numero my mon ma mes votre"""
+)
+_LONGEST_NAME = 6
+_WITHOUT_BREAK = 3
+_TO_POSTCODE = 6
+_TOWN = 3
+_COMMON = frozenset({"un", "une"})
+
+
+def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -> list[Words]:
+    """Half-open atoms of each address of a channel, without what is said between its parts."""
+    by_first = {f.first: f for f in figures}
+    found: list[Words] = []
+    for figure in figures:
+        if figure.role is Role.DATE or len(figure.digits) > 5 or atoms[figure.first].text in _COMMON:
+            continue
+        street = _street(atoms, figure, english)
+        if street is None:
+            continue
+        found.append((figure.first, street[1]))
+        town = _town(atoms, street, by_first)
+        if town is not None:
+            found.append(town)
+    return found
+
+
+def _street(atoms: Sequence[Atom], figure: Figure, english: bool) -> Words | None:
+    """The name of the way whose number is this figure, if it is one."""
+    at = figure.after
+    number = atoms[at - 1].word
+    if at < len(atoms) and atoms[at].text in _ORDINAL_PARTS:
+        at += 1
+    if (
+        at < len(atoms)
+        and atoms[at].word - number <= _WITHOUT_BREAK
+        and atoms[at].text in _WAYS
+        and atoms[at].linked
+        and not english
+    ):
+        return at + 1, _name_end(atoms, at + 1)
+    if not english or figure.role is not Role.READ:
+        return None
+    for way in range(at + 1, min(at + 4, len(atoms))):
+        between = atoms[way - 1]
+        if between.text in _ENDS | _PARTICLES or between.is_figures or not (between.linked and atoms[way].linked):
+            return None
+        if atoms[way].word - number > _WITHOUT_BREAK:
+            return None
+        if atoms[way].text in _ENGLISH_WAYS:
+            return way + 1, way + 1
+    return None
+
+
+def _name_end(atoms: Sequence[Atom], at: int) -> int:
+    """Where the name of a way ends: at a word that is none of a name, a figure, a stop, or its longest length."""
+    begin = at
+    while at < len(atoms) and at - begin < _LONGEST_NAME:
+        text = atoms[at].text
+        stops = atoms[at - 1].ends or not (atoms[at].linked or atoms[at - 1].comma)
+        if stops or (text in _ENDS and text not in _PARTICLES) or atoms[at].is_figures or text == QUANTITY:
+            break
+        at += 1
+        if atoms[at - 1].comma:
+            break
+    return _trimmed(atoms, begin, at)
+
+
+def _trimmed(atoms: Sequence[Atom], begin: int, end: int) -> int:
+    """The end of a name without particles that no name follows."""
+    while end > begin and atoms[end - 1].text in _PARTICLES | _ENDS:
+        end -= 1
+    return end
+
+
+def _town(atoms: Sequence[Atom], street: Words, by_first: Mapping[int, Figure]) -> Words | None:
+    """The postal code (spoken, it may have been taken for part of the name) within some atoms of a way, and the
+    town."""
+    for first in range(street[0], min(street[1] + _TO_POSTCODE, len(atoms))):
+        figure, digits = by_first.get(first), ""
+        while figure is not None and len(digits) < 5:
+            digits += figure.digits
+            after = figure.after
+            figure = by_first.get(figure.after)
+        if len(digits) != 5:
+            continue
+        end = after
+        while end < len(atoms) and end - after < _TOWN:
+            text = atoms[end].text
+            stops = atoms[end - 1].ends or not atoms[end].linked
+            if stops or (text in _ENDS and text not in _PARTICLES) or end in by_first:
+                break
+            end += 1
+        return first, _trimmed(atoms, after, end)
+    return None

@@ -1,0 +1,123 @@
+"""A purpose's policy applied to what was said: each stretch of a secret becomes one word that says what was there.
+
+A pseudonym is the label with a keyed hash of what was understood: the same number is the same token under the same
+key, and
+nobody without the key can guess it from the token (16 digits are soon tried out, so the key must stay where it is).
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.model.redaction import Policy, Secret, SecretKind, Treatment
+from agent.model.text import Said, Segment, Transcript, Word
+from agent.transcribe.redaction.find import conversation, find
+
+_LABELS = {
+    SecretKind.CARD: ("CARTE", "CARD"),
+    SecretKind.CVV: ("CRYPTOGRAMME", "CVV"),
+    SecretKind.EXPIRY: ("EXPIRATION", "EXPIRY"),
+    SecretKind.IBAN: ("IBAN", "IBAN"),
+    SecretKind.NIR: ("NIR", "NIR"),
+    SecretKind.PHONE: ("TÉLÉPHONE", "PHONE"),
+    SecretKind.EMAIL: ("E-MAIL", "EMAIL"),
+    SecretKind.ADDRESS: ("ADRESSE", "ADDRESS"),
+}
+_UNDECIDED = ("CHIFFRES", "DIGITS")
+TOKEN_HEX = 12
+"""48 bits: two different numbers of a call centre's year have the same token about never."""
+
+
+def label(kind: SecretKind | None, language: str, token: str = "") -> str:
+    """What stands for a secret in a text: French in French, English in any other language. None: digits of a number of
+    which nobody knows yet what it is."""
+    names = _UNDECIDED if kind is None else _LABELS[kind]
+    name = names[0] if language.lower().startswith("fr") else names[1]
+    return f"[{name} {token}]" if token else f"[{name}]"
+
+
+def token_of(secret: Secret, key: bytes) -> str:
+    """The stable keyed token of a secret: HMAC-SHA-256 of its kind and value, shortened."""
+    said = f"{secret.kind.value}\n{''.join(secret.value.lower().split())}"
+    return hmac.digest(key, said.encode(), "sha256").hex()[:TOKEN_HEX]
+
+
+def labels(secrets: Sequence[Secret], policy: Policy, language: str, key: bytes) -> dict[int, str]:
+    """What stands in the place of each word that the policy hides, by its position in the conversation."""
+    found: dict[int, str] = {}
+    for secret in secrets:
+        treatment = policy.of(secret.kind)
+        if treatment is not Treatment.KEEP:
+            token = token_of(secret, key) if treatment is Treatment.PSEUDONYMISE else ""
+            found |= dict.fromkeys(secret.words, label(secret.kind, language, token))
+    return found
+
+
+def redacted(said: Sequence[Said], secrets: Sequence[Secret], policy: Policy, language: str, key: bytes) -> list[Said]:
+    """The conversation with consecutive hidden words of a party as one word each, at the times of all of them."""
+    hidden = labels(secrets, policy, language, key)
+    found: list[Said] = []
+    open_at: dict[int, int] = {}
+    for number, one in enumerate(said):
+        text = hidden.get(number)
+        at = open_at.get(one.channel)
+        if text is None:
+            open_at.pop(one.channel, None)
+            found.append(one)
+        elif at is not None and found[at].word.text == text:
+            found[at] = Said(one.channel, _until(found[at].word, one.word))
+        else:
+            open_at[one.channel] = len(found)
+            found.append(Said(one.channel, replace(one.word, text=text)))
+    return found
+
+
+def redact(transcript: Transcript, policy: Policy, key: bytes) -> tuple[Transcript, tuple[Secret, ...]]:
+    """A transcript as the policy permits it, and the secrets that it hides (those that are kept are not told of)."""
+    whole = replace(transcript, segments=tuple(with_words(s) for s in transcript.segments))
+    said = conversation(whole)
+    secrets = tuple(s for s in find(said, transcript.language).secrets if s.kind in policy.hidden)
+    hidden = labels(secrets, policy, transcript.language, key)
+    place: dict[tuple[int, Word], list[int]] = {}
+    for number, one in enumerate(said):
+        place.setdefault((one.channel, one.word), []).append(number)
+    segments = []
+    for before, segment in zip(transcript.segments, whole.segments, strict=True):
+        numbers = [place[segment.channel, word].pop(0) for word in segment.words]
+        if not any(n in hidden for n in numbers):
+            segments.append(before)
+            continue
+        mine = [Said(segment.channel, word) for word in segment.words]
+        moved = {at: hidden[n] for at, n in enumerate(numbers) if n in hidden}
+        words = _merged(mine, moved)
+        text = " ".join(w.text for w in words)
+        segments.append(replace(segment, text=text, words=words if before.words else ()))
+    return replace(transcript, segments=tuple(segments)), secrets
+
+
+def with_words(segment: Segment) -> Segment:
+    """A segment with words: those of its text, over its time, if the engine gave none."""
+    texts = segment.text.split()
+    if segment.words or not texts:
+        return segment
+    step = (segment.end_s - segment.start_s) / len(texts)
+    words = tuple(
+        Word(text, segment.start_s + n * step, segment.start_s + (n + 1) * step, 0.0) for n, text in enumerate(texts)
+    )
+    return replace(segment, words=words)
+
+
+def _merged(said: Sequence[Said], hidden: dict[int, str]) -> tuple[Word, ...]:
+    words: list[Word] = []
+    for number, one in enumerate(said):
+        text = hidden.get(number)
+        if text is not None and number - 1 in hidden and words[-1].text == text:
+            words[-1] = _until(words[-1], one.word)
+        else:
+            words.append(one.word if text is None else replace(one.word, text=text))
+    return tuple(words)
+
+
+def _until(first: Word, last: Word) -> Word:
+    """The first word, prolonged to the end of another, as sure as the less sure of both."""
+    return replace(first, end_s=max(first.end_s, last.end_s), confidence=min(first.confidence, last.confidence))

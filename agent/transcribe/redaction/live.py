@@ -1,0 +1,87 @@
+"""Redaction of words while they are said: what leaves is redacted, and a number waits until it is known what it is.
+
+Words leave in the order in which they came. From a number that can still become a secret on, all waits; one that has
+waited for long leaves as `[CHIFFRES]`, for a digit that is out can never be taken back. So no digit leaves that the
+transcript of the whole call would hide, however the words are cut into events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.model.redaction import Policy
+from agent.model.text import Said
+from agent.transcribe.redaction.apply import label, labels
+from agent.transcribe.redaction.find import find
+
+PATIENCE_S = 10.0
+"""A number leaves after so long, hidden if nobody knows yet what it is."""
+MOST_HELD = 80
+"""… or when so many words wait."""
+MEMORY_S, MEMORY_WORDS = 150.0, 90
+"""What was said so long ago, and so many words, says nothing of what is said now."""
+
+
+class LiveRedactor:
+    """The words of one call, of all its channels. Not for several threads."""
+
+    def __init__(self, policy: Policy, language: str, key: bytes = b"") -> None:
+        """`key`: that of pseudonyms, which are the same as in the final transcript where as much was understood."""
+        self._policy = policy
+        self._language = language
+        self._key = key
+        self._said: list[Said] = []
+        self._left = 0
+        self._last: dict[int, str] = {}
+
+    @property
+    def held(self) -> int:
+        """How many words wait."""
+        return len(self._said) - self._left
+
+    def feed(self, words: Sequence[Said], now_s: float | None = None) -> list[Said]:
+        """Stable words, in order of time, and what may leave now. `now_s`: no word to come begins before it (seconds
+        from the call's media origin); without it, that is the beginning of the last word."""
+        self._said += words
+        starts = [one.word.start_s for one in self._said[-len(words) :]] if words else []
+        return self._leave(max([now_s or 0.0, *starts]), ended=False)
+
+    def flush(self) -> list[Said]:
+        """The end of the call: all that still waits."""
+        return self._leave(0.0, ended=True)
+
+    def _leave(self, now_s: float, ended: bool) -> list[Said]:
+        found = find(self._said, self._language, None if ended else now_s)
+        open_from = max(found.open_from, self._left)
+        hidden = labels(found.secrets, self._policy, self._language, self._key)
+        until = open_from
+        while until < len(self._said) and self._is_overdue(until, now_s):
+            until += 1
+        out: list[Said] = []
+        for number in range(self._left, until):
+            text = hidden.get(number)
+            if text is None and number >= open_from and number in found.numbers:
+                text = label(None, self._language)
+            out += self._out(self._said[number], text)
+        self._left = until
+        self._forget(now_s)
+        return out
+
+    def _is_overdue(self, number: int, now_s: float) -> bool:
+        return now_s - self._said[number].word.end_s > PATIENCE_S or len(self._said) - number > MOST_HELD
+
+    def _out(self, one: Said, text: str | None) -> list[Said]:
+        """A word as it leaves; nothing for another word of what has just left as one."""
+        last = self._last.get(one.channel)
+        self._last[one.channel] = text or ""
+        if text is None:
+            return [one]
+        return [] if text == last else [Said(one.channel, replace(one.word, text=text))]
+
+    def _forget(self, now_s: float) -> None:
+        drop = 0
+        most = min(self._left, len(self._said) - MEMORY_WORDS)
+        while drop < most and now_s - self._said[drop].word.end_s > MEMORY_S:
+            drop += 1
+        if drop > MEMORY_WORDS:
+            del self._said[:drop]
+            self._left -= drop

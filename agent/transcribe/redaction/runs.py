@@ -1,0 +1,377 @@
+"""Numbers that are read out: figures joined over hesitation, pauses, turns and both parties' repeating them.
+
+Figures that only fillers part are a chunk. Chunks of some length are joined over a few other words as well, unless
+what is
+between announces another number. How long a run is decides most of what it is, for engines mishear single digits.
+"""
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import groupby
+
+from agent.transcribe.redaction.atoms import PLUS, Atom
+from agent.transcribe.redaction.checks import IBAN_LENGTHS
+from agent.transcribe.redaction.figures import Figure, Role
+from agent.transcribe.redaction.lexicon import CORRECTIONS, FILLERS, RESTARTS
+from agent.transcribe.redaction.topics import Mention, Topic
+
+LONGEST_GAP_S = 30.0
+"""A number goes on after a silence, or another's words, of at most this length."""
+OTHERS_WORDS = 12
+"""… and after so many words of the other party that are no fillers."""
+_JOINS = ((3, 3, 0, OTHERS_WORDS), (8, 3, 1, OTHERS_WORDS), (8, 1, 1, 2))
+_ANNOUNCED_JOINS = (*_JOINS, (3, 3, 5, OTHERS_WORDS), (5, 2, 3, OTHERS_WORDS), (8, 1, 2, OTHERS_WORDS))
+"""Digits before, digits after, and the most words between them that are no fillers, of whom said either and of the
+other
+party; and of a number that was announced as a secret."""
+_ANNOUNCING = frozenset({Topic.CARD, Topic.BANK, Topic.NIR})
+ANNOUNCED_WORDS = 60
+OWN_WORDS = 5
+ANCHOR_DIGITS = 3
+LEAD_ATOMS = 5
+_PHONE = re.compile(r"0[1-9]\d{8,9}")
+_NO_LETTERS = frozenset("aiy")
+"""Single letters that are words as well."""
+ECHO_SHARE, ECHO_DIGITS = 0.75, 3
+SHORT_DIGITS = 6
+AFTERWARDS, AFTERWARDS_ATOMS, AFTERWARDS_S = 8, 4, 10.0
+"""What a short number was may still be said in so many words after it, its own party's atoms, and seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What is known of one channel: atoms, figures, announcements, and from which atom on
+    it is not known yet whether there are figures."""
+
+    atoms: Sequence[Atom]
+    figures: Sequence[Figure]
+    mentions: Sequence[Mention]
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A figure in the conversation: half-open `words`. `corrects`: it takes the place of the last one; `restarts`: of
+    all."""
+
+    figure: Figure
+    channel: int
+    first_word: int
+    last_word: int
+    start_s: float
+    end_s: float
+    corrects: bool = False
+    restarts: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """Figures of one number, in order of time. `lead`: the word with which it begins, before the first figure: a plus
+    or
+    the country of an IBAN. `open`: what is said next can still change it."""
+
+    figures: list[Placed] = field(default_factory=list)
+    lead: str = ""
+    lead_word: int = 0
+    open: bool = False
+
+    @property
+    def digits(self) -> str:
+        """All of them, of both parties."""
+        return "".join(p.figure.digits for p in self.figures)
+
+    @property
+    def first_word(self) -> int:
+        """Where it begins, its lead included."""
+        return self.lead_word if self.lead else self.figures[0].first_word
+
+    @property
+    def last_word(self) -> int:
+        """Its last word."""
+        return max(p.last_word for p in self.figures)
+
+    @property
+    def start_s(self) -> float:
+        """When it begins."""
+        return self.figures[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """When it ends."""
+        return max(p.end_s for p in self.figures)
+
+    @property
+    def channel(self) -> int:
+        """The party that said most of it."""
+        said: dict[int, int] = {}
+        for p in self.figures:
+            said[p.channel] = said.get(p.channel, 0) + len(p.figure.digits)
+        return max(said, key=lambda c: said[c])
+
+    @property
+    def length(self) -> int:
+        """How many digits the number may have at most: what the other party only repeats is not counted."""
+        return sum(p.figure.most for p in self._said_once())
+
+    @property
+    def heard_length(self) -> int:
+        """How many digits were heard of it, repetitions by the other party not counted."""
+        return sum(len(p.figure.digits) for p in self._said_once())
+
+    @property
+    def once(self) -> str:
+        """The digits, without what the other party only repeats."""
+        return "".join(p.figure.digits for p in self._said_once())
+
+    def _said_once(self) -> list[Placed]:
+        """The figures of the party whose digits the others only repeat after it; else all."""
+        for main in {p.channel: 0 for p in self.figures}:
+            said, echo, strange = "", 0, 0
+            for channel, group in groupby(self.figures, key=lambda p: p.channel):
+                digits = "".join(p.figure.digits for p in group)
+                if channel == main:
+                    said += digits
+                    continue
+                blocks = SequenceMatcher(None, said, digits, autojunk=False).get_matching_blocks()
+                same = sum(block.size for block in blocks if block.size >= min(ECHO_DIGITS, len(digits)))
+                echo += same
+                strange += len(digits) - same
+            if echo + strange and echo >= ECHO_SHARE * (echo + strange):
+                return [p for p in self.figures if p.channel == main]
+        return self.figures
+
+    def readings(self) -> list[str]:
+        """What the number may be: all that was said, or what one party said most of, with and without corrections."""
+        found: list[str] = []
+        for part in (self.figures, [p for p in self.figures if p.channel == self.channel]):
+            plain, corrected, anew = "", "", ""
+            for p in part:
+                plain += p.figure.digits
+                kept = corrected[: -len(p.figure.digits)] if p.corrects else corrected
+                corrected = kept + p.figure.digits
+                anew = p.figure.digits if p.restarts else anew + p.figure.digits
+            found += [text for text in (plain, corrected, anew) if text not in found]
+        return found
+
+
+@dataclass(slots=True)
+class _Gap:
+    """What was said since the last figure."""
+
+    words: dict[int, int] = field(default_factory=dict)
+    broken: bool = False
+    corrects: bool = False
+    restarts: bool = False
+
+    def add(self, channel: int) -> None:
+        self.words[channel] = self.words.get(channel, 0) + 1
+
+    def hear(self, event: "_Event") -> bool:
+        """Another atom; whether a lead before it still leads to what comes."""
+        self.broken |= event.topic not in (None, Topic.CARD)
+        self.corrects |= event.atom.text in CORRECTIONS
+        self.restarts |= event.atom.text in RESTARTS
+        if event.neutral or event.atom.text == PLUS:
+            return True
+        self.add(event.atom.channel)
+        return False
+
+    def plus(self, other: "_Gap", figures: int, channel: int) -> "_Gap":
+        """This gap, then a number that is none of it, then another gap."""
+        words = {c: self.words.get(c, 0) + other.words.get(c, 0) for c in {**self.words, **other.words}}
+        words[channel] = words.get(channel, 0) + figures
+        return _Gap(words, self.broken or other.broken)
+
+    def allows(self, speakers: Container[int], own: int, others: int = OTHERS_WORDS) -> bool:
+        """Whether a number may go on over it, that these channels say."""
+        mine = sum(n for c, n in self.words.items() if c in speakers)
+        theirs = sum(n for c, n in self.words.items() if c not in speakers)
+        return not self.broken and mine <= own and theirs <= others
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An atom that is no part of a figure, or a figure."""
+
+    atom: Atom
+    placed: Placed | None = None
+    topic: Topic | None = None
+    neutral: bool = False
+    lead: str = ""
+
+
+def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
+    """All numbers, in order of their first figures. `now_s`: the conversation goes on from there; None: it has
+    ended."""
+    found: list[Run] = []
+    anchor: Run | None = None
+    anchor_gap = _Gap()
+    gap = _Gap()
+    chunk: Run | None = None
+    lead, lead_word = "", 0
+    joined = True
+    announced: list[int] = []
+    undecided = min((c.atoms[c.pending].word for c in channels.values() if c.pending < len(c.atoms)), default=None)
+    for event in _events(channels):
+        placed = event.placed
+        if placed is None:
+            if undecided is not None and event.atom.word >= undecided:
+                continue
+            if event.topic in _ANNOUNCING:
+                announced.append(event.atom.word)
+            lead = lead if gap.hear(event) else ""
+            if event.lead:
+                lead, lead_word = event.lead, event.atom.word
+            continue
+        if chunk is not None and _goes_on(chunk, gap, placed, lead):
+            chunk.figures.append(_corrected(placed, gap))
+        else:
+            if chunk is not None:
+                anchor, anchor_gap = (anchor, gap) if joined else _anchored(anchor, anchor_gap, chunk, gap)
+            chunk = Run([_corrected(placed, gap)], lead, lead_word)
+            found.append(chunk)
+            joined = False
+        lead, gap = "", _Gap()
+        if anchor is not None and not joined and _joins(anchor, anchor_gap, chunk, announced):
+            anchor.figures += chunk.figures
+            found.remove(chunk)
+            chunk, joined = anchor, True
+        if anchor is None and not joined and _is_anchor(chunk):
+            anchor, joined = chunk, True
+    if now_s is not None:
+        now_s = min([now_s, *(c.atoms[c.pending].start_s for c in channels.values() if c.pending < len(c.atoms))])
+        _open(channels, found, anchor if not joined else None, anchor_gap, chunk, gap, now_s)
+    return found
+
+
+def _goes_on(chunk: Run, gap: _Gap, placed: Placed, lead: str) -> bool:
+    """Whether a figure belongs to the chunk before it: fillers only are between, and no country of an account."""
+    near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
+    return near and (len(lead) < 2 or len(chunk.lead) == 2)
+
+
+def _corrected(placed: Placed, gap: _Gap) -> Placed:
+    p = placed
+    return Placed(p.figure, p.channel, p.first_word, p.last_word, p.start_s, p.end_s, gap.corrects, gap.restarts)
+
+
+def _is_anchor(run: Run) -> bool:
+    """Whether a number is long enough to go on after other words."""
+    return len(run.digits) >= ANCHOR_DIGITS or len(run.lead) == 2
+
+
+def _anchored(anchor: Run | None, before: _Gap, chunk: Run, after: _Gap) -> tuple[Run | None, _Gap]:
+    """What the next chunk may be joined to, once a chunk has ended that was not joined."""
+    if _is_anchor(chunk) or anchor is None:
+        return (chunk, after) if _is_anchor(chunk) else (None, _Gap())
+    return anchor, before.plus(after, len(chunk.figures), chunk.channel)
+
+
+def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool:
+    """Whether a chunk goes on with a number after other words. `announced`: the words that announced secrets so far."""
+    if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or _is_whole(anchor):
+        return False
+    before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
+    known = bool(announced) and anchor.first_word - announced[-1] <= ANNOUNCED_WORDS
+    joins = _ANNOUNCED_JOINS if known or len(anchor.lead) == 2 else _JOINS
+    speakers = {anchor.figures[-1].channel, chunk.figures[0].channel}
+    return any(before >= b and after >= a and gap.allows(speakers, own, others) for b, a, own, others in joins)
+
+
+def _is_whole(run: Run) -> bool:
+    """Whether a number is a phone number, complete: nothing is missing of it."""
+    return any(_PHONE.fullmatch(text) for text in run.readings())
+
+
+def _may_join(anchor: Run, gap: _Gap, until_s: float) -> bool:
+    """Whether a chunk that grows, or comes, could be joined to a number."""
+    near = until_s - anchor.end_s <= LONGEST_GAP_S
+    return near and _is_anchor(anchor) and gap.allows({anchor.figures[-1].channel}, OWN_WORDS)
+
+
+def _open(
+    channels: Mapping[int, Channel],
+    found: Sequence[Run],
+    anchor: Run | None,
+    anchor_gap: _Gap,
+    chunk: Run | None,
+    gap: _Gap,
+    now_s: float,
+) -> None:
+    """Mark the runs that what is said next can change."""
+    if chunk is not None:
+        strong = not gap.words and not gap.broken and now_s - chunk.end_s <= LONGEST_GAP_S
+        chunk.open = strong or _may_join(chunk, gap, now_s)
+        if anchor is not None:
+            whole = anchor_gap if strong else anchor_gap.plus(gap, len(chunk.figures), chunk.channel)
+            anchor.open |= _may_join(anchor, whole, chunk.start_s if strong else now_s)
+    for run in found:
+        last = run.figures[-1]
+        run.open |= any(not p.figure.settled for p in run.figures)
+        if not run.open and now_s - run.end_s <= AFTERWARDS_S:
+            own = len(channels[last.channel].atoms) - last.figure.after
+            since = max(c.atoms[-1].word for c in channels.values() if c.atoms) - run.last_word
+            run.open = own < AFTERWARDS_ATOMS or (len(run.digits) <= SHORT_DIGITS and since < AFTERWARDS)
+
+
+def _events(channels: Mapping[int, Channel]) -> list[_Event]:
+    """Figures and other atoms of all channels, in order of time."""
+    found: list[tuple[int, int, _Event]] = []
+    for number, channel in channels.items():
+        topics = {at: m.topic for m in channel.mentions for at in range(m.first, m.after)}
+        reading = {f.first: f for f in channel.figures if f.role is Role.READ}
+        at = 0
+        while at < len(channel.atoms):
+            atom = channel.atoms[at]
+            figure = reading.get(at)
+            if figure is not None:
+                last = channel.atoms[figure.after - 1]
+                placed = Placed(figure, number, atom.word, last.word, atom.start_s, last.end_s)
+                found.append((atom.word, at, _Event(atom, placed)))
+                at = figure.after
+                continue
+            lead, length = _lead(channel.atoms, at, reading)
+            topic = topics.get(at)
+            neutral = topic in (None, Topic.CARD) and is_neutral(channel.atoms, at)
+            found.append((atom.word, at, _Event(atom, None, topic, neutral, lead)))
+            at += length
+    found.sort(key=lambda entry: entry[:2])
+    return [event for _, _, event in found]
+
+
+def is_neutral(atoms: Sequence[Atom], at: int) -> bool:
+    """Whether a number goes on over an atom: fillers, single letters, and "comme François" after one."""
+    text = atoms[at].text
+    if text in FILLERS or (len(text) == 1 and text.isalpha() and text not in _NO_LETTERS):
+        return True
+    if text in ("comme", "as", "for"):
+        return at > 0 and len(atoms[at - 1].text) == 1
+    return at > 1 and atoms[at - 1].text in ("comme", "as", "for") and len(atoms[at - 2].text) == 1
+
+
+def _lead(atoms: Sequence[Atom], at: int, reading: Container[int]) -> tuple[str, int]:
+    """The plus of a phone number, or the country of an IBAN, right before a figure, some fillers between; and its
+    atoms."""
+    text = atoms[at].text
+    if text in (PLUS, "plus"):
+        return (PLUS, 1) if at + 1 in reading or at + 2 in reading else ("", 1)
+    after = _past_fillers(atoms, at + 1)
+    if len(text) == 1 and text.isalpha() and after < len(atoms):
+        text, after = text + atoms[after].text, after + 1
+    elif not atoms[at].upper:
+        return "", 1
+    spelled = len(atoms[at].text) == 1 and len(text) == 2
+    known = text.upper() in IBAN_LENGTHS and (spelled or len(atoms[at].text) == 2)
+    if known and _past_fillers(atoms, after) in reading:
+        return text.upper(), after - at
+    return "", 1
+
+
+def _past_fillers(atoms: Sequence[Atom], at: int) -> int:
+    """The first atom from a position on that is no filler ("comme François"), or the last one that is looked at."""
+    end = min(at + LEAD_ATOMS, len(atoms))
+    while at < end and len(atoms[at].text) > 1 and is_neutral(atoms, at):
+        at += 1
+    return at

@@ -1,0 +1,96 @@
+"""Where derived audio is silent, so that nobody hears what its transcript does not say.
+
+Engines are off by some tenths of a second at the edges of words: so there is a margin on both sides, and where there is
+sound at its edge it goes on until that ends. A margin never takes more than half of a neighbouring word that is kept.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.model.redaction import Secret
+from agent.model.text import Said
+
+MARGIN_S = 0.5
+LEAST_S = 0.15
+"""So much is silent around a secret even where a neighbour loses more than half by it."""
+REACH_S = 0.5
+"""How far beyond its margin a silence follows sound that has not ended."""
+FRAME_S = 0.02
+QUIET_SHARE = 0.1
+"""A frame is quiet below so much of the level of what is silenced."""
+
+Seconds = tuple[float, float]
+
+
+def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = MARGIN_S) -> dict[int, list[Seconds]]:
+    """By channel, in order and not overlapping: the seconds from the call's media origin that have to be silent."""
+    found: dict[int, list[Seconds]] = {}
+    hidden = {w for secret in secrets for w in secret.words}
+    for channel in sorted({said[w].channel for w in hidden}):
+        mine = [n for n, one in enumerate(said) if one.channel == channel]
+        spans: list[Seconds] = []
+        at = 0
+        for is_hidden, group in groupby(mine, key=hidden.__contains__):
+            words = [said[n].word for n in group]
+            first, after = at, at + len(words)
+            at = after
+            if not is_hidden:
+                continue
+            begins, ends = min(w.start_s for w in words), max(w.end_s for w in words)
+            start, end = begins - margin_s, ends + margin_s
+            if first:
+                before = said[mine[first - 1]].word
+                start = min(max(start, (before.start_s + before.end_s) / 2), begins - LEAST_S)
+            if after < len(mine):
+                following = said[mine[after]].word
+                end = max(min(end, (following.start_s + following.end_s) / 2), ends + LEAST_S)
+            spans.append((max(0.0, start), end))
+        found[channel] = _union(spans)
+    return found
+
+
+def followed(pcm: npt.NDArray[np.int16], rate: int, spans: Sequence[Seconds]) -> list[Seconds]:
+    """Spans of one channel (int16 at `rate`) made longer by what is still sounding at their edges, by REACH_S at most.
+
+    What is sounding is measured against the span itself: a word whose times are wrong is as loud as the others.
+    """
+    size = max(1, round(FRAME_S * rate))
+    frames = pcm[: len(pcm) // size * size].reshape(-1, size).astype(np.float64)
+    levels = np.sqrt(np.mean(frames**2, axis=1)) if len(frames) else np.zeros(0)
+    reach = round(REACH_S / FRAME_S)
+    longer = []
+    for start_s, end_s in spans:
+        first, after = int(start_s / FRAME_S), min(int(np.ceil(end_s / FRAME_S)), len(levels))
+        if first >= after:
+            longer.append((start_s, end_s))
+            continue
+        quiet = QUIET_SHARE * float(np.percentile(levels[first:after], 90))
+        low, high = first, after
+        while low > max(0, first - reach) and quiet > 0 and levels[low - 1] > quiet:
+            low -= 1
+        while high < min(len(levels), after + reach) and quiet > 0 and levels[high] > quiet:
+            high += 1
+        longer.append((min(start_s, low * FRAME_S), max(end_s, high * FRAME_S)))
+    return _union(longer)
+
+
+def silenced(pcm: npt.NDArray[np.int16], rate: int, spans: dict[int, list[Seconds]]) -> npt.NDArray[np.int16]:
+    """A copy of `pcm` (int16 [channels, samples] at `rate`) with zeros in the spans of each channel."""
+    quiet = pcm.copy()
+    for channel, mine in spans.items():
+        for start_s, end_s in mine:
+            quiet[channel, max(0, int(start_s * rate)) : int(np.ceil(end_s * rate))] = 0
+    return quiet
+
+
+def _union(spans: Sequence[Seconds]) -> list[Seconds]:
+    union: list[Seconds] = []
+    for start, end in sorted(spans):
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], end))
+        else:
+            union.append((start, end))
+    return union

@@ -1,0 +1,109 @@
+"""`python -m bench.redaction --json`: how much of what is secret redaction hides, and how much else, and how fast.
+
+`recall` is the share of generated utterances (`bench.utterances`) of which every word that carries the secret is
+hidden,
+`kind_right` of which it is also hidden as what it is. `false_per_1000_words` counts words hidden without cause in the
+calls of
+`tests/transcribe/redaction`, and where the folder is there, in the references of `shared/speech`. `us_per_word` is
+the CPU of
+recognition in whole calls, `live_us_per_word` that of words that come one by one.
+"""
+
+import argparse
+import csv
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.model.redaction import Policy, SecretKind
+from agent.model.text import Said
+from agent.transcribe.redaction.find import find
+from agent.transcribe.redaction.live import LiveRedactor
+from bench.marked import Marked, calls, marked
+from bench.utterances import Utterance, utterances
+
+ROOT = Path(__file__).parents[1]
+CALLS = ROOT / "tests" / "transcribe" / "redaction"
+SPEECH = ROOT.parent / "shared" / "speech" / "manifest.csv"
+SEED = 1
+
+
+def hidden(said: Sequence[Said], language: str) -> dict[int, SecretKind]:
+    """The words that are hidden, each with its kind."""
+    return {word: secret.kind for secret in find(said, language).secrets for word in secret.words}
+
+
+def recall(spoken: Sequence[Utterance]) -> dict[str, Any]:
+    """Shares of utterances that are wholly hidden: of all, of each form, and as their own kind."""
+    every, missed, right = Counter[str](), Counter[str](), 0
+    for one in spoken:
+        found = hidden(one.said, one.language)
+        every[one.form] += 1
+        missed[one.form] += any(word not in found for word in one.digits)
+        right += all(found.get(word) is one.kind for word in one.digits)
+    return {
+        "utterances": len(spoken),
+        "recall": round(1 - missed.total() / len(spoken), 5),
+        "kind_right": round(right / len(spoken), 5),
+        "by_form": {form: round(1 - missed[form] / count, 5) for form, count in sorted(every.items())},
+    }
+
+
+def texts() -> list[Marked]:
+    """Whole calls, and what was really said in the recordings of the shared folder."""
+    found = [*calls(CALLS / "calls_fr.txt", "fr"), *calls(CALLS / "calls_en.txt", "en")]
+    if SPEECH.exists():
+        with SPEECH.open(newline="") as file:
+            for row in csv.DictReader(file):
+                secret = row["file"].startswith("fsdd-card")
+                found.append(marked(f"{{card {row['reference']}}}" if secret else row["reference"], row["language"]))
+    return found
+
+
+def falsely(conversations: Sequence[Marked]) -> dict[str, Any]:
+    """Words hidden that are no secret, and secrets of these texts that are not hidden."""
+    words = sum(len(one.said) for one in conversations)
+    found = [(one, hidden(one.said, one.language)) for one in conversations]
+    false = sum(word not in one.secret for one, mine in found for word in mine)
+    missed = sum(word not in mine for one, mine in found for word in one.secret)
+    return {"words": words, "false_per_1000_words": round(1000 * false / words, 3), "missed_words": missed}
+
+
+def pace(conversations: Sequence[Marked]) -> dict[str, float]:
+    """Microseconds of CPU a word."""
+    words = sum(len(one.said) for one in conversations)
+    began = time.process_time()
+    for one in conversations:
+        find(one.said, one.language)
+    whole = time.process_time() - began
+    began = time.process_time()
+    for one in conversations:
+        live = LiveRedactor(Policy(mask=frozenset(SecretKind)), one.language)
+        for word in one.said:
+            live.feed([word])
+        live.flush()
+    single = time.process_time() - began
+    return {"us_per_word": round(1e6 * whole / words, 1), "live_us_per_word": round(1e6 * single / words, 1)}
+
+
+def measure(count: int) -> dict[str, Any]:
+    """All figures."""
+    conversations = texts()
+    return recall(list(utterances(count, SEED))) | falsely(conversations) | pace(conversations)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--utterances", type=int, default=5000)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    figures = measure(given.utterances)
+    print(json.dumps({"redaction": figures}, indent=None if given.json else 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Live: however words are cut into events, no digit leaves that the transcript of the whole call would hide."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.model.redaction import Policy, SecretKind
+from agent.model.text import Said, Word
+from agent.transcribe.redaction.find import find
+from agent.transcribe.redaction.live import LiveRedactor
+from bench.marked import cases, marked
+from bench.utterances import utterances
+
+ALL = Policy(mask=frozenset(SecretKind))
+VOCABULARY = {
+    "fr": "un deux quatre sept neuf zéro dix soixante quatre-vingt cent mille 4532 12 06 123 euh donc oui pardon "
+    "double et euros mars carte cryptogramme commande numéro téléphone iban je maison porte voilà.",
+    "en": "one two four seven nine zero ten sixty hundred thousand oh double 4532 12 07 123 um so yes sorry pounds "
+    "march card security code order number phone iban the house door right.",
+}
+Key = tuple[int, float, str]
+
+
+def key(one: Said) -> Key:
+    return one.channel, one.word.start_s, one.word.text
+
+
+def run(said: Sequence[Said], language: str, sizes: Sequence[int]) -> list[Said]:
+    live = LiveRedactor(ALL, language)
+    out: list[Said] = []
+    at, turn = 0, 0
+    while at < len(said):
+        size = sizes[turn % len(sizes)]
+        out += live.feed(said[at : at + size])
+        at, turn = at + size, turn + 1
+    out += live.flush()
+    assert live.held == 0
+    return out
+
+
+def leaks(said: Sequence[Said], language: str, sizes: Sequence[int]) -> list[str]:
+    found = find(said, language)
+    secret = {word for s in found.secrets for word in s.words} & found.numbers
+    out = {key(one) for one in run(said, language, sizes)}
+    return [said[n].word.text for n in sorted(secret) if key(said[n]) in out]
+
+
+def test_generated_calls_in_any_cut() -> None:
+    rng = random.Random(7)
+    for one in utterances(400, seed=7):
+        sizes = [rng.choice((1, 1, 2, 3, 5, 9)) for _ in range(9)]
+        assert leaks(one.said, one.language, sizes) == []
+
+
+def test_hard_cases_word_by_word() -> None:
+    for case in cases(Path(__file__).parent / "hard_cases.txt"):
+        assert leaks(case.said, case.language, [1]) == [], case.text
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[str, list[Said]]:
+    language = draw(st.sampled_from(("fr", "en")))
+    words = draw(st.lists(st.sampled_from(VOCABULARY[language].split()), min_size=3, max_size=40))
+    said, now_s = [], 0.0
+    for text in words:
+        now_s += draw(st.sampled_from((0.05, 0.05, 0.05, 0.05, 1.5, 4.0)))
+        said.append(Said(draw(st.sampled_from((0, 0, 1))), Word(text, round(now_s, 3), round(now_s + 0.3, 3), 1.0)))
+        now_s += 0.3
+    return language, said
+
+
+@given(conversations(), st.lists(st.integers(1, 6), min_size=1, max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_no_digit_leaves_that_the_whole_would_hide(conversation: tuple[str, list[Said]], sizes: list[int]) -> None:
+    language, said = conversation
+    assert leaks(said, language, sizes) == []
+
+
+def test_words_leave_in_order_and_none_is_lost() -> None:
+    said = marked("C: bonjour je voudrais parler de ma facture de mars A: très bien je vous écoute", "fr").said
+    assert run(said, "fr", [1]) == list(said)
+
+
+def test_words_without_numbers_leave_at_once() -> None:
+    said = marked("C: bonjour je voudrais parler de ma facture", "fr").said
+    live = LiveRedactor(ALL, "fr")
+    left = [len(live.feed([one])) for one in said]
+    assert sum(left) >= len(said) - 1 and live.held <= 1
+
+
+def test_what_is_decided_late_leaves_hidden() -> None:
+    said = marked("C: alors quatre cinq trois deux zéro", "fr").said
+    live = LiveRedactor(ALL, "fr")
+    out = live.feed(said)
+    assert [one.word.text for one in out] == ["alors"]
+    late = live.feed([], now_s=said[-1].word.end_s + 11)
+    assert [one.word.text for one in late] == ["[CHIFFRES]"]
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_kept_kind_leaves_as_it_is(language: str) -> None:
+    said = marked("C: 06 12 34 56 78 A: ok C: bonjour madame je suis là ce soir et demain aussi merci", "fr").said
+    live = LiveRedactor(Policy(mask=frozenset({SecretKind.CARD})), language)
+    assert live.feed(said) + live.flush() == list(said)
+
+
+def test_memory_does_not_grow_with_the_call() -> None:
+    words = [Said(0, Word("bonjour", n * 0.4, n * 0.4 + 0.3, 1.0)) for n in range(3000)]
+    live = LiveRedactor(ALL, "fr")
+    out = []
+    for at in range(0, len(words), 100):
+        out += live.feed(words[at : at + 100])
+    assert out + live.flush() == words
+    assert len(live._said) < 800
