@@ -1,13 +1,51 @@
 """The sections `[purpose.NAME]`: why a call is recorded, what may be kept, who may read it, and for how long."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from agent.config.section import Duration, Section
+from agent.config.section import Duration, Section, listed
 from agent.config.when import When
 from agent.model.purpose import ArtifactKind, AudioFormat, KeepFrom, PausedSound, Stratify, Subtitles, Trigger
+from agent.model.redaction import NO_REDACTION, Policy, SecretKind, Treatment
+
+
+class Sensitive(StrEnum):
+    """What a purpose may redact, as the configuration calls it."""
+
+    CARD = "card"
+    BANK = "bank"
+    IDENTITY = "identity"
+    PHONE = "phone"
+    EMAIL = "email"
+    ADDRESS = "address"
+
+
+_KINDS = {
+    Sensitive.CARD: (SecretKind.CARD, SecretKind.CVV, SecretKind.EXPIRY),
+    Sensitive.BANK: (SecretKind.IBAN,),
+    Sensitive.IDENTITY: (SecretKind.NIR,),
+    Sensitive.PHONE: (SecretKind.PHONE,),
+    Sensitive.EMAIL: (SecretKind.EMAIL,),
+    Sensitive.ADDRESS: (SecretKind.ADDRESS,),
+}
+_CARD_AND_BANK = (Sensitive.CARD, Sensitive.BANK)
+_BY_PURPOSE = {
+    "training": _CARD_AND_BANK,
+    "analytics": (*_CARD_AND_BANK, Sensitive.IDENTITY, Sensitive.PHONE, Sensitive.EMAIL),
+}
+"""What purposes of these names hide when they do not say (DESIGN §4)."""
+
+
+def _masked(value: object) -> object:
+    """A list of what is masked is short for a table."""
+    words = listed(value)
+    return dict.fromkeys(words, Treatment.MASK) if isinstance(words, list | tuple) else value
+
+
+Redact = Annotated[dict[Sensitive, Treatment], BeforeValidator(_masked)]
 
 
 class PurposeSection(Section):
@@ -39,6 +77,18 @@ class PurposeSection(Section):
     subtitles: Subtitles = Subtitles.VTT
     searchable: bool = False
     """Its transcripts can be searched on the box (docs/search.md says at what price)."""
+    redact: Redact | None = None
+    """What that was said is hidden, in text and in audio; by default by the purpose's name."""
+
+    def redaction(self, name: str) -> Policy:
+        """`redact`, or what purposes of this name hide."""
+        chosen = self.redact
+        if chosen is None:
+            chosen = dict.fromkeys(_BY_PURPOSE.get(name, ()), Treatment.MASK)
+        if not chosen:
+            return NO_REDACTION
+        of = {t: frozenset(k for s, u in chosen.items() if u is t for k in _KINDS[s]) for t in Treatment}
+        return Policy(of[Treatment.MASK], of[Treatment.PSEUDONYMISE])
 
     @property
     def may_be_withdrawn(self) -> bool:

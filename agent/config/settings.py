@@ -13,7 +13,8 @@ from agent.config.desk import ContextPage, Desk
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.section import Duration, Patterns, Section
-from agent.model.purpose import Purpose
+from agent.model.purpose import ArtifactKind, Purpose
+from agent.model.redaction import NO_REDACTION
 
 
 class Endpoint(Section):
@@ -263,6 +264,11 @@ class Settings(Section):
             if section.destination is not None and section.destination not in self.destination:
                 known = ", ".join(sorted(self.destination)) or "none"
                 raise ValueError(f"purpose.{name}.destination: no [destination.{section.destination}] (known: {known})")
+        for name, section in self.purpose.items():
+            if section.redact and self.scribe.engine == "none" and ArtifactKind.AUDIO in section.artifacts:
+                raise ValueError(
+                    f'purpose.{name}.redact: audio is silenced by its transcript, and scribe.engine is "none"'
+                )
         for name, page in self.context.items():
             for purpose in sorted(set(page.purposes) - set(self.purpose)):
                 raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")
@@ -394,6 +400,7 @@ class Settings(Section):
                 live=p.live,
                 subtitles=p.subtitles,
                 searchable=p.searchable,
+                redaction=p.redaction(name) if self.scribe.engine != "none" else NO_REDACTION,
             )
             for name, p in self.purpose.items()
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.model.condition import ANY_CALL, Condition
+from agent.model.redaction import NO_REDACTION, Policy
 
 
 class Trigger(StrEnum):
@@ -75,7 +76,7 @@ class Purpose:
     the customer has agreed. `withdrawable`: its basis lets a customer or agent withdraw, and then it is destroyed.
     `holdback_s`: its own look-back; None: that of the site. `paused_sound`: what is heard where it was paused. `live`:
     nothing is written, but the call may be listened to while it lasts. `searchable`: its transcripts can be searched on
-    the box as long as they are there (docs/search.md).
+    the box as long as they are there (docs/search.md). `redaction`: what that was said is hidden, in text and in audio.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Purpose:
     live: bool = False
     subtitles: Subtitles = Subtitles.VTT
     searchable: bool = False
+    redaction: Policy = NO_REDACTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ then what there was before is withdrawn, and the manifest of the new revision sa
 it is safe to be killed anywhere.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,6 +36,8 @@ from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
 from agent.store.rows import DeferredRow, WrittenRow
 from agent.transcribe.engine import Engine, EngineError
+from agent.transcribe.redaction.apply import Redacted, pseudonym_key, redact
+from agent.transcribe.redaction.silence import hushed
 from agent.vault.manifest import sign_manifest
 from agent.vault.signing import SiteKey
 
@@ -69,7 +72,8 @@ class Means:
 
 
 class Deriver:
-    """Derives calls. `going` is called between stretches of transcription and may raise to stop."""
+    """Derives calls. `pseudonyms`: the key from which that of each purpose's pseudonyms comes. `going` is called
+    between stretches of transcription and may raise to stop."""
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Deriver:
         withdrawal: Withdrawal,
         testimony: Testimony,
         site_key: SiteKey,
+        pseudonyms: bytes,
         clock_ns: Callable[[], int],
         going: Callable[[], None],
         findable: Findable,
@@ -89,6 +94,7 @@ class Deriver:
         self._withdrawal = withdrawal
         self._testimony = testimony
         self._site_key = site_key
+        self._pseudonyms = pseudonyms
         self._clock_ns = clock_ns
         self._going = going
         self._findable = findable
@@ -109,7 +115,7 @@ class Deriver:
         self._say_nothing(tape, purposes, todo)
         todo = [job for job in todo if not self._is_made(tape, job, waiting, filed)]
         for job in todo:
-            if ArtifactKind.AUDIO in job.kinds and not job.empty:
+            if ArtifactKind.AUDIO in job.kinds and not job.empty and not job.purpose.redaction.hidden:
                 self._audio(tape, job, filed)
         heard: dict[Spans, Transcript] = {}
         deferred = []
@@ -173,11 +179,13 @@ class Deriver:
         older = [a for a in _before(job, filed) if self._catalog.is_local(a.artifact_id)]
         return last in filed and job.purpose.name not in waiting and not older
 
-    def _audio(self, tape: Tape, job: Job, filed: Filed) -> None:
+    def _audio(self, tape: Tape, job: Job, filed: Filed, without: Redacted | None = None) -> None:
+        """The purpose's audio, silent where something of it is redacted."""
         audio_format = job.purpose.audio_format
 
         def make() -> bytes:
             pcm = tape.heard(job.spans).channels
+            pcm = pcm if without is None else hushed(pcm, tape.rate, without.said, without.secrets)
             pcm = dressed(pcm, tape.rate, hand_spans(job.absent), job.purpose.paused_sound)
             return audio.encode(pcm, tape.rate, audio_format)
 
@@ -187,14 +195,11 @@ class Deriver:
     def _text(
         self, tape: Tape, job: Job, means: Means, filed: Filed, heard: dict[Spans, Transcript]
     ) -> TranscriptState:
-        if ArtifactKind.TRANSCRIPT not in job.kinds:
-            return TranscriptState("not-permitted")
-        if job.empty:
-            return TranscriptState("nothing-captured", why_nothing(job.spans, job.absent))
-        if means.give_up:
-            return TranscriptState("given-up", means.reason)
-        if means.engine is None:
-            return TranscriptState("deferred", means.reason)
+        policy = job.purpose.redaction
+        by_text = bool(policy.hidden) and ArtifactKind.AUDIO in job.kinds
+        why_not = _why_no_text(job, means, by_text)
+        if why_not is not None or means.engine is None:
+            return why_not or TranscriptState("deferred", means.reason)
         if job.spans not in heard:
 
             def listening(share: float) -> None:
@@ -209,6 +214,14 @@ class Deriver:
                 log.error("transcript.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))
                 return TranscriptState("deferred", "the engine failed")
         t = heard[job.spans]
+        hidden: dict[str, int] | None = None
+        if policy.hidden:
+            done = redact(t, policy, pseudonym_key(self._pseudonyms, job.purpose.name))
+            t, hidden = done.transcript, dict(Counter(s.kind.value for s in done.secrets))
+            if by_text:
+                self._audio(tape, job, filed, done)
+        if ArtifactKind.TRANSCRIPT not in job.kinds:
+            return TranscriptState("not-permitted", hidden=hidden)
         heading = _heading(tape, self._site, job)
         voices = voices_of(tape, pseudonymise=job.purpose.pseudonymise)
         subtitles = job.purpose.subtitles
@@ -223,7 +236,7 @@ class Deriver:
             self._file(tape, job, kind, ending, media_type, partial(make, heading, voices, t), filed)
         made = path_of(tape.call.call_id, job.purpose, ArtifactKind.TRANSCRIPT, job.corrected.revision, "json")
         self._findable.put(filed[made], job.purpose, voices, t)
-        return TranscriptState("done", "", t.engine, t.model, t.model_digest, t.test_only)
+        return TranscriptState("done", "", t.engine, t.model, t.model_digest, t.test_only, hidden)
 
     def _defer(self, tape: Tape, job: Job, state: TranscriptState, before: DeferredRow | None) -> None:
         since_ns = self._clock_ns() if before is None else before.at_ns
@@ -297,6 +310,16 @@ def jobs(tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Correc
             absent = absences(tape.marks, purpose, spans, asked.masks, tape.samples)
             found.append(Job(purpose, kinds, spans, absent, not _overlap(tape.captured, spans), asked))
     return found
+
+
+def _why_no_text(job: Job, means: Means, by_text: bool) -> TranscriptState | None:
+    """Why nothing is transcribed for a purpose; `by_text`: its audio is silenced by what its transcript says."""
+    if ArtifactKind.TRANSCRIPT not in job.kinds and not by_text:
+        return TranscriptState("not-permitted")
+    if job.empty:
+        return TranscriptState("nothing-captured", why_nothing(job.spans, job.absent))
+    withheld = "; the audio is withheld, for nobody knows what to silence" if by_text else ""
+    return TranscriptState("given-up", means.reason + withheld) if means.give_up else None
 
 
 def dropped(tape: Tape) -> set[str]:

@@ -53,6 +53,7 @@ class Scribe:
         swept = outbox.sweep_partial(settings.outbox_dir)
         self._keyring = Keyring(settings.identities_dir, settings.callkeys_dir)
         self._index = LogIndex(settings.capture_dir)
+        numbers_key = read_secret(keys_dir / "numbers.key")
         self._projector = Projector(
             settings.capture_dir,
             settings.journal_dir,
@@ -60,7 +61,7 @@ class Scribe:
             self.journal,
             self._keyring,
             self._index,
-            Names(read_secret(keys_dir / "numbers.key")),
+            Names(numbers_key),
         )
         testimony = Testimony(self.journal, settings.journal_dir)
         filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
@@ -75,6 +76,7 @@ class Scribe:
             withdrawal,
             testimony,
             self._site_key,
+            numbers_key,
             time.time_ns,
             self._going,
             self._findable,

@@ -25,7 +25,10 @@ MOST_LISTED = 500
 
 @dataclass(frozen=True, slots=True)
 class TranscriptState:
-    """What the manifest says of the transcript: done, deferred, given-up, or not-permitted; by which engine, or why."""
+    """What the manifest says of the transcript: done, deferred, given-up, or not-permitted; by which engine, or why.
+
+    `hidden`: how many secrets of each kind were taken out of it, and of the audio; None while that is not known.
+    """
 
     state: str
     detail: str = ""
@@ -33,6 +36,7 @@ class TranscriptState:
     model: str = ""
     model_sha256: str = ""
     test_only: bool = False
+    hidden: Mapping[str, int] | None = None
 
 
 def body(
@@ -99,7 +103,8 @@ def body(
         ]
         + [{"filled_samples": tape.lost_samples, "spoiled_records": tape.spoiled}],
         "sound": [asdict(channel) for channel in tape.quality(spans)],
-        "transcript": asdict(transcript),
+        "redaction": _redaction(purpose, transcript),
+        "transcript": {k: v for k, v in asdict(transcript).items() if k != "hidden"},
         "artifacts": [
             {
                 "kind": a.kind.value,
@@ -136,6 +141,15 @@ def hand_spans(absent: Sequence[Absence]) -> Spans:
         elif a.is_hand:
             found.append((a.start, a.end))
     return tuple(found)
+
+
+def _redaction(purpose: Purpose, transcript: TranscriptState) -> dict[str, object]:
+    """What is hidden of what was said, by kind; never what it was."""
+    return {
+        "mask": sorted(purpose.redaction.mask),
+        "pseudonymise": sorted(purpose.redaction.pseudonymise),
+        "hidden": transcript.hidden,
+    }
 
 
 def _consent(tape: Tape) -> list[dict[str, object]]:

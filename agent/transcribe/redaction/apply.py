@@ -7,7 +7,7 @@ nobody without the key can guess it from the token (16 digits are soon tried out
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from agent.model.redaction import Policy, Secret, SecretKind, Treatment
 from agent.model.text import Said, Segment, Transcript, Word
@@ -42,6 +42,11 @@ def token_of(secret: Secret, key: bytes) -> str:
     return hmac.digest(key, said.encode(), "sha256").hex()[:TOKEN_HEX]
 
 
+def pseudonym_key(key: bytes, purpose: str) -> bytes:
+    """The key of a purpose's pseudonyms: who reads two purposes cannot tell that both speak of the same number."""
+    return hmac.digest(key, f"greffier pseudonyms 1\n{purpose}".encode(), "sha256")
+
+
 def labels(secrets: Sequence[Secret], policy: Policy, language: str, key: bytes) -> dict[int, str]:
     """What stands in the place of each word that the policy hides, by its position in the conversation."""
     found: dict[int, str] = {}
@@ -72,8 +77,17 @@ def redacted(said: Sequence[Said], secrets: Sequence[Secret], policy: Policy, la
     return found
 
 
-def redact(transcript: Transcript, policy: Policy, key: bytes) -> tuple[Transcript, tuple[Secret, ...]]:
-    """A transcript as the policy permits it, and the secrets that it hides (those that are kept are not told of)."""
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A transcript as a policy permits it, the conversation as it was, and the secrets in it that the policy hides."""
+
+    transcript: Transcript
+    said: tuple[Said, ...] = field(repr=False)
+    secrets: tuple[Secret, ...]
+
+
+def redact(transcript: Transcript, policy: Policy, key: bytes) -> Redacted:
+    """A transcript as the policy permits it; segments without words are taken by their text, spread over their time."""
     whole = replace(transcript, segments=tuple(with_words(s) for s in transcript.segments))
     said = conversation(whole)
     secrets = tuple(s for s in find(said, transcript.language).secrets if s.kind in policy.hidden)
@@ -92,7 +106,7 @@ def redact(transcript: Transcript, policy: Policy, key: bytes) -> tuple[Transcri
         words = _merged(mine, moved)
         text = " ".join(w.text for w in words)
         segments.append(replace(segment, text=text, words=words if before.words else ()))
-    return replace(transcript, segments=tuple(segments)), secrets
+    return Redacted(replace(transcript, segments=tuple(segments)), said, secrets)
 
 
 def with_words(segment: Segment) -> Segment:

@@ -86,6 +86,14 @@ def silenced(pcm: npt.NDArray[np.int16], rate: int, spans: dict[int, list[Second
     return quiet
 
 
+def hushed(
+    pcm: npt.NDArray[np.int16], rate: int, said: Sequence[Said], secrets: Sequence[Secret]
+) -> npt.NDArray[np.int16]:
+    """`pcm` (int16 [channels, samples] at `rate`) without the secrets, their margins, and sound that goes on there."""
+    spans = silences(said, secrets)
+    return silenced(pcm, rate, {c: followed(pcm[c], rate, mine) for c, mine in spans.items()}) if spans else pcm
+
+
 def _union(spans: Sequence[Seconds]) -> list[Seconds]:
     union: list[Seconds] = []
     for start, end in sorted(spans):

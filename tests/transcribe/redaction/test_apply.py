@@ -1,7 +1,5 @@
 """A policy applied: labels by language, pseudonyms that are stable and keyed, times kept, nothing else touched."""
 
-from dataclasses import replace
-
 from agent.model.redaction import NO_REDACTION, Policy, SecretKind
 from agent.model.text import Segment, Transcript
 from agent.transcribe.redaction.apply import redact, redacted, with_words
@@ -50,7 +48,8 @@ def test_pseudonyms_are_stable_and_keyed() -> None:
 
 def test_transcripts_keep_times_and_everything_else() -> None:
     whole = transcript("C: ma carte 4532 0151 A: oui C: 1283 0366 merci A: bien")
-    hidden, secrets = redact(whole, MASKED, b"")
+    done = redact(whole, MASKED, b"")
+    hidden, secrets = done.transcript, done.secrets
     assert [s.text for s in hidden.segments] == ["ma carte [CARTE] merci", "oui bien"]
     assert hidden.segments[1] is whole.segments[1]
     label, before = hidden.segments[0].words[2], whole.segments[0].words
@@ -60,7 +59,7 @@ def test_transcripts_keep_times_and_everything_else() -> None:
 
 
 def test_segments_without_words_are_redacted_by_their_text() -> None:
-    hidden, _ = redact(transcript(CARD, with_times=False), MASKED, b"")
+    hidden = redact(transcript(CARD, with_times=False), MASKED, b"").transcript
     assert hidden.segments[0].text == "ma carte [CARTE] merci" and hidden.segments[0].words == ()
     spread = with_words(Segment(0, 1.0, 3.0, "un deux"))
     assert [(w.text, w.start_s, w.end_s) for w in spread.words] == [("un", 1.0, 2.0), ("deux", 2.0, 3.0)]
@@ -68,4 +67,5 @@ def test_segments_without_words_are_redacted_by_their_text() -> None:
 
 def test_nothing_to_hide_changes_nothing() -> None:
     whole = transcript("C: bonjour madame")
-    assert redact(whole, MASKED, b"") == (replace(whole), ())
+    done = redact(whole, MASKED, b"")
+    assert (done.transcript, done.secrets) == (whole, ())
