@@ -56,6 +56,7 @@ class WhisperEngine:
         self.model = model.name
         self.digest = model.sha256
         self.capabilities = Capabilities(device.name, device.compute, device.workers)
+        self._tokenizers: dict[str, Any] = {}
         self._batch = device.batch
         self._tokens_per_s = tokens_per_s
         if not self._model.model.is_multilingual:
@@ -113,8 +114,11 @@ class WhisperEngine:
     def _tokenizer(self, language: str) -> Any:
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
 
-        known = self._model.hf_tokenizer, self._model.model.is_multilingual
-        return Tokenizer(*known, task="transcribe", language=self.only_language or language)
+        language = self.only_language or language
+        if language not in self._tokenizers:  # it finds out anew each time which tokens are no speech
+            known = self._model.hf_tokenizer, self._model.model.is_multilingual
+            self._tokenizers[language] = Tokenizer(*known, task="transcribe", language=language)
+        return self._tokenizers[language]
 
 
 def go_offline() -> None:

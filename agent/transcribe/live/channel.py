@@ -23,8 +23,8 @@ SCALE = ENGINE_RATE // CLOCK_RATE
 PAD = int(0.3 * ENGINE_RATE)
 """Sound before and after a turn that belongs to it."""
 WINDOW = int(LONGEST_WINDOW_S * ENGINE_RATE)
-ROOMY = int(7 * ENGINE_RATE)
-"""A window this long is cut down to what is undecided."""
+ROOMY = int(5 * ENGINE_RATE)
+"""A window this long is cut down to what is undecided: decided words cost the decoder as much as new ones."""
 CONTEXT = int(2 * ENGINE_RATE)
 """Decided sound that stays before what is undecided."""
 STRIDE = int(3 * ENGINE_RATE)
