@@ -253,6 +253,8 @@ class Schedule:
             if call in self._off:
                 self._off.discard(call)
                 self._ladder.leaves()
+        if not self._calls:
+            self._ladder = Ladder()  # nothing is given up where there is nothing
 
     def _channel(self, call: str) -> Channel:
         return Channel(self._voice(), self._only or self._languages.get(call, self._language))

@@ -290,3 +290,16 @@ def test_a_guess_of_a_call_that_is_switched_off_is_taken_back() -> None:
         for channel in (0, 1):
             mine = [e for _, e in box.told if isinstance(e, LiveText) and (e.call, e.channel) == (call, channel)]
             assert not mine or mine[-1].stable or not mine[-1].words
+
+
+def test_final_texts_do_not_wait_once_there_is_no_call_any_more() -> None:
+    """Nobody looks at the clock then: what was strained must not stay so."""
+    box = Box(lambda window_s: 0.15 + 0.03 * window_s)
+    box.play(calls_of_everyone(30, 24), 30)
+    assert box.schedule.strained
+    for n in range(24):
+        box.schedule.end(f"call{n:02}", box.now)
+    for _ in range(100):
+        if not box.schedule.empty:
+            box.tick([])
+    assert box.schedule.empty and not box.schedule.strained
