@@ -19,6 +19,8 @@ BREATH_S = 0.6
 """Between one speaker and the other: what makes 47 % of 50."""
 WORDS_A_SECOND = 3.0
 LONGEST_S = 12.0
+LOUDNESS = 10 ** (-22 / 20)
+"""Of speech, against full scale (ITU-T P.56 has levels of -26 dBov and above)."""
 _KINDS = ("fleurs", "LJ", "librivox", "jfk", "osr", "ohf")
 
 
@@ -34,16 +36,29 @@ class Talk:
 
 
 def utterances() -> list[npt.NDArray[np.int16]]:
-    """Real speech of one speaker each, 1 to 12 s long. Raises OSError where the folder of speech is absent."""
+    """Real speech of one speaker each, 1 to 12 s long, as loud as people telephone, and no silence around it.
+
+    Raises OSError where the folder of speech is absent.
+    """
     with (SPEECH / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["file"].startswith(_KINDS) and r["channels"] == "1"]
     found = []
     for row in rows:
         if (SPEECH / row["file"]).exists():
-            pcm = soxr.resample(read(SPEECH / row["file"]), ENGINE_RATE, CLOCK_RATE)[: int(LONGEST_S * CLOCK_RATE)]
+            pcm = _spoken(soxr.resample(read(SPEECH / row["file"]), ENGINE_RATE, CLOCK_RATE))
             if len(pcm) >= CLOCK_RATE:
                 found.append(np.clip(pcm * 32768, -32768, 32767).astype(np.int16))
     return found
+
+
+def _spoken(pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """From the first to the last tenth of a second that is within 30 dB of the loudest one."""
+    step = CLOCK_RATE // 10
+    frames = pcm[: len(pcm) // step * step].reshape(-1, step)
+    power = np.sqrt((frames**2).mean(axis=1))
+    loud = np.flatnonzero(power > power.max() * 10 ** (-30 / 20))
+    spoken = pcm[loud[0] * step : min((loud[-1] + 1) * step, loud[0] * step + int(LONGEST_S * CLOCK_RATE))]
+    return spoken * np.float32(LOUDNESS / np.sqrt((spoken**2).mean()))
 
 
 def conversation(spoken: list[npt.NDArray[np.int16]], seconds: float, seed: int) -> tuple[Talk, Talk]:

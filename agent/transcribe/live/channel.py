@@ -20,8 +20,8 @@ from agent.transcribe.live.held import Held
 from agent.transcribe.live.voice import FRAME, Edge, Turns, Voice
 
 SCALE = ENGINE_RATE // CLOCK_RATE
-PAD = int(0.3 * ENGINE_RATE)
-"""Sound before and after a turn that belongs to it."""
+LEAD, TRAIL = int(0.6 * ENGINE_RATE), int(0.3 * ENGINE_RATE)
+"""Sound before and after a turn that belongs to it: the detector is late where a word begins softly."""
 WINDOW = int(LONGEST_WINDOW_S * ENGINE_RATE)
 ROOMY = int(5 * ENGINE_RATE)
 """A window this long is cut down to what is undecided: decided words cost the decoder as much as new ones."""
@@ -180,10 +180,11 @@ class Channel:
         held.append(at, frame, voiced)
         if edge is Edge.BEGINS:
             self._begun = True
+            held.lead(LEAD)
         if edge is Edge.ENDS:
-            self._end = held.end - (Turns.QUIET_FRAMES * FRAME - PAD)
+            self._end = held.end - (Turns.QUIET_FRAMES * FRAME - TRAIL)
         if not self._begun:
-            held.trim(at - PAD)
+            held.trim(at - LEAD)
         elif held.end - held.start > MOST:
             self._drop(held.end - MOST)
 
@@ -313,10 +314,10 @@ class Channel:
             self._end = None
         if more:
             voiced = next((a for a, b in self._held.voiced if b > end), end)
-            self._trim(max(end, voiced - PAD))
+            self._trim(max(end, voiced))
         else:
             self._begun = False
-            self._trim(max(end, self._held.end - PAD))
+            self._trim(max(end, self._held.end - LEAD))
 
 
 def _resampler() -> soxr.ResampleStream:

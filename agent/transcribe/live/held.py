@@ -28,6 +28,14 @@ class Held:
             before = self.voiced.pop() if self.voiced and self.voiced[-1][1] == at else (at, at)
             self.voiced.append((before[0], self.end))
 
+    def lead(self, samples: int) -> None:
+        """What comes right before the last span with voice counts as voice too, so many samples of it."""
+        start, end = self.voiced.pop()
+        start = max(start - samples, self.start)
+        while self.voiced and self.voiced[-1][1] >= start:
+            start = min(start, self.voiced.pop()[0])
+        self.voiced.append((start, end))
+
     def copy(self, end: int) -> Samples:
         """The sound from `start` to `end`."""
         if len(self._pieces) > 1:

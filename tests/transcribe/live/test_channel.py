@@ -137,10 +137,29 @@ def test_a_box_that_never_answers_holds_thirty_seconds_at_most() -> None:
 
 def test_a_language_is_detected_in_two_seconds_of_speech() -> None:
     drive = Drive(language=None)
-    drive.play(say(talk(0.5, 2.1), 2.2))
+    drive.play(say(talk(0.5, 1.7), 1.9))
     assert drive.engine.windows == []
-    drive.play(say(talk(0.1, 1.0), 1.0), 8000 * 22 // 10)
+    drive.play(say(talk(0.1, 1.0), 1.0), 8000 * 19 // 10)
     assert len(drive.engine.windows) == 1 and drive.engine.windows[0] >= 2.0
+
+
+def test_a_word_that_begins_softly_is_heard_from_its_beginning() -> None:
+    """The detector says voice only where it is loud."""
+    pcm = say(talk(1.0, 3.0), 4.0)
+    pcm[4800:8000] = 600  # from 0.6 s on, too soft for the detector
+    drive = Drive(step_s=30.0)
+    heard: list[tuple[float, float]] = []
+    hear = drive.engine.transcribe_window
+
+    def soft(pcm16k, language, prefix):
+        loud = np.flatnonzero(np.abs(pcm16k) > 0.01)
+        heard.append((loud[0] / ENGINE_RATE, len(pcm16k) / ENGINE_RATE))
+        begins = Word("soft", loud[0] / ENGINE_RATE, loud[0] / ENGINE_RATE + 0.1, 0.9)
+        return replace(said := hear(pcm16k, language, prefix), words=(begins, *said.words[1:]))
+
+    drive.engine.transcribe_window = soft
+    drive.play(pcm)
+    assert len(heard) == 1 and drive.decided[0].text == "soft" and abs(drive.decided[0].start_s - 0.6) < 0.05
 
 
 @pytest.mark.parametrize("due", [Due.STEP, Due.END])
