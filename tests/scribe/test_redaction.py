@@ -43,7 +43,7 @@ class Scripted:
 def has_engine(monkeypatch: pytest.MonkeyPatch) -> list[Engine | None]:
     """What engine the site finds: a scripted one, until a test says otherwise."""
     found: list[Engine | None] = [Scripted()]
-    monkeypatch.setattr(engineroom, "select", lambda *_: found[0])
+    monkeypatch.setattr(engineroom, "load", lambda *_: found[0])
     return found
 
 

@@ -52,4 +52,11 @@ class LiveSwitched:
     why: Why
 
 
-LiveEvent = LiveText | LiveForgotten | LiveSwitched
+@dataclass(frozen=True, slots=True)
+class LiveEnded:
+    """The call is over, and all that was said in it has been told."""
+
+    call: str
+
+
+LiveEvent = LiveText | LiveForgotten | LiveSwitched | LiveEnded

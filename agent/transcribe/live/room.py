@@ -17,7 +17,7 @@ import structlog
 
 from agent.model.call import CLOCK_RATE, Role
 from agent.transcribe.engine import Engine, EngineError, Heard
-from agent.transcribe.live.events import LiveEvent
+from agent.transcribe.live.events import LiveEnded, LiveEvent
 from agent.transcribe.live.schedule import Job, LiveState, Schedule
 from agent.transcribe.live.voice import Silero, Voice
 
@@ -127,7 +127,10 @@ class LiveRoom:
         self._knock.set()
 
     def end(self, call: str) -> None:
-        """No more sound of this call will come; its last words are still told."""
+        """No more sound of this call will come; its last words are still told, and then that it has ended."""
+        if self._engine is None:
+            self._tell([LiveEnded(call)])
+            return
         with self._door:
             self._waiting.append(_End(call, self._monotonic()))
         self._knock.set()
@@ -192,7 +195,7 @@ class LiveRoom:
 
     def _hear(self, item: _Sound | _End) -> None:
         if isinstance(item, _End):
-            self._schedule.end(item.call, item.at)
+            self._tell(self._schedule.end(item.call, item.at))
             return
         events = self._schedule.hear(item.call, item.channel, item.party, item.position, item.pcm, item.at)
         self._tell(events)

@@ -15,7 +15,7 @@ from agent.model.call import CLOCK_RATE, Role
 from agent.model.text import Word
 from agent.transcribe.engine import ENGINE_RATE, Capabilities, Heard
 from agent.transcribe.live.channel import Channel, Due, Text, Window
-from agent.transcribe.live.events import LiveEvent, LiveForgotten, LiveSwitched, LiveText, Why
+from agent.transcribe.live.events import LiveEnded, LiveEvent, LiveForgotten, LiveSwitched, LiveText, Why
 from agent.transcribe.live.ladder import Ladder
 from agent.transcribe.live.voice import Voice
 
@@ -136,16 +136,17 @@ class Schedule:
             line.channel.forget(position)
         return [LiveForgotten(call, position)]
 
-    def end(self, call: str, now: float) -> None:
+    def end(self, call: str, now: float) -> list[LiveEvent]:
         """No more sound will come of the call: turns that are open are over, and then it is forgotten."""
         if call in self._calls:
             self._ending.add(call)
         else:
             self._languages.pop(call, None)
+            return [LiveEnded(call)]
         for line in self._calls.get(call, {}).values():
             line.channel.close()
             self._mark_due(line, now)
-        self._sweep()
+        return self._sweep()
 
     # ---- work ----------------------------------------------------------------------------------------------------
 
@@ -239,13 +240,12 @@ class Schedule:
 
     def _after(self, line: _Line, text: Text, now: float) -> list[LiveEvent]:
         self._mark_due(line, now)
-        told = list[LiveEvent](_told(line, text))
-        self._sweep()
-        return told
+        return [*_told(line, text), *self._sweep()]
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> list[LiveEvent]:
         """Let go of calls that have ended and of which all is told."""
-        for call in [c for c in self._ending if all(line.channel.idle for line in self._calls[c].values())]:
+        ended = [c for c in self._ending if all(line.channel.idle for line in self._calls[c].values())]
+        for call in ended:
             for line in self._calls.pop(call).values():
                 self._skipped += line.channel.skipped
             self._languages.pop(call, None)
@@ -255,6 +255,7 @@ class Schedule:
                 self._ladder.leaves()
         if not self._calls:
             self._ladder = Ladder()  # nothing is given up where there is nothing
+        return [LiveEnded(call) for call in ended]
 
     def _channel(self, call: str) -> Channel:
         return Channel(self._voice(), self._only or self._languages.get(call, self._language))
@@ -294,7 +295,7 @@ class Schedule:
         for call in off[: max(len(off) - self._ladder.off, 0)]:
             self._off.discard(call)
             yield LiveSwitched(call, True, Why.RECOVERED)
-        self._sweep()
+        yield from self._sweep()
 
 
 def _told(line: _Line, text: Text) -> Iterator[LiveText]:

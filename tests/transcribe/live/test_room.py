@@ -13,7 +13,7 @@ from agent.media import g711
 from agent.model.call import Codec, Role
 from agent.transcribe.device import Device
 from agent.transcribe.engine import Engine, EngineError
-from agent.transcribe.live.events import LiveEvent, LiveText
+from agent.transcribe.live.events import LiveEnded, LiveEvent, LiveText
 from agent.transcribe.live.room import MOST_WAITING, LiveRoom
 from agent.transcribe.live.voice import Silero
 from agent.transcribe.models import add
@@ -85,7 +85,7 @@ def test_without_an_engine_nothing_is_kept() -> None:
     with listening(None) as (room, told):
         play_now(room, say(talk(0.5, 4.1), 6.0))
         room.end("c")
-        assert told == [] and room._samples == 0 and not room.state.ready
+        assert told == [LiveEnded("c")] and room._samples == 0 and not room.state.ready
 
 
 def test_an_engine_that_breaks_ends_no_thread() -> None:

@@ -10,7 +10,7 @@ from scripted_engine import LevelEngine, LoudVoice, name, say, talk
 
 from agent.model.call import Role
 from agent.transcribe.engine import ENGINE_RATE, Capabilities
-from agent.transcribe.live.events import LiveEvent, LiveForgotten, LiveSwitched, LiveText, Why
+from agent.transcribe.live.events import LiveEnded, LiveEvent, LiveForgotten, LiveSwitched, LiveText, Why
 from agent.transcribe.live.ladder import RUNGS
 from agent.transcribe.live.schedule import LiveState, Schedule
 
@@ -173,8 +173,10 @@ def test_a_call_s_last_words_are_told_and_then_it_is_gone() -> None:
     for _ in range(10):
         box.tick([])
     assert box.words("short") == [name(n) for n in range(4)] and box.schedule.empty
-    box.schedule.end("short", box.now)
-    box.schedule.end("never heard of", box.now)
+    assert [event for _, event in box.told if isinstance(event, LiveEnded)] == [LiveEnded("short")]
+    assert isinstance(box.told[-1][1], LiveEnded), "after its last words"
+    assert box.schedule.end("short", box.now) == [LiveEnded("short")]
+    assert box.schedule.end("never heard of", box.now) == [LiveEnded("never heard of")]
 
 
 def test_of_a_forgotten_stretch_nothing_is_told_and_what_was_told_is_taken_back() -> None:
