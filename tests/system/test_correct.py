@@ -20,7 +20,7 @@ def noise(seconds: float, seed: int) -> np.ndarray:
 
 
 def every_call(text: str, edit: Callable[..., str]) -> str:
-    audio = {"artifacts": '["audio", "manifest"]'}
+    audio = {"artifacts": '["audio", "manifest"]', "redact": "[]"}
     text = edit(text, "purpose.evidence", trigger='"all"', keep_from=None, **audio)
     text = edit(text, "purpose.training", percent="100", **audio)
     return edit(edit(text, "purpose.analytics", artifacts="[]"), "scribe", correction_window='"10 min"')

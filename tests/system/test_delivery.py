@@ -37,7 +37,7 @@ def every_call(text: str, edit: Callable[..., str], **more: str) -> str:
     """Audio of every call for evidence and training, no transcripts."""
     for purpose in ("evidence", "training"):
         trigger = {"trigger": '"all"', "percent": None, "keep_from": None}
-        text = edit(text, f"purpose.{purpose}", artifacts='["audio", "manifest"]', **trigger, **more)
+        text = edit(text, f"purpose.{purpose}", artifacts='["audio", "manifest"]', redact="[]", **trigger, **more)
     text = edit(text, "purpose.analytics", artifacts="[]")
     return text + "\n[courier]\nretry_first_s = 0.2\nretry_max_s = 1.0\npoll_s = 0.2\npart_mib = 5\n"
 

@@ -21,7 +21,7 @@ LONGEST_GAP_S = 30.0
 """A number goes on after a silence, or another's words, of at most this length."""
 OTHERS_WORDS = 12
 """… and after so many words of the other party that are no fillers."""
-_JOINS = ((3, 3, 0, OTHERS_WORDS), (8, 3, 1, OTHERS_WORDS), (8, 1, 1, 2))
+_JOINS = ((3, 3, 0, OTHERS_WORDS), (8, 3, 1, OTHERS_WORDS), (8, 1, 0, 2))
 _ANNOUNCED_JOINS = (*_JOINS, (3, 3, 5, OTHERS_WORDS), (5, 2, 3, OTHERS_WORDS), (8, 1, 2, OTHERS_WORDS))
 """Digits before, digits after, and the most words between them that are no fillers, of whom said either and of the
 other

@@ -62,7 +62,8 @@ _PHRASES = {
     Topic.EMAIL: "mail|email|e mail|mel|courriel|messagerie|adresse electronique|mails|emails",
     Topic.SIRET: "siret|siren",
     Topic.ORDER: _ORDER,
-    Topic.MATTER: "commande|dossier|facture|suivi|colis|contrat|devis|ticket|incident|sinistre|order is|order was"
+    Topic.MATTER: "commandes|dossiers|factures|contrats|billets|billet|tickets|orders|invoices|parcels|bookings"
+    "|commande|dossier|facture|suivi|colis|contrat|devis|ticket|incident|sinistre|order is|order was"
     "|invoice"
     "|booking|policy|claim|compteur|meter|parcel|reservation|asset",
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
