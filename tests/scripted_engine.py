@@ -53,7 +53,9 @@ class LevelEngine:
 
     name, model, digest, test_only, only_language = "levels", "script", "", True, None
 
-    def __init__(self, windows: int = 1) -> None:
+    def __init__(self, windows: int = 1, vocabulary: Sequence[str] = ()) -> None:
+        """`vocabulary`: how the first words are written, where not as `name` says."""
+        self._vocabulary = dict(enumerate(vocabulary))
         self.capabilities = Capabilities("cpu", "none", windows)
         self.windows: list[float] = []
         """Seconds of each window heard."""
@@ -75,6 +77,7 @@ class LevelEngine:
                 continue
             level = float(np.median(np.abs(pcm16k[start:end])))
             whole = end < len(pcm16k) - 80 and start > 80
-            text = name(round((level - _LOWEST) / _STEP)) if whole else CUT_OFF
+            number = round((level - _LOWEST) / _STEP)
+            text = self._vocabulary.get(number, name(number)) if whole else CUT_OFF
             words.append(Word(text, start / ENGINE_RATE, end / ENGINE_RATE, 0.9))
         return words

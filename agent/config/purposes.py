@@ -33,6 +33,7 @@ _KINDS = {
 }
 _CARD_AND_BANK = (Sensitive.CARD, Sensitive.BANK)
 _BY_PURPOSE = {
+    "assistance": (*_CARD_AND_BANK, Sensitive.IDENTITY),
     "training": _CARD_AND_BANK,
     "analytics": (*_CARD_AND_BANK, Sensitive.IDENTITY, Sensitive.PHONE, Sensitive.EMAIL),
 }

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 
 from agent.config.cti import Cti
 from agent.config.desk import ContextPage, Desk
+from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.section import Duration, Patterns, Section
@@ -252,6 +253,7 @@ class Settings(Section):
     desk: Desk = Desk()
     context: dict[PurposeName, ContextPage] = Field(default_factory=dict, max_length=64)
     scribe: Scribe = Scribe()
+    guard: Guard = Guard()
     courier: Courier = Courier()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
@@ -269,6 +271,11 @@ class Settings(Section):
                 raise ValueError(
                     f'purpose.{name}.redact: audio is silenced by its transcript, and scribe.engine is "none"'
                 )
+        live = sorted(name for name, section in self.purpose.items() if section.live)
+        if len(live) > 1:
+            raise ValueError(f"purpose.{live[1]}.live: {live[0]} is live already, and one at most may be")
+        if self.guard.enabled and not live:
+            raise ValueError("guard.enabled: it hears what a live purpose hears, and no purpose says live = true")
         for name, page in self.context.items():
             for purpose in sorted(set(page.purposes) - set(self.purpose)):
                 raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")

@@ -18,6 +18,7 @@ from agent.scribe.filing import Filing
 from agent.scribe.findable import Findable
 from agent.scribe.finish import Finisher, Stopping
 from agent.scribe.keyring import Keyring
+from agent.scribe.live import Live
 from agent.scribe.logindex import LogIndex
 from agent.scribe.names import Names
 from agent.scribe.projector import Projector
@@ -37,6 +38,9 @@ log = structlog.get_logger()
 
 CARE_S = 5.0
 CHECKPOINT_S = 60.0
+LIVE_FIRST_S = 600.0
+"""While live text is behind, the next stretch of a final text waits, for so long at most."""
+BUSY_POLL_S = 0.5
 
 
 class Scribe:
@@ -83,6 +87,7 @@ class Scribe:
         )
         self._purposes = purposes = Purposes(settings)
         room = EngineRoom(settings, time.monotonic)
+        self.live = Live(settings, room.engine, numbers_key)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
         rewriter = Rewriter(
             *(settings.models_dir, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns)
@@ -126,6 +131,9 @@ class Scribe:
         if self._stop.is_set():
             raise Stopping
         self._project()
+        patience = time.monotonic() + LIVE_FIRST_S
+        while self.live.busy and time.monotonic() < patience and not self._stop.wait(BUSY_POLL_S):
+            self._project()
 
     def _project(self) -> bool:
         try:
@@ -151,6 +159,7 @@ class Scribe:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
                 seal(self._settings.journal_dir, self._site_key, time.time_ns())
             self._purposes.refresh()
+            self.live.follow(self._purposes.known)
             self._findable.sweep(self._purposes.known)
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
@@ -161,10 +170,12 @@ def serve(settings: Settings) -> None:
     stop = stop_on_signal()
     stay_behind()
     scribe = Scribe(settings, stop)
+    scribe.live.start()
     try:
         while not stop.is_set():
             if not scribe.step():
                 stop.wait(settings.scribe.poll_s)
     except Stopping:
         log.info("scribe.stopping")
+    scribe.live.stop()
     scribe.close()

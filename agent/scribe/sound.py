@@ -130,13 +130,13 @@ def _pieces(
             decoders[stretch.stream] = (stretch.format, Decoder(stretch.format))
             used.append(decoders[stretch.stream][1])
         decoder, clock = decoders[stretch.stream][1], clocks.get(stretch.stream)
-        for begin, end, payload in _packets(stretch, span):
+        for begin, end, payload in packets(stretch, span):
             at, to = (round(position * decoder.rate / CLOCK_RATE) for position in (begin, end))
             piece = (at - decoder.delay, decoder.decode(payload, to - at))
             yield clock.corrected(*piece, decoder.rate) if clock else piece
 
 
-def _packets(stretch: Stretch, span: tuple[int, int]) -> Iterator[tuple[int, int, npt.NDArray[np.uint8]]]:
+def packets(stretch: Stretch, span: tuple[int, int]) -> Iterator[tuple[int, int, npt.NDArray[np.uint8]]]:
     """Begin, end and bytes of what lies wholly in the span; of codecs with a byte a sample as one."""
     frames = stretch.frames
     if frames is None:

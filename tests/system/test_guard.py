@@ -1,4 +1,5 @@
-"""The guard of spoken card numbers, with a scripted detector: the event, its budget, and what its answer says."""
+"""The guard of spoken card numbers: with a scripted detector the event, its budget, and what its answer says; and from
+sound to gate, with an engine that hears what the test says."""
 
 import asyncio
 import json
@@ -6,10 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alone import Alone
 from frames import capture_log, everything_evidence, frames_of, noise
 from running_site import wait_for
+from scripted_engine import LevelEngine, LoudVoice, say
 
+from agent.capture.format import RecordKind
+from agent.config import Endpoint
+from agent.media.g711 import encode
+from agent.model.call import Codec
 from agent.probe import ProbeCall
+from agent.scribe.live import Live
 
 
 async def detector(socket: Path, **asked: object) -> dict[str, object]:
@@ -57,3 +65,47 @@ def test_a_detector_in_time_covers_the_number_and_one_too_late_says_so(make_site
     assert site.events("guard.too_late")
     marks = [m for m in site.catalog().marks(call_id) if m.purpose == "evidence" and m.cause == "speech"]
     assert [(m.verb, m.actor) for m in marks][:2] == [("pause", "guard:speech"), ("resume", "guard:speech")]
+
+
+WORDS = ("bonjour", "quatre", "cinq", "trois", "deux", "un", "merci")
+
+
+def codes_of(number: int) -> bytes:
+    """A tenth of a second of the word, as it is sent."""
+    return encode(say([(number, 0.0, 0.1)], 0.1), Codec.PCMA).tobytes()
+
+
+@pytest.mark.slow
+def test_a_card_number_never_reaches_the_log_once_its_first_digits_are_heard(tmp_path, run_story) -> None:
+    alone = Alone(tmp_path / "site")
+    guard = '\n[guard]\nenabled = true\nhold_s = 4\nqueues = ["*"]\n'
+    alone.site.config.write_text(alone.site.config.read_text() + guard)
+    settings = alone.site.settings
+    engine = LevelEngine(2, WORDS)
+    number = [1, 2, 3, 4, 5, 1, 2, 3]
+    said = [(0, 1.0, 1.3), *((n, 5.0 + 0.4 * at, 5.3 + 0.4 * at) for at, n in enumerate(number)), (6, 17.0, 17.3)]
+    live = Live(settings, lambda: engine, bytes(32), LoudVoice)
+
+    async def story() -> None:
+        target = Endpoint(transport="udp", host="127.0.0.1", port=alone.site.sip_port)
+        async with ProbeCall(target) as call:
+            await call.invite()
+            await call.speak((say(said, 19.0), None))
+            await call.bye()
+
+    with alone.running():
+        live.start()
+        try:
+            live.follow(settings.purposes())
+            wait_for("the recorder to have a listener", lambda: alone.site.events("live.connected"))
+            run_story(story())
+            wait_for("the end of the call", lambda: alone.site.events("call.ended"))
+            guarded = live._stats()["guard"]
+        finally:
+            live.stop()
+    assert guarded["pauses"] >= 1 and guarded["too_late"] == guarded["failed"] == 0
+    assert not alone.site.events("guard.too_late")
+    (records,) = alone.said().values()
+    log = b"".join(content for kind, _, _, content in records if kind is RecordKind.MEDIA)
+    assert codes_of(0) in log and codes_of(6) in log, "what was said before and after it"
+    assert not any(codes_of(n) in log for n in set(number)), "of the number nothing"

@@ -26,6 +26,8 @@ class LiveText:
     end: int
     words: tuple[Word, ...]
     stable: bool
+    language: str
+    """ISO 639-1; empty where it is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

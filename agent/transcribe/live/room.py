@@ -149,6 +149,11 @@ class LiveRoom:
                 self._events(event)
 
     @property
+    def ready(self) -> bool:
+        """Whether there is an engine."""
+        return self._engine is not None
+
+    @property
     def busy(self) -> bool:
         """Whether live text is late or cut back: final texts wait then."""
         return self._schedule.strained

@@ -312,8 +312,8 @@ def _told(line: _Line, text: Text) -> Iterator[LiveText]:
 
 def _text(line: _Line, words: tuple[Word, ...], stable: bool) -> LiveText:
     start_s, end_s = (words[0].start_s, words[-1].end_s) if words else (0.0, 0.0)
-    start, end = int(start_s * CLOCK_RATE), int(end_s * CLOCK_RATE)
-    return LiveText(line.call, line.number, line.party, line.seq, line.rev, start, end, words, stable)
+    start, end, language = int(start_s * CLOCK_RATE), int(end_s * CLOCK_RATE), line.channel.language or ""
+    return LiveText(line.call, line.number, line.party, line.seq, line.rev, start, end, words, stable, language)
 
 
 def _recent(kept: deque[tuple[float, float]], now: float) -> deque[tuple[float, float]]:

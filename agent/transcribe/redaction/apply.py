@@ -90,7 +90,11 @@ def redact(transcript: Transcript, policy: Policy, key: bytes) -> Redacted:
     """A transcript as the policy permits it; segments without words are taken by their text, spread over their time."""
     whole = replace(transcript, segments=tuple(with_words(s) for s in transcript.segments))
     said = conversation(whole)
-    secrets = tuple(s for s in find(said, transcript.language).secrets if s.kind in policy.hidden)
+    secrets = tuple(
+        s
+        for s in find(said, transcript.language, others=dict(enumerate(transcript.languages))).secrets
+        if s.kind in policy.hidden
+    )
     hidden = labels(secrets, policy, transcript.language, key)
     place: dict[tuple[int, Word], list[int]] = {}
     for number, one in enumerate(said):

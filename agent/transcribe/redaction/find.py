@@ -29,11 +29,13 @@ CARD_S, NAMED_WORDS = 120.0, 5
 @dataclass(frozen=True, slots=True)
 class Found:
     """Secrets in order of their first words; `numbers`: all words that are figures, or parts of one. What is said next
-    can still change anything from the word at `open_from` on; the number of words, where nothing can."""
+    can still change anything from the word at `open_from` on, and what is a number from `numbers_open_from` on; the
+    number of words, where nothing can."""
 
     secrets: tuple[Secret, ...]
     numbers: frozenset[int]
     open_from: int
+    numbers_open_from: int
 
 
 def conversation(transcript: Transcript) -> tuple[Said, ...]:
@@ -42,33 +44,48 @@ def conversation(transcript: Transcript) -> tuple[Said, ...]:
     return tuple(sorted(said, key=lambda s: (s.word.start_s, s.channel)))
 
 
-def find(said: Sequence[Said], language: str, now_s: float | None = None) -> Found:
-    """What is secret in a conversation, its words in order of time. `language` (ISO 639-1): numbers in words are read
-    in
-    French and English, in figures in any. `now_s`: more words will come, not before then; None: there are no more.
-    """
-    english = language.lower().startswith("en")
+Languages = Mapping[int, str]
+"""Those of channels that speak another language than the conversation."""
+NO_OTHERS: Languages = {}
+
+
+def understood(said: Sequence[Said], language: str, now_s: float | None, others: Languages) -> dict[int, Channel]:
+    """Atoms, figures and announcements of each channel; see `find`."""
     channels: dict[int, Channel] = {}
     for number, mine in atoms(said).items():
         ended = not mine or now_s is None or now_s - mine[-1].end_s > LINK_S
-        said_in_figures = figures(mine, language, ended)
+        said_in_figures = figures(mine, others.get(number, language), ended)
         open_at = pending(mine, said_in_figures, ended)
         channels[number] = Channel(mine, said_in_figures, mentions(mine), open_at)
+    return channels
+
+
+def find(said: Sequence[Said], language: str, now_s: float | None = None, others: Languages = NO_OTHERS) -> Found:
+    """What is secret in a conversation, its words in order of time. `language` (ISO 639-1), and that of `others`:
+    numbers in words are read in French and English, in figures in any. `now_s`: more words will come, not before then;
+    None: there are no more.
+    """
+    english = {
+        number: others.get(number, language).lower().startswith("en") for number in {one.channel for one in said}
+    }
+    channels = understood(said, language, now_s, others)
     heard = _heard(channels)
     found = runs(channels, now_s)
     claims: list[_Claim] = []
     cards: list[float] = []
     for at, run in enumerate(found):
-        kind = kind_of(run, heard, found[:at], english)
+        kind = kind_of(run, heard, found[:at], english[run.channel])
         if kind is not None:
             claims.append(_Claim(kind, _words(said, channels, run, kind), min(run.readings(), key=len)))
         if kind is SecretKind.CARD:
             cards.append(run.end_s)
     claims += _ends(channels, heard, cards)
-    for channel in channels.values():
-        claims += _spelled(channel, heard, english)
+    for number, channel in channels.items():
+        claims += _spelled(channel, heard, english[number])
     numbers = frozenset(w for c in channels.values() for f in c.figures for w in _words_of(c, f.first, f.after))
-    return Found(_settled(said, claims), numbers, _open_from(said, channels, found, heard, now_s))
+    numbers_open = _numbers_open_from(said, channels, found, now_s)
+    open_from = min(numbers_open, _mails_open_from(said, channels, heard, now_s))
+    return Found(_settled(said, claims), numbers, open_from, numbers_open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,19 +218,24 @@ def _settled(said: Sequence[Said], claims: Sequence[_Claim]) -> tuple[Secret, ..
     return tuple(sorted(found, key=lambda s: s.words))
 
 
-def _open_from(
-    said: Sequence[Said],
-    channels: Mapping[int, Channel],
-    found: Sequence[Run],
-    heard: Sequence[Heard],
-    now_s: float | None,
+def _numbers_open_from(
+    said: Sequence[Said], channels: Mapping[int, Channel], found: Sequence[Run], now_s: float | None
 ) -> int:
-    """The first word that what is said next can change."""
+    """The first word of a number that what is said next can change."""
     if now_s is None:
         return len(said)
     waiting = [run.first_word for run in found if run.open]
     for channel in channels.values():
         waiting += [channel.atoms[channel.pending].word] if channel.pending < len(channel.atoms) else []
-        local = emails.unfinished(channel.atoms, channel.figures, _asked(channel, heard), now_s)
+    return min([*waiting, len(said)])
+
+
+def _mails_open_from(
+    said: Sequence[Said], channels: Mapping[int, Channel], heard: Sequence[Heard], now_s: float | None
+) -> int:
+    """The first word of what may turn out to be an e-mail address."""
+    waiting = []
+    for channel in channels.values() if now_s is not None else ():
+        local = emails.unfinished(channel.atoms, channel.figures, _asked(channel, heard), now_s or 0.0)
         waiting += [] if local is None or local == len(channel.atoms) else [channel.atoms[local].word]
     return min([*waiting, len(said)])

@@ -8,10 +8,10 @@ transcript of the whole call would hide, however the words are cut into events.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.model.redaction import Policy
+from agent.model.redaction import Policy, SecretKind
 from agent.model.text import Said
 from agent.transcribe.redaction.apply import label, labels
-from agent.transcribe.redaction.find import find
+from agent.transcribe.redaction.find import Found, find
 
 PATIENCE_S = 10.0
 """A number leaves after so long, hidden if nobody knows yet what it is."""
@@ -32,6 +32,11 @@ class LiveRedactor:
         self._said: list[Said] = []
         self._left = 0
         self._last: dict[int, str] = {}
+        self._others: dict[int, str] = {}
+
+    def speaks(self, channel: int, language: str) -> None:
+        """A channel speaks another language than was said."""
+        self._others[channel] = language
 
     @property
     def held(self) -> int:
@@ -49,9 +54,27 @@ class LiveRedactor:
         """The end of the call: all that still waits."""
         return self._leave(0.0, ended=True)
 
+    def preview(self, words: Sequence[Said]) -> list[Said]:
+        """What may be shown of a guess, of words of one channel that follow its stable ones: nothing of a number, and
+        nothing after one; nothing at all while a stable word waits."""
+        if self.held or not words:
+            return []
+        found = find([*self._said, *words], self._language, words[-1].word.start_s, self._others)
+        first = len(self._said)
+        hidden = [*found.numbers, *(n for secret in found.secrets for n in secret.words)]
+        end = min([n for n in hidden if n >= first], default=first + len(words))
+        return list(words[: max(0, min(end, self._open_from(found)) - first)])
+
+    def forget(self, from_s: float) -> None:
+        """What ends after this moment was never said, as far as this is concerned."""
+        kept = [n for n, one in enumerate(self._said) if one.word.end_s <= from_s]
+        self._left = sum(n < self._left for n in kept)
+        self._said = [self._said[n] for n in kept]
+        self._last.clear()
+
     def _leave(self, now_s: float, ended: bool) -> list[Said]:
-        found = find(self._said, self._language, None if ended else now_s)
-        open_from = max(found.open_from, self._left)
+        found = find(self._said, self._language, None if ended else now_s, self._others)
+        open_from = max(self._open_from(found), self._left)
         hidden = labels(found.secrets, self._policy, self._language, self._key)
         until = open_from
         while until < len(self._said) and self._is_overdue(until, now_s):
@@ -63,8 +86,12 @@ class LiveRedactor:
                 text = label(None, self._language)
             out += self._out(self._said[number], text)
         self._left = until
-        self._forget(now_s)
+        self._let_go(now_s)
         return out
+
+    def _open_from(self, found: Found) -> int:
+        """The word that has to wait first. Nobody waits for an address that is not hidden."""
+        return found.open_from if SecretKind.EMAIL in self._policy.hidden else found.numbers_open_from
 
     def _is_overdue(self, number: int, now_s: float) -> bool:
         return now_s - self._said[number].word.end_s > PATIENCE_S or len(self._said) - number > MOST_HELD
@@ -77,7 +104,7 @@ class LiveRedactor:
             return [one]
         return [] if text == last else [Said(one.channel, replace(one.word, text=text))]
 
-    def _forget(self, now_s: float) -> None:
+    def _let_go(self, now_s: float) -> None:
         drop = 0
         most = min(self._left, len(self._said) - MEMORY_WORDS)
         while drop < most and now_s - self._said[drop].word.end_s > MEMORY_S:

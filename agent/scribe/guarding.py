@@ -1,0 +1,78 @@
+"""What the guard hears is told to the recorder at once, and when it is over: the gate closes before a digit is written.
+
+In a pause nothing is heard, so that nobody knows when the number ends: a pause lasts for `hold_s`, and where the number
+goes on after it the guard hears that again, within the holdback.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from agent.control.client import ControlClient, NoAnswer
+from agent.transcribe.guard import Alarm
+
+log = structlog.get_logger()
+
+AGAIN_S = 0.25
+"""A recorder that does not answer is asked again so soon: it may be just starting."""
+TRIES = 8
+
+
+@dataclass(slots=True)
+class GuardState:
+    """What the guard did since the start: pauses, those too late to cover all that was said, and those not made."""
+
+    pauses: int = 0
+    too_late: int = 0
+    failed: int = 0
+
+
+class Guarding:
+    """Everything is called in one asyncio loop."""
+
+    def __init__(self, recorder: ControlClient, hold_s: float) -> None:
+        self._recorder = recorder
+        self._hold_s = hold_s
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._until: dict[str, float] = {}
+        self.state = GuardState()
+
+    def alarm(self, call_id: str, alarm: Alarm) -> None:
+        """Something that must not be kept began to be said."""
+        self._until[call_id] = asyncio.get_running_loop().time() + self._hold_s
+        if call_id not in self._calls:
+            self._calls[call_id] = asyncio.create_task(self._guard(call_id, alarm))
+
+    def over(self, call_id: str) -> None:
+        """The call has ended."""
+        if task := self._calls.pop(call_id, None):
+            task.cancel()
+        self._until.pop(call_id, None)
+
+    async def _guard(self, call_id: str, alarm: Alarm) -> None:
+        try:
+            if await self._say(call_id, active=True, said_at_s=alarm.since_s, reason=alarm.reason.value):
+                while (left_s := self._until[call_id] - asyncio.get_running_loop().time()) > 0:
+                    await asyncio.sleep(left_s)
+                await self._say(call_id, active=False)
+        finally:
+            self._calls.pop(call_id, None)
+            self._until.pop(call_id, None)
+
+    async def _say(self, call_id: str, *, active: bool, **said: object) -> bool:
+        """Tell the recorder. Returns whether it has closed, or opened, the gate."""
+        for _ in range(TRIES):
+            try:
+                answer = await self._recorder.ask(op="sensitive", call=call_id, active=active, **said)
+            except NoAnswer:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            except ValueError:
+                return False  # the call is over
+            self.state.pauses += active
+            self.state.too_late += answer["covered"] is not True
+            return True
+        self.state.failed += 1
+        log.error("guard.failed", call=call_id, active=active, advice="the recorder does not answer")
+        return False

@@ -1,0 +1,150 @@
+"""The guard of spoken cards: hears a card number begin, in words that may still change, so that the gate is in time.
+
+It looks at guesses, not at what is decided: a decided word is a second late, and the holdback is three. What it takes
+for the beginning of a card number and is none costs a call a few seconds of recording; so numbers that are announced as
+something else, or begin as no card does, are let grow until they are as long as a card's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.model.text import Said, Word
+from agent.transcribe.redaction.atoms import Atom, atoms, fold
+from agent.transcribe.redaction.find import understood
+from agent.transcribe.redaction.runs import Channel, Run, runs
+from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS, EXEMPT_WORDS
+from agent.transcribe.redaction.topics import Topic
+
+FRESH_S = 4.0
+"""What was said so long before the last word heard is no reason any more."""
+MEMORY_S = 90.0
+_FIRST_DIGITS = frozenset("23456")
+"""Of payment cards (ISO/IEC 7812-1, industry identifiers in use: Mastercard 2 and 5, Amex 3, Visa 4, Maestro 5, 6)."""
+_OTHERWISE = frozenset({Topic.ORDER, Topic.MATTER, Topic.SIRET, Topic.PHONE, Topic.NIR, Topic.OTHER})
+
+
+class Reason(StrEnum):
+    """What was heard."""
+
+    DIGITS = "digits"
+    CODE = "code"
+    PHRASE = "phrase"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that must not be kept began to be said at `since_s`, seconds from the call's media origin."""
+
+    reason: Reason
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`digits` read out one after the other raise the alarm (half as many, once a card was spoken of); so do these
+    `phrases`, and being asked for a card's code."""
+
+    digits: int = 4
+    phrases: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Line:
+    """What was heard of one channel: decided words, and the guess after them."""
+
+    decided: list[Word] = field(default_factory=list)
+    guess: tuple[Word, ...] = ()
+
+
+class Guard:
+    """One call. Not for several threads."""
+
+    def __init__(self, rules: Rules, language: str) -> None:
+        self._rules = rules
+        self._language = language
+        self._phrases = tuple(tuple(a.text for a in _atoms_of(phrase)) for phrase in rules.phrases)
+        self._lines: dict[int, _Line] = {}
+        self._others: dict[int, str] = {}
+
+    def speaks(self, channel: int, language: str) -> None:
+        """A channel speaks another language than was said."""
+        self._others[channel] = language
+
+    def hear(self, channel: int, words: Sequence[Word], *, stable: bool) -> Alarm | None:
+        """The next decided words of a channel, or the guess that now follows them; an alarm where they are a reason."""
+        line = self._lines.setdefault(channel, _Line())
+        if stable:
+            line.decided += words
+            line.guess = ()
+        else:
+            line.guess = tuple(words)
+        return self._judge() if words else None
+
+    def forget(self, from_s: float) -> None:
+        """What was said from there on is not known any more."""
+        for line in self._lines.values():
+            line.decided = [word for word in line.decided if word.end_s <= from_s]
+            line.guess = tuple(word for word in line.guess if word.end_s <= from_s)
+
+    def _judge(self) -> Alarm | None:
+        said = [Said(number, word) for number, line in self._lines.items() for word in (*line.decided, *line.guess)]
+        said.sort(key=lambda one: (one.word.start_s, one.channel))
+        now_s = max(one.word.end_s for one in said)
+        for line in self._lines.values():
+            line.decided = [word for word in line.decided if word.end_s > now_s - MEMORY_S]
+        channels = understood(said, self._language, now_s, self._others)
+        found = [self._phrase(channels, now_s), _code(channels, now_s), self._digits(channels, now_s)]
+        return min((alarm for alarm in found if alarm), key=lambda alarm: alarm.since_s, default=None)
+
+    def _digits(self, channels: dict[int, Channel], now_s: float) -> Alarm | None:
+        for run in reversed(runs(channels, now_s)):
+            if run.end_s >= now_s - FRESH_S and run.length >= self._enough(channels, run):
+                return Alarm(Reason.DIGITS, run.start_s)
+        return None
+
+    def _enough(self, channels: dict[int, Channel], run: Run) -> int:
+        """How many digits of a run raise the alarm."""
+        first = run.figures[0]
+        near = [
+            (channel.atoms[mention.after - 1].word, mention.topic)
+            for channel in channels.values()
+            for mention in channel.mentions
+            if channel.atoms[mention.first].word < first.first_word
+            and run.start_s - channel.atoms[mention.after - 1].end_s <= ANNOUNCED_S
+        ]
+        last_word, topic = max(near, default=(-1, None), key=lambda one: one[0])
+        if topic is Topic.CARD:
+            return max(2, self._rules.digits // 2)
+        if len(run.figures) == 1 and not first.figure.settled:
+            return CARD_DIGITS  # it may turn out to be a sum
+        if topic in _OTHERWISE and first.first_word - last_word <= EXEMPT_WORDS:
+            return CARD_DIGITS
+        return self._rules.digits if run.digits[0] in _FIRST_DIGITS else CARD_DIGITS
+
+    def _phrase(self, channels: dict[int, Channel], now_s: float) -> Alarm | None:
+        for channel in channels.values():
+            texts = [atom.text for atom in channel.atoms]
+            for phrase in self._phrases:
+                for at in range(len(texts) - len(phrase), -1, -1):
+                    last = channel.atoms[at + len(phrase) - 1]
+                    if last.end_s < now_s - FRESH_S:
+                        break
+                    if tuple(texts[at : at + len(phrase)]) == phrase:
+                        return Alarm(Reason.PHRASE, last.end_s)
+        return None
+
+
+def _code(channels: dict[int, Channel], now_s: float) -> Alarm | None:
+    """A card's code is asked for: it is said before its three digits could be recognised."""
+    asked = [
+        channel.atoms[m.after - 1].end_s
+        for channel in channels.values()
+        for m in channel.mentions
+        if m.topic is Topic.CVV and channel.atoms[m.after - 1].end_s >= now_s - FRESH_S
+    ]
+    return Alarm(Reason.CODE, max(asked)) if asked else None
+
+
+def _atoms_of(phrase: str) -> list[Atom]:
+    return atoms([Said(0, Word(text, 0.0, 0.0, 1.0)) for text in fold(phrase).split()]).get(0, [])
