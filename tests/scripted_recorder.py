@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -179,8 +179,8 @@ class ScriptedRecorder:
     def _op_stats(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"calls": len(self._calls), "dropped_packets": 0, "stray_packets": 0, "lag_p99_ms": 1.0}
 
-    def _op_calls(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"calls": list(self._calls.values())}
+    def _op_calls(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"calls": asked_for(self._calls.values(), request)}
 
     def _op_gate(self, request: dict[str, Any]) -> dict[str, Any]:
         call = self._wanted(request)
@@ -235,3 +235,10 @@ def scripted_recorder(path: Path) -> Iterator[ScriptedRecorder]:
         yield recorder
     finally:
         recorder.close()
+
+
+def asked_for(calls: Iterable[dict[str, Any]], request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of the calls that a question of `calls` means."""
+    exactly = {name: request[name] for name in ("agent", "reference") if name in request}
+    whole = [call for call in calls if all(call[name] == value for name, value in exactly.items())]
+    return [call for call in whole if call["call_id"].startswith(request.get("call", ""))]

@@ -149,12 +149,8 @@ class Teller:
             raise NotAllowed("a call of nobody")
         if meant.extension and not self._words.is_agent(meant.extension):
             raise NotAllowed("call of another agent")
-        calls: list[dict[str, Any]] = (await self._recorder.ask(op="calls"))["calls"]
-        found = [
-            call
-            for call in calls
-            if (call["reference"] == meant.reference if meant.reference else call["agent"] == meant.extension)
-        ]
+        which = {"reference": meant.reference} if meant.reference else {"agent": meant.extension}
+        found: list[dict[str, Any]] = (await self._recorder.ask(op="calls", **which))["calls"]
         if not found:
             raise NoSuchCall
         call = max(found, key=lambda one: int(one["started_ns"]))

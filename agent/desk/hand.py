@@ -79,7 +79,7 @@ class Desk:
         """The one live call whose id begins so, if `who` may press for its agent; else 404, journalled."""
         found = self.presence.calls(call_id) if self.presence.ready else []
         if not found:
-            found = [c for c in (await self.ask(op="calls"))["calls"] if c["call_id"].startswith(call_id)]
+            found = (await self.ask(op="calls", call=call_id))["calls"]
         if len(found) == 1 and who.may_press_for(found[0]["agent"]):
             call: dict[str, Any] = found[0]
             return call

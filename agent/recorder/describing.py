@@ -32,6 +32,12 @@ def wanted(live: Sequence[LiveCall], request: dict[str, Any]) -> str:
     return found[0]
 
 
+def is_meant(live: LiveCall, request: dict[str, Any]) -> bool:
+    """Whether a call is what a request says of it: agent, reference, how its id begins; any, where it says none."""
+    named = all(request[name] in _named(live, name) for name in ("agent", "reference") if name in request)
+    return named and live.call.call_id.startswith(str(request.get("call", "")))
+
+
 def _named(live: LiveCall, name: str) -> tuple[str, ...]:
     if name == "reference":
         return (live.call.reference,)

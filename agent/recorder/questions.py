@@ -13,7 +13,7 @@ from agent.control.watching import Watcher
 from agent.model.call import CLOCK_RATE, Consent
 from agent.model.context import ContextNote
 from agent.model.gate import AGENT_CAUSE, EVERY_CAUSE, GateAnswer, GateCommand, GateVerb
-from agent.recorder.describing import describe, describe_answer, wanted
+from agent.recorder.describing import describe, describe_answer, is_meant, wanted
 from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop
 from agent.recorder.news import Newsroom
@@ -45,11 +45,11 @@ class Questions:
         calls: list[LiveCall] = await asyncio.wrap_future(self._loop.ask(self._loop.calls.all))
         return calls
 
-    async def calls(self, _request: dict[str, Any]) -> Answer:
-        """Every live call."""
+    async def calls(self, request: dict[str, Any]) -> Answer:
+        """Every live call; where it is said those of an `agent`, with a `reference`, whose id begins as `call`."""
 
         def described() -> list[dict[str, Any]]:
-            return [describe(live) for live in self._loop.calls.all()]
+            return [describe(live) for live in self._loop.calls.all() if is_meant(live, request)]
 
         return {"calls": await asyncio.wrap_future(self._loop.ask(described))}
 

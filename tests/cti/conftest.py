@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pbx import SECRET, USERNAME
+from scripted_recorder import asked_for
 
 from agent.config.cti import Cti
 
@@ -45,7 +46,7 @@ class Recorder:
         while line := await reader.readline():
             request = json.loads(line)
             if request["op"] == "calls":
-                answer = {"calls": self.calls}
+                answer = {"calls": asked_for(self.calls, request)}
             else:
                 self.asked.put_nowait(request)
                 answer = {"call_id": request["call"], "states": {}, "changed": [], "since_s": 0.0, "causes": {}}

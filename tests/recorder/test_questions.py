@@ -88,3 +88,15 @@ def test_who_does_not_read_the_news_is_cut_off_and_another_gets_the_seat(tmp_pat
         await socket.stop()
 
     asyncio.run(scene())
+
+
+def test_calls_can_be_asked_for_by_what_they_are(loop: MediaLoop) -> None:
+    asked = Questions(loop, Newsroom(), lambda: {"training"}).by_name["calls"]
+
+    def ids(**request: str) -> list[str]:
+        answer = asyncio.run(asked({"op": "calls", **request}))
+        assert isinstance(answer, dict)
+        return [call["call_id"] for call in answer["calls"]]
+
+    assert ids() == ids(reference="ref") == ids(call="abab") == ids(call=CALL, reference="ref") == [CALL]
+    assert ids(reference="re") == ids(call="ba") == ids(agent="201") == ids(call=CALL, reference="other") == []
