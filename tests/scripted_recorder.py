@@ -177,7 +177,9 @@ class ScriptedRecorder:
             return {"ok": False, "error": str(error.args[0])}
 
     def _op_stats(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"calls": len(self._calls), "dropped_packets": 0, "stray_packets": 0, "lag_p99_ms": 1.0}
+        live = {"listeners": 0, "calls": 0, "dropped_s": 0.0}
+        counts = {"dropped_packets": 0, "stray_packets": 0, "forgotten_pauses": 0, "lag_p99_ms": 1.0}
+        return {"calls": len(self._calls), "live": live, **counts}
 
     def _op_calls(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"calls": asked_for(self._calls.values(), request)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from agent.control.client import SILENCE_S, follow
+from agent.control.client import SILENCE_S, ControlClient, NoAnswer, follow
 from agent.desk.presence import AWAY, Event, Listener, Presence
 from agent.model.identity import Scope
 
@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 MOST_READERS = 256
 """Of all tokens together."""
+STATS_S = 1.0
 KINDS = frozenset({"text", "forgotten", "live"})
 
 
@@ -25,6 +26,7 @@ class LiveText:
 
     def __init__(self, socket: Path, presence: Presence, silence_s: float = SILENCE_S) -> None:
         self._socket = socket
+        self._scribe = ControlClient(socket, STATS_S, of="scribe")
         self._presence = presence
         self._silence_s = silence_s
         self._readers: dict[Listener, tuple[str | None, str | None]] = {}
@@ -33,6 +35,13 @@ class LiveText:
     async def run(self) -> None:
         """Watch the scribe, again and again; never returns."""
         await follow(self._socket, self._hear, self._away, self._silence_s, of="scribe")
+
+    async def stats(self) -> dict[str, Any] | None:
+        """What the scribe says of live text and the guard; None when it does not answer."""
+        try:
+            return await self._scribe.ask(op="stats")
+        except (NoAnswer, ValueError):
+            return None
 
     def listen(self, who: Scope, call: str | None, purpose: str | None) -> Listener:
         """A new reader of the calls that `who` may see, or of one of them, for one purpose or for all."""
@@ -49,6 +58,7 @@ class LiveText:
 
     def close(self) -> None:
         """Send everybody away."""
+        self._scribe.close()
         for reader in self._readers:
             reader.gone.set()
 

@@ -37,7 +37,7 @@ def router(desk: Desk) -> APIRouter:
             stats = await desk.recorder.ask(op="stats")
         except NoAnswer:
             stats = None
-        return Response(desk.metrics.text(stats), media_type=CONTENT_TYPE)
+        return Response(desk.metrics.text(stats, await desk.livetext.stats()), media_type=CONTENT_TYPE)
 
     return routes
 

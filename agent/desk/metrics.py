@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agent.desk.livefigures import LiveFigures
 from agent.media.quality import one_way, rate_stream
 from agent.model.call import Codec, MediaStream
 from agent.model.media import StreamCounts
@@ -51,6 +52,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._live = _Live()
         self._registry.register(self._live)
+        self._live_text = LiveFigures()
+        self._registry.register(self._live_text)
         self._calls = self._counter("greffier_calls_finalised", "Calls finalised.")
         self._one_way = self._counter("greffier_calls_one_way", "Calls in which nothing was heard of one party.")
         self._streams = self._counter("greffier_streams", "Streams of finalised calls, by codec.", ["codec"])
@@ -73,9 +76,11 @@ class Metrics:
         """Show these figures too."""
         self._registry.register(collector)
 
-    def text(self, stats: dict[str, Any] | None) -> bytes:
-        """The exposition. `stats` is what the recorder says of itself; None when it does not answer."""
+    def text(self, stats: dict[str, Any] | None, scribe: dict[str, Any] | None = None) -> bytes:
+        """The exposition. `stats` is what the recorder says of itself, `scribe` what the scribe does; None when it does
+        not answer."""
         self._live.stats, self._live.catalog_up = stats, self._take()
+        self._live_text.stats = scribe
         return generate_latest(self._registry)
 
     def _counter(self, name: str, words: str, labels: Iterable[str] = ()) -> Counter:

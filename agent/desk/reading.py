@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
@@ -17,6 +17,17 @@ def router(desk: Desk) -> APIRouter:
     """The route of live text."""
     routes = APIRouter(prefix="/v1")
     door, text = desk.door, desk.livetext
+
+    @routes.get("/live/state", responses=responses(401, 403, 429, 503))
+    async def state(request: Request) -> dict[str, Any]:
+        """How live text copes: the step it is at, calls without it, its lag; and what the guard did."""
+        who = door.bearer(request)
+        if not who.sees_all:
+            door.refused("state of live text", who.actor(None))
+            raise HTTPException(403, "not done: this is for supervisors and admins")
+        if (stats := await text.stats()) is None:
+            raise HTTPException(503, "the scribe does not answer")
+        return stats
 
     @routes.get("/live", response_class=EventStream, responses=responses(401, 403, 429))
     async def live(

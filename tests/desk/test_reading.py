@@ -13,6 +13,13 @@ from running_site import wait_for
 from agent.control.server import Answer, ControlSocket
 from agent.control.watching import Watcher, WatchRoom
 
+LIVE = {
+    "rung": "step_2s", "step_s": 2.0, "calls": 9, "off": ["ab"], "lag_p95_s": 2.5, "late_p95_s": 1.0, "use": 0.9,
+    "windows": 40, "coalesced": 3, "failed": 1, "skipped_s": 4.5,
+}  # fmt: skip
+GUARD = {"pauses": 2, "too_late": 1, "failed": 0}
+STATS = {"purpose": "assistance", "ready": True, "dropped_s": 0.0, "live": LIVE, "guard": GUARD}
+
 
 class ScriptedScribe:
     """Tells what it is told to tell, in a thread of its own."""
@@ -25,7 +32,9 @@ class ScriptedScribe:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         asyncio.run_coroutine_threadsafe(self._socket.start(), self._loop).result(10)
 
-    async def _handle(self, _request: dict[str, Any]) -> Answer:
+    async def _handle(self, request: dict[str, Any]) -> Answer:
+        if request["op"] == "stats":
+            return STATS
         watcher = Watcher(self._room)
         self._room.welcome(watcher, [], asyncio.get_running_loop())
         return watcher
@@ -152,3 +161,14 @@ def test_a_token_that_is_revoked_reads_no_further(desk, scribe, read) -> None:
     scribe.tell("text", call, purpose="assistance", words="late")
     wait_for("the end of the stream", lambda: reader.ended)
     assert not texts(reader)
+
+
+def test_how_live_text_copes_is_told_to_those_who_see_all_and_to_monitoring(desk, scribe) -> None:
+    assert desk.ask("GET", "/v1/live/state", "lead").json() == STATS
+    assert desk.ask("GET", "/v1/live/state", "ann").status_code == 403
+    shown = desk.ask("GET", "/metrics").text
+    assert "greffier_scribe_up 1.0" in shown and 'greffier_live_text_rung{rung="step_2s"} 1.0' in shown
+    assert "greffier_live_text_off_calls 1.0" in shown and "greffier_guard_too_late_total 1.0" in shown
+    scribe.close()
+    assert desk.ask("GET", "/v1/live/state", "lead").status_code == 503
+    assert "greffier_scribe_up 0.0" in desk.ask("GET", "/metrics").text
