@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_whisper import LANGUAGES
 
 from agent.model.text import Segment, Word
 from agent.transcribe.device import Device, pick
@@ -19,6 +18,7 @@ from agent.transcribe.models import add
 from agent.transcribe.select import choose, load
 from agent.transcribe.sphinx import SphinxEngine
 from agent.transcribe.whisper import WhisperEngine
+from bench.random_whisper import LANGUAGES
 
 CPU = Device("cpu", "int8", 2, 1, "")
 
