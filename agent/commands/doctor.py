@@ -19,6 +19,7 @@ from agent.forward.destination import Poison, Retry
 from agent.forward.opening import open_destination
 from agent.media import core
 from agent.media.mirror import open_mirror
+from agent.model.purpose import ArtifactKind
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.transcribe.engine import EngineError
@@ -291,6 +292,14 @@ def model(settings: Settings) -> Iterator[Finding]:
     found = models.installed(settings.models_dir)
     if not found:
         yield Finding(NOTE, "no speech model: transcripts wait for one", "`greffier model add PATH` installs one")
+        if waits := [
+            n for n, p in settings.purpose.items() if p.redaction(n).hidden and ArtifactKind.AUDIO in p.artifacts
+        ]:
+            yield Finding(
+                NOTE,
+                f"audio of {', '.join(waits)} waits too: it is silenced where its transcript hides something",
+                "a model, or redact = [] for audio as it was said (docs/redaction.md)",
+            )
     for one in found:
         good = models.check(one)
         mend = "" if good else f"`greffier model remove {one.name}`, then add it again from a good copy"

@@ -407,7 +407,7 @@ class Settings(Section):
                 live=p.live,
                 subtitles=p.subtitles,
                 searchable=p.searchable,
-                redaction=p.redaction(name) if self.scribe.engine != "none" else NO_REDACTION,
+                redaction=NO_REDACTION if self.scribe.engine == "none" and p.redact is None else p.redaction(name),
             )
             for name, p in self.purpose.items()
         )

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 16 << 20
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
+"""Less than that of those who press through the desk: what is told them as failed must not be done after all."""
 MOST_AT_ONCE = 8
 """Questions under way; more wait for their turn."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
@@ -47,6 +48,8 @@ class ControlClient:
                 answer = await self._exchange(request)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, json.JSONDecodeError) as error:
             raise NoAnswer(f"the {self._of} does not answer on {self._path}: {type(error).__name__}") from None
+        if not isinstance(answer, dict) or "ok" not in answer:
+            raise NoAnswer(f"the {self._of} answers in another way on {self._path}")
         if not answer.pop("ok"):
             raise ValueError(answer["error"])
         return answer

@@ -30,6 +30,8 @@ class Segment:
     end_s: float
     text: str
     words: tuple[Word, ...] = ()
+    doubt: bool = False
+    """The engine itself doubts that anybody said it."""
 
 
 @dataclass(frozen=True, slots=True)

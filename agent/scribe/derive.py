@@ -37,7 +37,7 @@ from agent.store.catalog import Catalog
 from agent.store.rows import DeferredRow, WrittenRow
 from agent.transcribe.engine import Engine, EngineError
 from agent.transcribe.redaction.apply import Redacted, pseudonym_key, redact
-from agent.transcribe.redaction.silence import hushed
+from agent.transcribe.redaction.silence import hushed, silenced
 from agent.vault.manifest import sign_manifest
 from agent.vault.signing import SiteKey
 
@@ -143,6 +143,8 @@ class Deriver:
     ) -> TranscriptState | None:
         """New versions, numbered so, of the texts that purposes have, beside those there are. Returns what wrote them.
 
+        Audio stays as it was silenced first.
+
         None where no purpose has any. Raises EngineError, and as `derive`.
         """
         call_id, state = tape.call.call_id, None
@@ -154,7 +156,7 @@ class Deriver:
             if path_of(call_id, job.purpose, ArtifactKind.MANIFEST, job.corrected.revision, "json") not in filed:
                 continue
             shown = replace(job, corrected=replace(job.corrected, revision=number))
-            state = self._text(tape, shown, means, filed, heard)
+            state = self._text(tape, shown, means, filed, heard, again=True)
             if state.state != "done":
                 raise EngineError(state.detail)
             self._manifest(tape, job, state, filed, number, ())
@@ -185,7 +187,10 @@ class Deriver:
 
         def make() -> bytes:
             pcm = tape.heard(job.spans).channels
-            pcm = pcm if without is None else hushed(pcm, tape.rate, without.said, without.secrets)
+            if without is not None:
+                pcm = hushed(pcm, tape.rate, without.said, without.secrets)
+                for out in without.transcript.left_out:  # nobody knows what was said there
+                    pcm = silenced(pcm, tape.rate, {out.channel: [(out.start_s, out.end_s)]})
             pcm = dressed(pcm, tape.rate, hand_spans(job.absent), job.purpose.paused_sound)
             return audio.encode(pcm, tape.rate, audio_format)
 
@@ -193,7 +198,7 @@ class Deriver:
         self._file(tape, job, ArtifactKind.AUDIO, audio_format.value, media_type, make, filed)
 
     def _text(
-        self, tape: Tape, job: Job, means: Means, filed: Filed, heard: dict[Spans, Transcript]
+        self, tape: Tape, job: Job, means: Means, filed: Filed, heard: dict[Spans, Transcript], *, again: bool = False
     ) -> TranscriptState:
         policy = job.purpose.redaction
         by_text = bool(policy.hidden) and ArtifactKind.AUDIO in job.kinds
@@ -218,7 +223,7 @@ class Deriver:
         if policy.hidden:
             done = redact(t, policy, pseudonym_key(self._pseudonyms, job.purpose.name))
             t, hidden = done.transcript, dict(Counter(s.kind.value for s in done.secrets))
-            if by_text:
+            if by_text and not again:
                 self._audio(tape, job, filed, done)
         if ArtifactKind.TRANSCRIPT not in job.kinds:
             return TranscriptState("not-permitted", hidden=hidden)

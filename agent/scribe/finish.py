@@ -138,11 +138,10 @@ class Finisher:
     def _to_write_again(self) -> RewriteRow | None:
         """A call to be transcribed again, which is done when nothing else is."""
         try:
-            row = self._rewriter.due()
+            return next((r for r in self._rewriter.due() if self._due(r.call_id, urgent=True)), None)
         except sqlite3.Error as error:
             log.error("rewrites.unread", error=str(error))
             return None
-        return row if row is not None and self._due(row.call_id, urgent=True) else None
 
     def _write_again(self, row: RewriteRow) -> None:
         until_ns = self._catalog.corrections.kept_until(row.call_id)

@@ -105,9 +105,13 @@ class Live:
     # ---- life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Answer at the socket, and listen once a purpose is live. Raises OSError when the socket cannot be."""
+        """Answer at the socket, and listen once a purpose is live; final texts are made without the socket as well."""
         self._run("live-sockets", self._loop.run_forever)
-        self._call(self._socket.start())
+        try:
+            self._settings.scribe_socket.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._call(self._socket.start())
+        except OSError as error:
+            log.error("live.no_socket", error=str(error))
 
     def follow(self, purposes: Sequence[Purpose]) -> None:
         """The purposes as they are configured now."""

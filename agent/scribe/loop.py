@@ -89,9 +89,7 @@ class Scribe:
         room = EngineRoom(settings, time.monotonic)
         self.live = Live(settings, room.engine, numbers_key)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
-        rewriter = Rewriter(
-            *(settings.models_dir, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns)
-        )
+        rewriter = Rewriter(*(settings, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns))
         self._finisher = Finisher(
             settings,
             purposes,

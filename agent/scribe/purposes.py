@@ -29,7 +29,8 @@ class Purposes:
         if self._settings.source is None or (seen := self._look()) == self._seen:
             return
         try:
-            settings = load(self._settings.source)
+            # what takes a restart stays: what is redacted goes by the engine that runs
+            settings = load(self._settings.source).model_copy(update={"scribe": self._settings.scribe})
             purposes = settings.purposes()
         except (ConfigError, OSError, ValueError):
             self.good = False

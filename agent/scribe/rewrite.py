@@ -7,10 +7,10 @@ once. What was masked or dropped meanwhile is heard no more than by the revision
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 
+from agent.config import Settings
 from agent.model.purpose import Purpose
 from agent.scribe.channels import Tape
 from agent.scribe.correct import Corrector
@@ -34,7 +34,7 @@ class Rewriter:
 
     def __init__(
         self,
-        models_dir: Path,
+        settings: Settings,
         catalog: Catalog,
         deriver: Deriver,
         corrector: Corrector,
@@ -42,7 +42,7 @@ class Rewriter:
         usual: Callable[[], Engine | None],
         clock_ns: Callable[[], int],
     ) -> None:
-        self._models_dir = models_dir
+        self._settings = settings
         self._catalog = catalog
         self._deriver = deriver
         self._corrector = corrector
@@ -50,10 +50,9 @@ class Rewriter:
         self._usual = usual
         self._clock_ns = clock_ns
 
-    def due(self) -> RewriteRow | None:
-        """The one asked for first of those that can be done."""
-        rows = self._catalog.rewrites.open_rows()
-        return rows[0] if rows else None
+    def due(self) -> list[RewriteRow]:
+        """What was asked for and is not done, in that order."""
+        return list(self._catalog.rewrites.open_rows())
 
     def work(self, row: RewriteRow, tape: Tape, purposes: tuple[Purpose, ...], language: str) -> None:
         """Transcribe the call again and file what was written; refused, with the reason, where no engine can."""
@@ -85,7 +84,11 @@ class Rewriter:
         log.warning("transcribe.refused", call=row.call_id, why=why)
 
     def _engine(self, model: str) -> Engine:
-        engine = load(choose("auto", self._models_dir, model)) if model else self._usual()
+        scribe = self._settings.scribe
+        if scribe.engine == "none":
+            raise EngineError("transcription is switched off (scribe.engine), and with it what redaction goes by")
+        models_dir = self._settings.models_dir
+        engine = load(choose("auto", models_dir, model, scribe.device, scribe.workers)) if model else self._usual()
         if engine is None:
             raise EngineError(f"no model named {model} is installed" if model else "no speech model is installed")
         return engine

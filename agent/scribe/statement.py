@@ -11,6 +11,7 @@ from agent.model.call import CLOCK_RATE, MediaStream
 from agent.model.keys import KEY_NAMES
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, PausedSound, Purpose
+from agent.model.redaction import SecretKind
 from agent.scribe.absence import Absence, why_nothing
 from agent.scribe.channels import Tape
 from agent.scribe.hearing import Spans, outside
@@ -189,7 +190,7 @@ def _captured(tape: Tape, spans: Spans) -> bool:
 def _keys(tape: Tape, purpose: Purpose, spans: Spans) -> list[dict[str, object]]:
     """Keys pressed within what the purpose may hear, where it may keep them: those that phones told of (RFC 4733 §3.2),
     and those that are heard as tones."""
-    if not purpose.keys:
+    if not purpose.keys or SecretKind.CARD in purpose.redaction.hidden:  # a card may be typed as well
         return []
     channels = {s.stream: s.channel for s in tape.call.streams}
     told: list[dict[str, object]] = [

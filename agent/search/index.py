@@ -59,6 +59,7 @@ class Index:
     def sweep(self, searchable: Collection[str]) -> int:
         """Forget shards that lost their key, and take out what is due: deadlines, masks, drops, and all of purposes
         that are not `searchable`. Returns how many."""
+        self.remove_strays()
         for shard in self._catalog.indexed.shards():
             if not self._cabinet.has(shard):
                 self._lost(shard)

@@ -140,7 +140,7 @@ def sift(
     left: list[tuple[Segment, Sign]] = []
     for segment in segments:
         share = 1.0 if voice is None else voiced_share(segment, voice)
-        sign = sign_of(segment.text, voiced=share)
+        sign = Sign.DOUBT if segment.doubt else sign_of(segment.text, voiced=share)
         if sign is None:
             kept.append(segment)
         else:

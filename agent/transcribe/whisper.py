@@ -130,12 +130,11 @@ def go_offline() -> None:
 
 def _segments(found: Iterable[Any], channel: int, offset_s: float) -> Iterable[Segment]:
     for s in found:
-        if sign_of(s.text, no_speech=s.no_speech_prob, logprob=s.avg_logprob) is Sign.DOUBT:
-            continue
+        doubt = sign_of(s.text, no_speech=s.no_speech_prob, logprob=s.avg_logprob) is Sign.DOUBT
         text = s.text.strip()
         if not text:
             continue
         words = tuple(
             Word(w.word.strip(), offset_s + w.start, offset_s + w.end, float(w.probability)) for w in s.words or ()
         )
-        yield Segment(channel, offset_s + s.start, offset_s + s.end, text, words)
+        yield Segment(channel, offset_s + s.start, offset_s + s.end, text, words, doubt)

@@ -14,6 +14,7 @@ from greffier_desk.step import (
     Alerted,
     Answered,
     Ask,
+    Away,
     Connected,
     Done,
     Input,
@@ -91,6 +92,8 @@ class Link:
                 raise DeskError(Reason.ANSWER) from None
             if standing is not None:
                 self._tell(News(standing))
+        elif event.name == "away":
+            self._tell(Away())
         elif event.name == "alert" and isinstance(event.data, dict) and event.data.get("agent") == self._desk.agent:
             self._tell(Alerted(str(event.data.get("kind"))))
 

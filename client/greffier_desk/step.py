@@ -65,6 +65,11 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """The desk says that the recorder does not answer: how the call stands is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alerted:
     """The desk raised an alert of this kind: `warn` or `limit`."""
 
@@ -122,6 +127,7 @@ Input = (
     | Connected
     | Lost
     | News
+    | Away
     | Alerted
     | Answered
     | Unanswered
@@ -165,7 +171,7 @@ def step(state: State, happened: Input, now: float) -> Outcome:
     return _heard(*_step(state, happened, now))
 
 
-def _step(state: State, happened: Input, now: float) -> Outcome:  # noqa: PLR0911 - one for each input
+def _step(state: State, happened: Input, now: float) -> Outcome:  # noqa: PLR0911, PLR0912 - one for each input
     match happened:
         case Pressed(wish):
             return _pressed(state, wish, now)
@@ -175,6 +181,8 @@ def _step(state: State, happened: Input, now: float) -> Outcome:  # noqa: PLR091
             return _offline(replace(state, connected=False), reason, now), ()
         case News(standing):
             return _ask(replace(state, rumour=standing), now)
+        case Away():
+            return _offline(state, Reason.RECORDER, now), ()
         case Alerted(kind):
             state = _noted(state, Note.RESUMED_BY_LIMIT, now) if kind == "limit" else state
             state, effects = _ask(state, now)

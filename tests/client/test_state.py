@@ -33,6 +33,7 @@ from greffier_desk.step import (
     Alerted,
     Answered,
     Ask,
+    Away,
     Connected,
     Done,
     Input,
@@ -341,6 +342,15 @@ def test_alerts_and_a_pedal_that_is_gone_are_told() -> None:
     assert any(isinstance(effect, Ask) for effect in done) and not sounds(done), "the light that follows is heard"
     state, done = after(known(Light.RECORDING), PedalGone())
     assert state.note is Note.PEDAL_GONE and sounds(done) == [Sound.WARNING]
+
+
+def test_a_recorder_that_the_desk_cannot_ask_is_shown_at_once_and_until_it_is_back() -> None:
+    state, done = after(known(Light.RECORDING), Away())
+    assert call_light(state) is Light.OFFLINE and state.why is Reason.RECORDER and Sound.OFFLINE in sounds(done)
+    state, done = after(state, News(standing(Light.RECORDING)))
+    assert call_light(state) is Light.OFFLINE and any(isinstance(effect, Ask) for effect in done), "asked, not believed"
+    state, _ = after(state, Answered(state.asked, standing(Light.RECORDING)))
+    assert call_light(state) is Light.RECORDING
 
 
 # ---- any order of anything

@@ -84,6 +84,7 @@ def test_a_model_is_only_downloaded_when_somebody_agrees(site: RunningSite, monk
 
 
 def test_which_model_transcribes_and_why_is_said(site: RunningSite, tiny_whisper: Path) -> None:
+    assert "audio of training waits too" in site.greffier("doctor"), "there is no model yet"
     for name in ("one", "two"):
         site.greffier("model", "add", str(tiny_whisper), "--name", name)
     wanted = "two, the one added last of 2; cpu int8, 1 at once: as configured"

@@ -50,6 +50,13 @@ def test_they_are_hardened(path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.parametrize("name", ["recorder", "scribe"])
+def test_who_has_a_socket_may_make_it_and_leaves_those_of_others(name: str) -> None:
+    unit = settings(UNITS / f"greffier-{name}.service")
+    assert unit["RuntimeDirectory"] == "greffier", "all else of /run is read-only"
+    assert unit["RuntimeDirectoryPreserve"] == "yes", "the other's sockets lie there too"
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
     unit = settings(UNITS / f"greffier-{name}.service")

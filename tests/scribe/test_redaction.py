@@ -2,6 +2,9 @@
 
 import io
 import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -14,7 +17,9 @@ from agent.config.purposes import PurposeSection, Sensitive
 from agent.model.purpose import Trigger
 from agent.model.redaction import Policy, SecretKind, Treatment
 from agent.model.text import Segment, Word
-from agent.scribe import engineroom
+from agent.scribe import engineroom, rewrite
+from agent.scribe.purposes import Purposes
+from agent.store.rows import RewriteRow
 from agent.transcribe.engine import ENGINE_RATE, Engine
 
 CUSTOMER, AGENT = 0, 1
@@ -48,7 +53,9 @@ def has_engine(monkeypatch: pytest.MonkeyPatch) -> list[Engine | None]:
 
 
 def text_of(site, purpose: str) -> list[str]:
-    return [s["text"] for s in json.loads(opened(site, f"{purpose}/transcript.json"))["segments"]]
+    """What each party says."""
+    said = [(s["channel"], s["text"]) for s in json.loads(opened(site, f"{purpose}/transcript.json"))["segments"]]
+    return [" ".join(text for number, text in said if number == channel) for channel in (0, 1)]
 
 
 @pytest.mark.usefixtures("has_engine")
@@ -65,6 +72,16 @@ def test_each_purpose_hides_what_it_must_and_nothing_else(make_site) -> None:
     assert np.array_equal(whole, np.stack([taped.sent(0), taped.sent(1)]))
 
 
+def loudness(site) -> Callable[[int, float, float], float]:
+    """How loud training's audio is: by channel, from second to second."""
+    with av.open(io.BytesIO(opened(site, "training/audio.opus"))) as container:
+        rate = container.streams.audio[0].rate
+        frames = [f.to_ndarray() for f in container.decode(audio=0)]
+        planes = frames[0].shape[0]
+        heard = np.concatenate([f if planes == 2 else f.reshape(-1, 2).T for f in frames], axis=1)
+    return lambda channel, a, b: float(np.abs(heard[channel, int(a * rate) : int(b * rate)]).max())
+
+
 @pytest.mark.usefixtures("has_engine")
 def test_audio_is_silent_where_the_card_is_said_on_the_channel_that_says_it(make_site) -> None:
     site = make_site("auto")
@@ -72,12 +89,7 @@ def test_audio_is_silent_where_the_card_is_said_on_the_channel_that_says_it(make
     pcm[0][int(4.0 * 8000) : int(6.8 * 8000)] = 0
     site.tape(CALL, pcm, keep_at=8000)
     run(site)
-    with av.open(io.BytesIO(opened(site, "training/audio.opus"))) as container:
-        rate = container.streams.audio[0].rate
-        frames = [f.to_ndarray() for f in container.decode(audio=0)]
-        planes = frames[0].shape[0]
-        heard = np.concatenate([f if planes == 2 else f.reshape(-1, 2).T for f in frames], axis=1)
-    loud = lambda channel, a, b: float(np.abs(heard[channel, int(a * rate) : int(b * rate)]).max())  # noqa: E731
+    loud = loudness(site)
     full = loud(1, 1.0, 8.0)
     assert loud(0, 1.8, 3.9) < 0.02 * full
     assert loud(0, 0.5, 1.4) > 0.5 * full and loud(0, 7.0, 8.5) > 0.5 * full
@@ -144,3 +156,44 @@ def test_redacted_audio_needs_an_engine(make_site) -> None:
         type(settings).model_validate(
             settings.model_dump() | {"purpose": {"training": section.model_dump(mode="json")}}
         )
+
+
+def test_sound_whose_text_is_not_believed_is_silent_as_well(make_site, has_engine) -> None:
+    """Nobody knows what was said there: it may have been the number."""
+
+    class Doubts(Scripted):
+        def transcribe(
+            self, pcm16k: npt.NDArray[np.float32], language: str, channel: int, offset_s: float
+        ) -> tuple[Segment, ...]:
+            said = super().transcribe(pcm16k, language, channel, offset_s)
+            return tuple(replace(segment, doubt=channel == CUSTOMER) for segment in said)
+
+    has_engine[0] = Doubts()
+    site = make_site("auto")
+    site.tape(CALL, tones(9), keep_at=8000)
+    run(site)
+    loud = loudness(site)
+    full = loud(AGENT, 1.0, 8.0)
+    assert loud(CUSTOMER, 1.2, 7.0) < 0.02 * full and loud(CUSTOMER, 0.1, 0.8) > 0.5 * full
+
+
+def test_a_text_written_again_makes_no_other_audio(make_site, has_engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that hears worse would let the number through."""
+    site = make_site("auto", window="1 h")
+    site.tape(CALL, tones(9), keep_at=8000)
+    scribe = run(site)
+    monkeypatch.setattr(rewrite, "load", lambda *_: has_engine[0])
+    scribe.catalog.rewrites.ask(RewriteRow(CALL, "other", "cli:ann", time.time_ns()))
+    settle(scribe)
+    assert "training/transcript-2.json" in site.outbox()
+    assert [name for name in site.outbox() if name.startswith("training/audio")] == ["training/audio.opus"]
+
+
+def test_what_is_redacted_goes_by_the_engine_that_runs(make_site) -> None:
+    site = make_site("auto")
+    purposes = Purposes(site.settings)
+    text = site.config.read_text().replace('engine = "auto"', 'engine = "none"')
+    site.config.write_text(text + "\n# saved, and not restarted\n")
+    purposes.refresh()
+    hidden = {p.name: bool(p.redaction.hidden) for p in purposes.known}
+    assert hidden["training"] and hidden["analytics"]

@@ -1,0 +1,89 @@
+"""More live calls than the box can transcribe (S22): live text goes in the documented order, the recording does not."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from alone import Alone
+from running_site import wait_for
+from scripted_engine import LevelEngine, LoudVoice, say, talk
+
+from agent.capture.format import RecordKind
+from agent.config import Endpoint
+from agent.control.client import watch
+from agent.media.g711 import encode
+from agent.model.call import Codec
+from agent.model.text import Word
+from agent.probe import ProbeCall
+from agent.scribe.live import Live
+from agent.transcribe.engine import Heard
+
+CALLS, SECONDS = 12, 24.0
+WINDOW_S = 1.0
+"""What one window takes: one worker could do one call."""
+
+
+class SlowEngine(LevelEngine):
+    """Takes its time."""
+
+    def transcribe_window(self, pcm16k: np.ndarray, language: str, prefix: Sequence[Word]) -> Heard:
+        time.sleep(WINDOW_S)
+        return super().transcribe_window(pcm16k, language, prefix)
+
+
+@pytest.mark.slow
+def test_live_text_is_given_up_in_order_and_no_audio_is_lost(tmp_path, run_story) -> None:
+    alone = Alone(tmp_path / "site")
+    settings = alone.site.settings
+    engine = SlowEngine(1)
+    live = Live(settings, lambda: engine, bytes(32), LoudVoice)
+    turns = [word for start in np.arange(1.0, SECONDS - 4, 4.0) for word in talk(start, start + 3.0)]
+    said = say(turns, SECONDS)
+    rungs: list[str] = []
+    switched: list[bool] = []
+
+    async def follow() -> None:
+        async for news in watch(settings.scribe_socket, of="scribe"):
+            if news["news"] == "live":
+                switched.append(news["on"])
+
+    async def look() -> None:
+        while True:
+            rung = live.room.state.live.rung
+            rungs.extend([rung] if rungs[-1:] != [rung] else [])
+            await asyncio.sleep(0.1)
+
+    async def call(target: Endpoint) -> None:
+        async with ProbeCall(target) as one:
+            await one.invite()
+            await one.speak((said, np.roll(said, 16000)))
+            await one.bye()
+
+    async def story() -> None:
+        target = Endpoint(transport="udp", host="127.0.0.1", port=alone.site.sip_port)
+        beside = [asyncio.create_task(follow()), asyncio.create_task(look())]
+        await asyncio.gather(*(call(target) for _ in range(CALLS)))
+        for task in beside:
+            task.cancel()
+
+    with alone.running():
+        live.start()
+        try:
+            live.follow(settings.purposes())
+            wait_for("the recorder to have a listener", lambda: alone.site.events("live.connected"))
+            run_story(story())
+            wait_for("all calls to end", lambda: len(alone.site.events("call.ended")) == CALLS)
+        finally:
+            live.stop()
+    order = ["full", "step_1s", "step_2s", "customers_first", "turns_only", "calls_off"]
+    assert rungs[: len(order)] == order
+    assert False in switched, "which calls lost their live text is told"
+    records = alone.said()
+    assert len(records) == CALLS
+    whole = encode(said, Codec.PCMA).tobytes()
+    for mine in records.values():
+        streams = sorted({stream for kind, stream, _, _ in mine if kind is RecordKind.MEDIA})
+        kept = [b"".join(c for k, s, _, c in mine if k is RecordKind.MEDIA and s == stream) for stream in streams]
+        assert any(whole in sound for sound in kept), "every sample of what the customer said"
