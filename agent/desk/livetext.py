@@ -77,8 +77,8 @@ class LiveText:
         call_id, purpose = news["call_id"], news.get("purpose")
         found = self._presence.calls(call_id)
         agent: str | None = found[0]["agent"] if found else None
-        if not found:
-            return  # it is over, or its agent is not known yet: nobody may read it
+        if not found or (kind == "text" and not self._presence.ready):
+            return  # it is over, or whose it is is not known now: nobody may read it
         event: Event = (kind, json.dumps({name: value for name, value in news.items() if name != "news"}))
         for reader, (call, only) in tuple(self._readers.items()):
             if call in (None, call_id) and (purpose is None or only in (None, purpose)) and reader.wants(agent):

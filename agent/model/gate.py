@@ -37,6 +37,8 @@ class GateVerb(StrEnum):
     DROP = "drop"
 
 
+SPEECH_CAUSE = "speech"
+"""The guard's, which hears a card number being spoken."""
 AGENT_CAUSE = "agent"
 """Cause of every press by hand, whichever way it comes: what one key paused another may resume."""
 EVERY_CAUSE = "*"

@@ -19,7 +19,7 @@ from agent.media.srtp import Opened
 from agent.model.call import CLOCK_RATE, Call, Consent
 from agent.model.context import ContextNote
 from agent.model.events import CallChanged, CallEnded, CallKeyed, CallStarted
-from agent.model.gate import GateAnswer, GateCommand, GateVerb
+from agent.model.gate import SPEECH_CAUSE, GateAnswer, GateCommand, GateVerb
 from agent.model.media import KeyPress
 from agent.model.purpose import Decision, Purpose
 from agent.model.wire import dump
@@ -37,6 +37,8 @@ from agent.recorder.ports import MediaPorts
 from agent.recorder.streams import named_since
 
 CARE_S = 0.0625
+GUARD_LATE_S = 5.0
+"""A pause of the guard ends so long after it should have been taken back."""
 CARES_A_RELEASE = 12
 RELEASE_S = CARE_S * CARES_A_RELEASE
 """Each call's media is released every twelfth time of care, calls in turn: every three quarters of a second, a few at a
@@ -100,6 +102,7 @@ class Calls:
         self._ended: list[str] = []
         self._keyless: dict[str, CallSink] = {}
         self._cares = self._number = 0
+        self._guard_lease_samples = (settings.guard.hold_s + GUARD_LATE_S) * CLOCK_RATE
         self.forgotten_pauses = 0
         """Pauses that their limit ended, for each purpose."""
 
@@ -288,7 +291,16 @@ class Calls:
         heard = self._listening.heard_until(live) if live.gate.is_paused else 0
         for alert in live.gate.tick(at, at_ns, heard):
             self._alert(live, alert, now_ns)
+        if live.gate.is_paused and self._guard_is_gone(live, at):
+            why, call_id = "the guard did not take its pause back", live.call.call_id
+            let_go = GateCommand(call_id, GateVerb.RESUME, "guard:speech", why, cause=SPEECH_CAUSE)
+            self.command(let_go, now_ns, at_ns)
         live.passing, live.rests = live.gate.passing, live.gate.rests and not live.typed
+
+    def _guard_is_gone(self, live: LiveCall, at: int) -> bool:
+        """Whether a pause of the guard lasts longer than it holds one: it was restarted, or cut off."""
+        held = (cause for causes in live.gate.causes.values() for cause in causes if cause.name == SPEECH_CAUSE)
+        return any(at - cause.at > self._guard_lease_samples for cause in held)
 
     def _release(self, calls: list[LiveCall], now_ns: int) -> None:
         """Write what no gate has to be asked about any more, straight from where it came in."""

@@ -2,12 +2,12 @@
 
 A session that broke (no BYE came) is taken up by the gateway under the same name of the call (RFC 7865 session id, or
 `reference`); whoever paused it need not know. The causes are carried over and their limits begin anew, but for the
-gateway's own: whether the new session is stopped, its streams say.
+gateway's own: whether the new session is stopped, its streams say; and for the guard's, which hears the new one.
 """
 
 from agent.capture.gate import CallGate
 from agent.capture.pausing import UNLIMITED
-from agent.model.gate import GateCommand, GateVerb
+from agent.model.gate import SPEECH_CAUSE, GateCommand, GateVerb
 
 LASTS_NS = 3600 * 1_000_000_000
 MOST = 10_000
@@ -27,7 +27,7 @@ class Pauses:
         self._paused.pop(reference, None)
         causes: Causes = {}
         for name, held in gate.causes.items():
-            if lasting := tuple((c.name, c.actor) for c in held if c.name not in UNLIMITED):
+            if lasting := tuple((c.name, c.actor) for c in held if c.name not in (*UNLIMITED, SPEECH_CAUSE)):
                 causes[name] = lasting
         if causes and reference:
             self._paused[reference] = (causes, now_ns)

@@ -12,14 +12,12 @@ from agent.control.server import Answer
 from agent.control.watching import Watcher
 from agent.model.call import CLOCK_RATE, Consent
 from agent.model.context import ContextNote
-from agent.model.gate import AGENT_CAUSE, EVERY_CAUSE, GateAnswer, GateCommand, GateVerb
+from agent.model.gate import AGENT_CAUSE, EVERY_CAUSE, SPEECH_CAUSE, GateAnswer, GateCommand, GateVerb
 from agent.recorder.describing import describe, describe_answer, is_meant, wanted
 from agent.recorder.live import LiveCall
 from agent.recorder.loop import MediaLoop
 from agent.recorder.news import Newsroom
 
-SPEECH = "speech"
-"""Cause of a pause by the guard that hears a card number being spoken."""
 MOST_TAGS = 16
 _CAUSE = re.compile(r"[a-z][a-z0-9-]{0,30}(:[A-Za-z0-9._-]{1,40})?")
 _TAG = re.compile(r"[A-Za-z0-9][\x20-\x7e]{0,63}")
@@ -68,7 +66,7 @@ class Questions:
         active = request["active"] is True
         said_at = round(float(request["said_at_s"]) * CLOCK_RATE) if active else 0
         guarded = {"actor": "guard:speech", **request}
-        answer = await self._press(guarded, GateVerb.PAUSE if active else GateVerb.RESUME, SPEECH)
+        answer = await self._press(guarded, GateVerb.PAUSE if active else GateVerb.RESUME, SPEECH_CAUSE)
         covered = not active or answer.since_samples <= said_at
         if not covered:
             log.error("guard.too_late", call=answer.call_id, by_s=(answer.since_samples - said_at) / CLOCK_RATE)

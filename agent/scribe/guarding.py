@@ -1,11 +1,13 @@
 """What the guard hears is told to the recorder at once, and when it is over: the gate closes before a digit is written.
 
 In a pause nothing is heard, so that nobody knows when the number ends: a pause lasts for `hold_s`, and where the number
-goes on after it the guard hears that again, within the holdback.
+goes on after it the guard hears that again, within the holdback. A pause that this process cannot take back, because it
+was restarted or cut off, the recorder ends by itself soon after.
 """
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -34,31 +36,32 @@ class Guarding:
     def __init__(self, recorder: ControlClient, hold_s: float) -> None:
         self._recorder = recorder
         self._hold_s = hold_s
-        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._until: dict[str, float] = {}
         self.state = GuardState()
 
     def alarm(self, call_id: str, alarm: Alarm) -> None:
-        """Something that must not be kept began to be said."""
+        """Something that must not be kept began to be said. One that is heard while the call should be paused is told
+        again: somebody has opened the gate meanwhile."""
+        known = call_id in self._until
         self._until[call_id] = asyncio.get_running_loop().time() + self._hold_s
-        if call_id not in self._calls:
-            self._calls[call_id] = asyncio.create_task(self._guard(call_id, alarm))
-
-    def over(self, call_id: str) -> None:
-        """The call has ended."""
-        if task := self._calls.pop(call_id, None):
-            task.cancel()
-        self._until.pop(call_id, None)
+        task = asyncio.create_task(self._press(call_id, alarm) if known else self._guard(call_id, alarm))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _guard(self, call_id: str, alarm: Alarm) -> None:
         try:
-            if await self._say(call_id, active=True, said_at_s=alarm.since_s, reason=alarm.reason.value):
+            open_again = not await self._press(call_id, alarm)
+            while not open_again:
                 while (left_s := self._until[call_id] - asyncio.get_running_loop().time()) > 0:
                     await asyncio.sleep(left_s)
                 await self._say(call_id, active=False)
+                open_again = self._until[call_id] <= asyncio.get_running_loop().time()
         finally:
-            self._calls.pop(call_id, None)
             self._until.pop(call_id, None)
+
+    async def _press(self, call_id: str, alarm: Alarm) -> bool:
+        return await self._say(call_id, active=True, said_at_s=alarm.since_s, reason=alarm.reason.value)
 
     async def _say(self, call_id: str, *, active: bool, **said: object) -> bool:
         """Tell the recorder. Returns whether it has closed, or opened, the gate."""

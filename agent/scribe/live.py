@@ -195,17 +195,23 @@ class Live:
             case Away():
                 for call_id in tuple(self._calls):
                     self._forget(call_id, 0)
-                    self._over(call_id)
+                    self._calls.pop(call_id)
+                    self._heard.pop(call_id, None)
+                    self.room.abandon(call_id)
+                self._sounds.clear()
             case Hello():
                 pass
 
     def _begin(self, call: Conversation) -> None:
-        if call.call_id not in self._calls:
-            scribe = self._settings.scribe
-            language = language_of(call.queue, scribe.languages, scribe.language)
-            self.room.speaks(call.call_id, None if language == AUTO else language)
-            self._events.put(_Begun(call, "fr" if language == AUTO else language))
+        before = self._calls.get(call.call_id)
         self._calls[call.call_id] = call
+        if before is not None and before.queue == call.queue:
+            return
+        scribe = self._settings.scribe
+        language = language_of(call.queue, scribe.languages, scribe.language)
+        if before is None:
+            self.room.speaks(call.call_id, None if language == AUTO else language)
+        self._events.put(_Begun(call, "fr" if language == AUTO else language))
 
     def _sound(self, sound: Sound) -> None:
         call, stretch = self._calls.get(sound.call_id), heard(sound)
@@ -218,6 +224,7 @@ class Live:
             self.room.hear(sound.call_id, voice.channel, voice.role, position, pcm)
 
     def _forget(self, call_id: str, position: int) -> None:
+        self._sounds = {key: sound for key, sound in self._sounds.items() if key[0] != call_id}  # decoders remember
         with self._lock:
             self._forgotten[call_id].append(position)
         self.room.forget(call_id, position)
@@ -271,7 +278,6 @@ class Live:
                 self._guards.pop(event.call, None)
                 with self._lock:
                     self._forgotten.pop(event.call, None)
-                self._loop.call_soon_threadsafe(self._guarding.over, event.call)
             case LiveForgotten():
                 pass  # `_Forgot` comes after it
 
@@ -279,18 +285,23 @@ class Live:
         purpose, call_id = self._purpose, begun.call.call_id
         if purpose is None:
             return
-        key = pseudonym_key(self._pseudonyms, purpose.name)
-        redactor = LiveRedactor(purpose.redaction, begun.language, key)
-        self._texts[call_id] = CallText(call_id, purpose.name, redactor)
+        if call_id not in self._texts:
+            key = pseudonym_key(self._pseudonyms, purpose.name)
+            redactor = LiveRedactor(purpose.redaction, begun.language, key)
+            self._texts[call_id] = CallText(call_id, purpose.name, redactor)
         guard = self._settings.guard
         queues = guard.queues or ("*",)
-        if guard.enabled and any(fnmatchcase(begun.call.queue or "", pattern) for pattern in queues):
+        if call_id in self._guards or not guard.enabled:
+            return
+        if any(fnmatchcase(begun.call.queue or "", pattern) for pattern in queues):
             self._guards[call_id] = Guard(Rules(guard.digits, guard.phrases), begun.language)
 
     def _words(self, event: LiveText) -> None:
         with self._lock:
             until = min(self._forgotten[event.call], default=None)
         until_s = None if until is None else until / CLOCK_RATE
+        if until_s is not None and (text := self._texts.get(event.call)):
+            text.wipe(until_s)  # what waits to be told is reached as well
         if guard := self._guards.get(event.call):
             if event.language:
                 guard.speaks(event.channel, event.language)
@@ -301,6 +312,9 @@ class Live:
 
     def _age(self) -> None:
         for call_id, position in tuple(self._heard.items()):
+            with self._lock:
+                if self._forgotten[call_id]:
+                    continue
             self._tell(call_id, partial(CallText.age, now_s=position / CLOCK_RATE - LATE_S))
 
     def _tell(self, call_id: str, what: Callable[[CallText], Sequence[News]]) -> None:

@@ -31,7 +31,12 @@ class Away:
 def messages(path: Path, stop: threading.Event) -> Iterator[Message | Away]:
     """What comes on the socket at `path`, until `stop` is set. It blocks; read fast, or sound is dropped."""
     while not stop.is_set():
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # no file descriptors left
+            log.warning("live.lost", kind=type(error).__name__)
+            stop.wait(REST_S)
+            continue
         with connection:
             connection.settimeout(NOTICE_S)
             try:

@@ -38,9 +38,13 @@ class CallText:
 
     def forget(self, position: int) -> list[News]:
         """What was said from a media position on is known no more, neither here nor where it was told."""
-        self._redactor.forget(position / CLOCK_RATE)
+        self.wipe(position / CLOCK_RATE)
         self._guessed.clear()
         return [{"news": "forgotten", "call_id": self._call_id, "from_s": position / CLOCK_RATE}]
+
+    def wipe(self, from_s: float) -> None:
+        """Words that end after this moment are not known any more; that is not told yet."""
+        self._redactor.forget(from_s)
 
     def age(self, now_s: float) -> list[News]:
         """What leaves because time goes on: no word to come begins before `now_s`."""

@@ -39,7 +39,7 @@ log = structlog.get_logger()
 CARE_S = 5.0
 CHECKPOINT_S = 60.0
 LIVE_FIRST_S = 600.0
-"""While live text is behind, the next stretch of a final text waits, for so long at most."""
+"""While live text is behind, a final text waits between its stretches, for so long at most in all."""
 BUSY_POLL_S = 0.5
 
 
@@ -85,7 +85,7 @@ class Scribe:
             self._going,
             self._findable,
         )
-        self._purposes = purposes = Purposes(settings)
+        self.purposes = purposes = Purposes(settings)
         room = EngineRoom(settings, time.monotonic)
         self.live = Live(settings, room.engine, numbers_key)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
@@ -108,17 +108,22 @@ class Scribe:
         )
         self._finisher.remove_strays()
         self._next_care = 0.0
+        self._patience_s = LIVE_FIRST_S
         self._next_checkpoint = 0.0
         log.info("scribe.ready", unfinished=len(self._projector.ended), partial_files_removed=swept)
 
     def step(self) -> bool:
         """Project what is new, work on one call, take care when it is time. Raises Stopping."""
         worked = self._project()
+        self._patience_s = LIVE_FIRST_S
         worked = self._finisher.step() or worked
+        self._care_in_time()
+        return worked
+
+    def _care_in_time(self) -> None:
         if time.monotonic() >= self._next_care:
             self._next_care = time.monotonic() + CARE_S
             self._care()
-        return worked
 
     def close(self) -> None:
         """Seal the journal."""
@@ -129,9 +134,11 @@ class Scribe:
         if self._stop.is_set():
             raise Stopping
         self._project()
-        patience = time.monotonic() + LIVE_FIRST_S
-        while self.live.busy and time.monotonic() < patience and not self._stop.wait(BUSY_POLL_S):
+        self._care_in_time()
+        while self.live.busy and self._patience_s > 0 and not self._stop.wait(BUSY_POLL_S):
+            self._patience_s -= BUSY_POLL_S
             self._project()
+            self._care_in_time()
 
     def _project(self) -> bool:
         try:
@@ -156,9 +163,9 @@ class Scribe:
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
                 seal(self._settings.journal_dir, self._site_key, time.time_ns())
-            self._purposes.refresh()
-            self.live.follow(self._purposes.known)
-            self._findable.sweep(self._purposes.known)
+            self.purposes.refresh()
+            self.live.follow(self.purposes.configured)
+            self._findable.sweep(self.purposes.known)
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
 
@@ -169,6 +176,7 @@ def serve(settings: Settings) -> None:
     stay_behind()
     scribe = Scribe(settings, stop)
     scribe.live.start()
+    scribe.live.follow(scribe.purposes.configured)
     try:
         while not stop.is_set():
             if not scribe.step():

@@ -24,6 +24,11 @@ class Purposes:
         """As configured last."""
         return tuple(self._by_name.values())
 
+    @property
+    def configured(self) -> tuple[Purpose, ...]:
+        """Those of `known` that the configuration still has."""
+        return tuple(purpose for name, purpose in self._by_name.items() if name in self._settings.purpose)
+
     def refresh(self) -> None:
         """Read what has changed. A configuration that is not good changes nothing."""
         if self._settings.source is None or (seen := self._look()) == self._seen:

@@ -5,6 +5,7 @@ for the beginning of a card number and is none costs a call a few seconds of rec
 something else, or begin as no card does, are let grow until they are as long as a card's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,6 +66,8 @@ class Guard:
         self._language = language
         self._phrases = tuple(tuple(a.text for a in _atoms_of(phrase)) for phrase in rules.phrases)
         self._lines: dict[int, _Line] = {}
+        self._alarmed_s = -math.inf
+        """When what was heard last was a reason; it is known still when the words are not."""
         self._others: dict[int, str] = {}
 
     def speaks(self, channel: int, language: str) -> None:
@@ -95,7 +98,9 @@ class Guard:
             line.decided = [word for word in line.decided if word.end_s > now_s - MEMORY_S]
         channels = understood(said, self._language, now_s, self._others)
         found = [self._phrase(channels, now_s), _code(channels, now_s), self._digits(channels, now_s)]
-        return min((alarm for alarm in found if alarm), key=lambda alarm: alarm.since_s, default=None)
+        alarm = min((one for one in found if one), key=lambda one: one.since_s, default=None)
+        self._alarmed_s = self._alarmed_s if alarm is None else now_s
+        return alarm
 
     def _digits(self, channels: dict[int, Channel], now_s: float) -> Alarm | None:
         for run in reversed(runs(channels, now_s)):
@@ -106,6 +111,8 @@ class Guard:
     def _enough(self, channels: dict[int, Channel], run: Run) -> int:
         """How many digits of a run raise the alarm."""
         first = run.figures[0]
+        if 0 <= run.start_s - self._alarmed_s <= ANNOUNCED_S:  # the rest of the number, after a pause
+            return max(2, self._rules.digits // 2)
         near = [
             (channel.atoms[mention.after - 1].word, mention.topic)
             for channel in channels.values()

@@ -155,3 +155,16 @@ def test_a_press_while_another_call_begins_anew_takes_none_of_its_sound(calls: C
     assert other.gate.held_samples == 0, "not a sample of it in the other call"
     held = {int(v) for chunk in one.gate._held.sound._streams[0] for v in chunk.payload.tolist()}
     assert held == {7}, "it is in its own"
+
+
+def test_a_pause_of_the_guard_that_it_does_not_take_back_ends_by_itself(calls: Calls) -> None:
+    live = calls.started(CallStarted(call_of("a", (PHONE, PBX, True))), DECISIONS, 0)
+    calls.command(
+        GateCommand(live.call.call_id, GateVerb.PAUSE, "guard:speech", "digits", cause="speech"), 1000 * MS, 0
+    )
+    calls.command(GateCommand(live.call.call_id, GateVerb.PAUSE, "agent:1", "", cause="agent"), 2000 * MS, 0)
+    names = lambda: {cause.name for held in live.gate.causes.values() for cause in held}  # noqa: E731
+    calls.care(15_000 * MS, 0, all_calls=True)
+    assert names() == {"speech", "agent"}
+    calls.care(17_000 * MS, 0, all_calls=True)
+    assert names() == {"agent"}, "the agent's own lasts"

@@ -103,3 +103,13 @@ def test_what_was_forgotten_counts_no_more() -> None:
     guard.hear(0, words("quatre cinq trois"), stable=True)
     guard.forget(0.0)
     assert guard.hear(0, words("deux", 1.2), stable=False) is None
+
+
+@pytest.mark.parametrize("rest", ["sept huit neuf zéro", "zéro un deux trois", "soixante-dix douze", "neuf neuf huit"])
+def test_the_rest_of_a_number_is_heard_after_a_pause_whatever_it_begins_with(rest: str) -> None:
+    guard = Guard(RULES, "fr")
+    assert guard.hear(0, words("quatre cinq trois deux"), stable=False) is not None
+    guard.forget(0.0)
+    alarm = guard.hear(0, words(rest, 14.0), stable=False)
+    assert alarm is not None and alarm.since_s == pytest.approx(14.0)
+    assert guard.hear(0, words(rest, 200.0), stable=False) is None, "long after, it is another number"

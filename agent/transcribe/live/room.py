@@ -135,6 +135,18 @@ class LiveRoom:
             self._waiting.append(_End(call, self._monotonic()))
         self._knock.set()
 
+    def abandon(self, call: str) -> None:
+        """The call is not heard any more, or anew from its beginning: what there is of it is let go, untold."""
+        with self._lock:
+            with self._door:
+                kept = [item for item in self._waiting if item.call != call]
+                self._samples = sum(len(item.pcm) for item in kept if isinstance(item, _Sound))
+                self._waiting = deque(kept)
+                for item in self._hand:
+                    if isinstance(item, _Sound) and item.call == call:
+                        item.pcm = item.pcm[:0]
+            self._tell(self._schedule.abandon(call))
+
     def forget(self, call: str, position: int) -> None:
         """A pause reached back: of sound from this media position on nothing is told once this returns.
 
@@ -144,7 +156,10 @@ class LiveRoom:
             with self._door:
                 for item in (*self._hand, *self._waiting):
                     if isinstance(item, _Sound) and item.call == call:
-                        item.pcm = item.pcm[: max(position - item.position, 0)]
+                        kept = max(position - item.position, 0)
+                        if item.pcm.flags.writeable:
+                            item.pcm[kept:] = 0
+                        item.pcm = item.pcm[:kept]
             for event in self._schedule.forget(call, position):
                 self._events(event)
 
@@ -169,7 +184,7 @@ class LiveRoom:
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
-            if self._engine is None and not self._find_engine():
+            if self._engine is None and not self._found_engine():
                 self._stopping.wait(NO_ENGINE_S)
                 continue
             self._knock.wait(None if self._schedule.empty else LOOK_EVERY_S)
@@ -179,12 +194,19 @@ class LiveRoom:
                 self._waiting.clear()
             for item in self._hand:
                 with self._lock:
-                    self._hear(item)
+                    self._safely(item.call, partial(self._hear, item))
             with self._lock:
                 self._hand = []
-                self._tell(self._schedule.look(self._monotonic()))
+                self._safely("", lambda: self._tell(self._schedule.look(self._monotonic())))
                 self._lock.notify_all()
             self._stopping.wait(LISTEN_EVERY_S)  # several packets at once cost less than each alone
+
+    def _found_engine(self) -> bool:
+        try:
+            return self._find_engine()
+        except Exception as error:  # live text must not end for ever
+            log.error("live.no_engine", error=type(error).__name__)
+            return False
 
     def _find_engine(self) -> bool:
         engine = self._ask_engine()
@@ -202,6 +224,8 @@ class LiveRoom:
         if isinstance(item, _End):
             self._tell(self._schedule.end(item.call, item.at))
             return
+        if not len(item.pcm):
+            return
         events = self._schedule.hear(item.call, item.channel, item.party, item.position, item.pcm, item.at)
         self._tell(events)
 
@@ -215,10 +239,10 @@ class LiveRoom:
             heard, language = self._transcribed(engine, job)
             with self._lock:
                 now = self._monotonic()
-                if heard is None:
-                    self._tell(self._schedule.fail(job, now))
-                else:
-                    self._tell(self._schedule.done(job, heard, language, now))
+                done = partial(self._schedule.fail, job, now)
+                if heard is not None:
+                    done = partial(self._schedule.done, job, heard, language, now)
+                self._safely(job.call, lambda done=done: self._tell(done()))  # type: ignore[misc]
                 self._lock.notify_all()
 
     def _transcribed(self, engine: Engine, job: Job) -> tuple[Heard | None, str | None]:
@@ -235,6 +259,14 @@ class LiveRoom:
         except Exception as error:  # a window must not end a worker; what it says might be of words spoken
             log.error("live.window_failed", call=job.call, channel=job.channel, error=type(error).__name__)
         return None, language
+
+    @staticmethod
+    def _safely(call: str, what: Callable[[], None]) -> None:
+        """One call's trouble ends no thread; what it says might be of words spoken."""
+        try:
+            what()
+        except Exception as error:
+            log.error("live.call_failed", call=call, error=type(error).__name__)
 
     def _tell(self, events: Sequence[LiveEvent]) -> None:
         for event in events:

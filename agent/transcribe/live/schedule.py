@@ -148,6 +148,13 @@ class Schedule:
             self._mark_due(line, now)
         return self._sweep()
 
+    def abandon(self, call: str) -> list[LiveEvent]:
+        """Nothing of the call is wanted any more, not even what is under way."""
+        self._running = {key: job for key, job in self._running.items() if key[0] != call}
+        self._calls.setdefault(call, {}).clear()
+        self._ending.add(call)
+        return self._sweep()
+
     # ---- work ----------------------------------------------------------------------------------------------------
 
     def next(self, now: float) -> Job | None:

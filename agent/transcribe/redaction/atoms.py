@@ -22,11 +22,13 @@ _MARKS = ' \t\n.,;:!?…"«»()[]{}¿¡“”*_'
 _STOPS = (".", "!", "?", "…", ";")
 _DATE = r"\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)\d{2}|(?:19|20)\d{2}-\d{2}-\d{2}"
 _QUANTITY = re.compile(
-    rf"{_DATE}|\d{{1,2}}/\d{{1,2}}|\d{{1,2}}h(?:\d{{2}})?|\d{{1,2}}:\d{{2}}(?::\d{{2}})?|\d{{1,9}}[.,]\d{{1,2}}"
+    rf"{_DATE}|\d{{1,2}}/\d{{1,2}}|\d{{1,2}}h(?:\d{{2}})?|\d{{1,2}}:\d{{2}}(?::\d{{2}})?|\d{{1,6}}[.,]\d{{1,2}}"
     r"|[€$£]?\d{1,9}(?:[.,]\d{1,3})*(?:[€$£%]|eur|km|kg|cm|mm|go|mo|ml|kw|kwh|m2|am|pm)|[€$£]\d{1,9}(?:[.,]\d{1,3})*"
     r"|\d{1,2}(?:\.\d{1,3}){2}|\d{3}\.\d{1,3}\.\d{1,2}\.\d{1,3}|\d{1,4}(?:er|ere|e|eme|nd|nde|st|rd|th|s)"
 )
 _PIECE = re.compile(r"\+(?=\d)|[0-9]+|[a-z]+(?:'[a-z]+)*|[€$£%@]")
+_DECIMAL = re.compile(r"\d+(?:[.,]\d+)+")
+_FIGURES = re.compile(r"\d[\d.,-]*")
 _TAILS = frozenset({"s", "t", "m", "re", "ll", "ve", "d"})
 """What an English apostrophe leaves behind; a French one leaves it in front."""
 
@@ -48,6 +50,8 @@ class Atom:
     upper: bool = False
     ends: bool = False
     comma: bool = False
+    decimal: bool = False
+    """It is a QUANTITY as long as no figure is before or after it: engines put points and commas between any digits."""
 
     @property
     def is_figures(self) -> bool:
@@ -62,13 +66,14 @@ LINK_S = 2.0
 def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
     """The atoms of each channel, in the order of the conversation (which is that of time)."""
     found: dict[int, list[Atom]] = {}
+    read_out = _decimals_read_out(conversation)
     for number, said in enumerate(conversation):
         mine = found.setdefault(said.channel, [])
         word = said.word
         before = mine[-1] if mine else None
         together = before is not None and not before.ends and not before.comma and word.start_s - before.end_s <= LINK_S
         bare = word.text.strip()
-        pieces = list(_pieces(bare))
+        pieces = list(_pieces(bare, is_sum=number not in read_out))
         if before is not None and not pieces and bare in _STOPS:
             mine[-1] = replace(before, ends=True)
         for at, (text, hyphen) in enumerate(pieces):
@@ -86,6 +91,7 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
                     capital=bare.lstrip("\"«(“'")[:1].isupper(),
                     ends=last and bare.endswith(_STOPS),
                     comma=last and bare.endswith((",", ":")),
+                    decimal=text == QUANTITY and _DECIMAL.fullmatch(fold(bare).strip(_MARKS)) is not None,
                 )
             )
     return found
@@ -99,14 +105,28 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
 
 
-def _pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """Texts of the atoms of a word, and whether each hangs by a hyphen on what is before it."""
+def _decimals_read_out(conversation: Sequence[Said]) -> set[int]:
+    """The words that look like sums and stand right beside other figures: "49.70 10.12" is read out, digit by digit."""
+    found: set[int] = set()
+    last: dict[int, tuple[int, str]] = {}
+    for number, said in enumerate(conversation):
+        bare = fold(said.word.text).strip(_MARKS)
+        before, text = last.get(said.channel, (-1, ""))
+        if _FIGURES.fullmatch(bare) and _FIGURES.fullmatch(text):
+            found |= {n for n, one in ((before, text), (number, bare)) if _DECIMAL.fullmatch(one)}
+        last[said.channel] = (number, bare)
+    return found
+
+
+def _pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
+    """Texts of the atoms of a word, and whether each hangs by a hyphen on what is before it. `is_sum`: what looks like
+    a quantity is one."""
     folded = fold(text)
     bare = folded.strip(_MARKS)
     if "@" in bare and len(bare) > 1:
         yield bare, False
         return
-    if _QUANTITY.fullmatch(bare):
+    if _QUANTITY.fullmatch(bare) and (is_sum or not _DECIMAL.fullmatch(bare)):
         yield QUANTITY, False
         return
     for match in _PIECE.finditer(folded):

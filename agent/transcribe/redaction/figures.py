@@ -61,7 +61,7 @@ def pending(atoms: Sequence[Atom], found: Sequence[Figure], ended: bool) -> int:
     while last and atoms[last - 1].text in _REPEATS:
         last -= 1
     after_figure = bool(found) and found[-1].after == last and (text in HOMOPHONES or text in ("a", "b"))
-    beginning = atoms[last].text in _REPEATS or text in _OH or after_figure
+    beginning = atoms[last].text in _REPEATS or text in _OH or after_figure or atoms[last].decimal
     return min([f.first for f in found if not f.settled] + [last if beginning else len(atoms)])
 
 

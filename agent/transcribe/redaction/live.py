@@ -59,15 +59,22 @@ class LiveRedactor:
         nothing after one; nothing at all while a stable word waits."""
         if self.held or not words:
             return []
-        found = find([*self._said, *words], self._language, words[-1].word.start_s, self._others)
         first = len(self._said)
+        found = find([*self._said, *words], self._language, words[-1].word.start_s, self._others)
         hidden = [*found.numbers, *(n for secret in found.secrets for n in secret.words)]
+        hidden += [first + n for n, one in enumerate(words) if any(c.isdigit() for c in one.word.text)]
         end = min([n for n in hidden if n >= first], default=first + len(words))
         return list(words[: max(0, min(end, self._open_from(found)) - first)])
 
     def forget(self, from_s: float) -> None:
         """What ends after this moment was never said, as far as this is concerned."""
         kept = [n for n, one in enumerate(self._said) if one.word.end_s <= from_s]
+        if len(kept) < len(self._said) and self.held:  # what waits of a number will never be decided
+            numbers = find(self._said, self._language, None, self._others).numbers
+            for n in range(self._left, len(self._said)):
+                if n in numbers:
+                    one = self._said[n]
+                    self._said[n] = Said(one.channel, replace(one.word, text=label(None, self._language)))
         self._left = sum(n < self._left for n in kept)
         self._said = [self._said[n] for n in kept]
         self._last.clear()

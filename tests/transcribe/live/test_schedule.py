@@ -305,3 +305,17 @@ def test_final_texts_do_not_wait_once_there_is_no_call_any_more() -> None:
         if not box.schedule.empty:
             box.tick([])
     assert box.schedule.empty and not box.schedule.strained
+
+
+def test_a_call_that_is_abandoned_begins_anew_and_is_not_ended_by_what_was_under_way() -> None:
+    box = Box(lambda _: 3.0, workers=1)
+    box.play({"again": {0: (Role.CUSTOMER, say(talk(0.5, 8.1), 8.1))}}, 3.0)
+    box.tell(box.schedule.abandon("again"))
+    assert isinstance(box.told[-1][1], LiveEnded) and box.schedule.empty
+    before = len(box.told)
+    box.play({"again": {0: (Role.CUSTOMER, say(talk(0.5, 2.1, first=20), 9.0))}}, 9.0)
+    after = [event for _, event in box.told[before:]]
+    assert not [event for event in after if isinstance(event, LiveEnded)]
+    assert [w.text for e in after if isinstance(e, LiveText) and e.stable for w in e.words] == [
+        name(n) for n in range(20, 24)
+    ]

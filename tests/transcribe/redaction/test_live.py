@@ -116,3 +116,39 @@ def test_memory_does_not_grow_with_the_call() -> None:
         out += live.feed(words[at : at + 100])
     assert out + live.flush() == words
     assert len(live._said) < 800
+
+
+def spoken(text: str, start_s: float = 0.0) -> list[Said]:
+    return [Said(0, Word(w, start_s + n * 0.5, start_s + n * 0.5 + 0.4, 0.9)) for n, w in enumerate(text.split())]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ma carte c'est le 49.70 10.12 34.56 78.90 voilà", "ma carte c'est le [CARTE] voilà"),
+        ("ma carte 497010.12 345678.90 12 voilà", "ma carte [CARTE] voilà"),
+        ("ma carte 4970 10,12 3456 7890 merci", "ma carte [CARTE] merci"),
+        ("cela fait 49,70 euros par mois", "cela fait 49,70 euros par mois"),
+    ],
+)
+def test_points_and_commas_that_engines_put_between_digits_hide_no_number(text: str, told: str) -> None:
+    assert " ".join(one.word.text for one in run(spoken(text), "fr", [1])) == told
+
+
+@pytest.mark.parametrize(
+    "guess", ["c'est le 497010.12", "le 49.70.10", "carte 497010123€", "le quatre neuf sept", "12h30"]
+)
+def test_a_guess_shows_nothing_of_a_number_however_it_is_written(guess: str) -> None:
+    shown = [one.word.text for one in LiveRedactor(ALL, "fr").preview(spoken(guess))]
+    assert shown == guess.split()[: len(shown)] and not {"quatre", "neuf", "sept"} & set(shown)
+    assert not any(c.isdigit() for word in shown for c in word)
+
+
+def test_what_waits_of_a_number_that_a_pause_cuts_is_never_told() -> None:
+    live = LiveRedactor(ALL, "fr")
+    out = live.feed(spoken("bonjour alors c'est le 4970 1012 3456"))
+    live.forget(2.95)
+    out += live.feed(spoken("voilà merci beaucoup", 60.0)) + live.flush()
+    told = [one.word.text for one in out]
+    assert told[:4] == ["bonjour", "alors", "c'est", "le"] and told[-3:] == ["voilà", "merci", "beaucoup"]
+    assert not any(c.isdigit() for word in told for c in word)
