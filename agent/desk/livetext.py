@@ -4,6 +4,7 @@ Whose call it is is what the recorder says of it now: after a transfer the next 
 """
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ log = structlog.get_logger()
 MOST_READERS = 256
 """Of all tokens together."""
 STATS_S = 1.0
+MOST_CALLS = 10_000
+"""Of which it is known who was told of them."""
 KINDS = frozenset({"text", "forgotten", "live"})
 
 
@@ -30,6 +33,8 @@ class LiveText:
         self._presence = presence
         self._silence_s = silence_s
         self._readers: dict[Listener, tuple[str | None, str | None]] = {}
+        self._told: OrderedDict[str, set[Listener]] = OrderedDict()
+        """Who was told words of a call: who does not see it any more has to forget what a pause reaches, too."""
         self.ready = False
 
     async def run(self) -> None:
@@ -55,6 +60,8 @@ class LiveText:
         """Forget a reader."""
         reader.gone.set()
         self._readers.pop(reader, None)
+        for told in self._told.values():
+            told.discard(reader)
 
     def close(self) -> None:
         """Send everybody away."""
@@ -75,14 +82,21 @@ class LiveText:
         if kind not in KINDS or not self._readers:
             return
         call_id, purpose = news["call_id"], news.get("purpose")
+        event: Event = (kind, json.dumps({name: value for name, value in news.items() if name != "news"}))
+        if kind == "forgotten":
+            for reader in self._told.pop(call_id, set()):
+                reader.tell(event)
+            return
         found = self._presence.calls(call_id)
         agent: str | None = found[0]["agent"] if found else None
         if not found or (kind == "text" and not self._presence.ready):
             return  # it is over, or whose it is is not known now: nobody may read it
-        event: Event = (kind, json.dumps({name: value for name, value in news.items() if name != "news"}))
         for reader, (call, only) in tuple(self._readers.items()):
             if call in (None, call_id) and (purpose is None or only in (None, purpose)) and reader.wants(agent):
                 reader.tell(event)
+                self._told.setdefault(call_id, set()).add(reader)
+        while len(self._told) > MOST_CALLS:
+            self._told.popitem(last=False)
 
     def _away(self, error: Exception) -> None:
         if self.ready:

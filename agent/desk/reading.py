@@ -1,5 +1,6 @@
 """Live text as server-sent events, for agents, supervisors and the tools that help them during a call."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -7,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request
 
 from agent.desk.door import responses
-from agent.desk.events import EventStream, told
+from agent.desk.events import MOST_STREAMS, EventStream, told
 from agent.desk.hand import Desk
-from agent.desk.livetext import MOST_READERS
 from agent.model.identity import Device
 
 
@@ -17,6 +17,7 @@ def router(desk: Desk) -> APIRouter:
     """The route of live text."""
     routes = APIRouter(prefix="/v1")
     door, text = desk.door, desk.livetext
+    streams: Counter[str] = Counter()
 
     @routes.get("/live/state", responses=responses(401, 403, 429, 503))
     async def state(request: Request) -> dict[str, Any]:
@@ -41,10 +42,11 @@ def router(desk: Desk) -> APIRouter:
         if who.device is Device.HOTKEY:
             door.refused("live text by a hotkey", who.actor(None))
             raise HTTPException(403, "not done: a hotkey's token only presses")
-        if not text.has_room:
-            raise HTTPException(429, f"not done: {MOST_READERS} read already", {"Retry-After": "10"})
+        if not text.has_room or streams[who.token_id] >= MOST_STREAMS:
+            raise HTTPException(429, "not done: too many read already", {"Retry-After": "10"})
 
         async def stream() -> AsyncGenerator[bytes, None]:
+            streams[who.token_id] += 1
             reader = text.listen(who, call, purpose)
             try:
                 async with aclosing(told(reader, lambda: door.still(request))) as pieces:
@@ -52,6 +54,9 @@ def router(desk: Desk) -> APIRouter:
                         yield piece
             finally:
                 text.leave(reader)
+                streams[who.token_id] -= 1
+                if not streams[who.token_id]:
+                    del streams[who.token_id]
 
         return EventStream(stream(), headers={"Connection": "close"})
 

@@ -82,7 +82,7 @@ class Guard:
             line.guess = ()
         else:
             line.guess = tuple(words)
-        return self._judge() if words else None
+        return self._judge(words[-1].end_s) if words else None
 
     def forget(self, from_s: float) -> None:
         """What was said from there on is not known any more."""
@@ -90,21 +90,23 @@ class Guard:
             line.decided = [word for word in line.decided if word.end_s <= from_s]
             line.guess = tuple(word for word in line.guess if word.end_s <= from_s)
 
-    def _judge(self) -> Alarm | None:
+    def _judge(self, heard_s: float) -> Alarm | None:
+        """`heard_s`: the end of what was heard just now; the other party may have been heard further."""
         said = [Said(number, word) for number, line in self._lines.items() for word in (*line.decided, *line.guess)]
         said.sort(key=lambda one: (one.word.start_s, one.channel))
         now_s = max(one.word.end_s for one in said)
         for line in self._lines.values():
             line.decided = [word for word in line.decided if word.end_s > now_s - MEMORY_S]
         channels = understood(said, self._language, now_s, self._others)
-        found = [self._phrase(channels, now_s), _code(channels, now_s), self._digits(channels, now_s)]
+        digits = self._digits(channels, now_s, heard_s)
+        found = [self._phrase(channels, heard_s), _code(channels, heard_s), digits]
         alarm = min((one for one in found if one), key=lambda one: one.since_s, default=None)
         self._alarmed_s = self._alarmed_s if alarm is None else now_s
         return alarm
 
-    def _digits(self, channels: dict[int, Channel], now_s: float) -> Alarm | None:
+    def _digits(self, channels: dict[int, Channel], now_s: float, heard_s: float) -> Alarm | None:
         for run in reversed(runs(channels, now_s)):
-            if run.end_s >= now_s - FRESH_S and run.length >= self._enough(channels, run):
+            if run.end_s >= heard_s - FRESH_S and run.length >= self._enough(channels, run):
                 return Alarm(Reason.DIGITS, run.start_s)
         return None
 
@@ -129,26 +131,26 @@ class Guard:
             return CARD_DIGITS
         return self._rules.digits if run.digits[0] in _FIRST_DIGITS else CARD_DIGITS
 
-    def _phrase(self, channels: dict[int, Channel], now_s: float) -> Alarm | None:
+    def _phrase(self, channels: dict[int, Channel], heard_s: float) -> Alarm | None:
         for channel in channels.values():
             texts = [atom.text for atom in channel.atoms]
             for phrase in self._phrases:
                 for at in range(len(texts) - len(phrase), -1, -1):
                     last = channel.atoms[at + len(phrase) - 1]
-                    if last.end_s < now_s - FRESH_S:
+                    if last.end_s < heard_s - FRESH_S:
                         break
                     if tuple(texts[at : at + len(phrase)]) == phrase:
                         return Alarm(Reason.PHRASE, last.end_s)
         return None
 
 
-def _code(channels: dict[int, Channel], now_s: float) -> Alarm | None:
+def _code(channels: dict[int, Channel], heard_s: float) -> Alarm | None:
     """A card's code is asked for: it is said before its three digits could be recognised."""
     asked = [
         channel.atoms[m.after - 1].end_s
         for channel in channels.values()
         for m in channel.mentions
-        if m.topic is Topic.CVV and channel.atoms[m.after - 1].end_s >= now_s - FRESH_S
+        if m.topic is Topic.CVV and channel.atoms[m.after - 1].end_s >= heard_s - FRESH_S
     ]
     return Alarm(Reason.CODE, max(asked)) if asked else None
 

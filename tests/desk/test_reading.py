@@ -12,6 +12,7 @@ from running_site import wait_for
 
 from agent.control.server import Answer, ControlSocket
 from agent.control.watching import Watcher, WatchRoom
+from agent.desk.events import MOST_STREAMS
 
 LIVE = {
     "rung": "step_2s", "step_s": 2.0, "calls": 9, "off": ["ab"], "lag_p95_s": 2.5, "late_p95_s": 1.0, "use": 0.9,
@@ -121,6 +122,9 @@ def test_after_a_transfer_the_text_is_the_next_agents(desk, scribe, read) -> Non
     scribe.tell("text", call, purpose="assistance", words="after")
     wait_for("the next word", lambda: texts(bob) == ["after"])
     assert texts(ann) == ["before"]
+    scribe.tell("forgotten", call, from_s=0.5)
+    for reader in (ann, bob):
+        wait_for("the news", lambda reader=reader: reader.events[-1] == ("forgotten", {"call_id": call, "from_s": 0.5}))
 
 
 def test_one_call_and_one_purpose_may_be_asked_for(desk, scribe, read) -> None:
@@ -128,10 +132,14 @@ def test_one_call_and_one_purpose_may_be_asked_for(desk, scribe, read) -> None:
     reader = read("lead", f"?call={first}&purpose=assistance")
     scribe.tell("text", second, purpose="assistance", words="other call")
     scribe.tell("text", first, purpose="quality", words="other purpose")
-    scribe.tell("forgotten", first, from_s=3.5)
+    scribe.tell("forgotten", first, from_s=1.5)
     scribe.tell("text", first, purpose="assistance", words="this")
-    wait_for("the word", lambda: texts(reader) == ["this"])
-    assert ("forgotten", {"call_id": first, "from_s": 3.5}) in reader.events
+    scribe.tell("forgotten", second, from_s=2.5)
+    scribe.tell("forgotten", first, from_s=3.5)
+    wait_for("the news", lambda: "forgotten" in [name for name, _ in reader.events])
+    assert texts(reader) == ["this"]
+    forgotten = [data for name, data in reader.events if name == "forgotten"]
+    assert forgotten == [{"call_id": first, "from_s": 3.5}], "of what was read, and of nothing else"
 
 
 def test_who_only_presses_reads_nothing(desk, scribe, read) -> None:
@@ -172,3 +180,9 @@ def test_how_live_text_copes_is_told_to_those_who_see_all_and_to_monitoring(desk
     scribe.close()
     assert desk.ask("GET", "/v1/live/state", "lead").status_code == 503
     assert "greffier_scribe_up 0.0" in desk.ask("GET", "/metrics").text
+
+
+def test_one_token_does_not_take_everybody_s_place(desk, scribe, read) -> None:
+    for _ in range(MOST_STREAMS):
+        assert read("bob").status == 200
+    assert read("bob").status == 429 and read("ann").status == 200

@@ -113,3 +113,9 @@ def test_the_rest_of_a_number_is_heard_after_a_pause_whatever_it_begins_with(res
     alarm = guard.hear(0, words(rest, 14.0), stable=False)
     assert alarm is not None and alarm.since_s == pytest.approx(14.0)
     assert guard.hear(0, words(rest, 200.0), stable=False) is None, "long after, it is another number"
+
+
+def test_a_party_that_is_heard_late_is_guarded_all_the_same() -> None:
+    guard = Guard(RULES, "fr")
+    assert guard.hear(1, words("oui d'accord", 12.0), stable=True) is None
+    assert guard.hear(0, words("quatre cinq trois deux", 4.0), stable=True) == Alarm(Reason.DIGITS, 4.0)
