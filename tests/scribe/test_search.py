@@ -189,7 +189,7 @@ def test_gone_with_its_local_copy_and_when_no_longer_searchable(make_site) -> No
         scribe.catalog.mark_local_deleted(a.artifact_id, 1)
     assert search(site) == "Nothing found."
     searchable(site, "training")
-    scribe._purposes._seen = None
+    scribe.purposes._seen = None
     scribe._care()
     assert shard_files(site) == []
     reasons = {line.purpose: line.fields["reason"] for line in lines(site, "search.removed")}
