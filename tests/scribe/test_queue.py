@@ -42,7 +42,7 @@ def test_killed_in_the_middle_of_a_transcription_it_is_finished_once(make_site, 
     for _ in range(2):
         process = scribe(site)
         assert any("engine.ready" in line for line in process.stderr)
-        wait_for(lambda: {"evidence/audio.flac", "training/audio.opus"} <= set(site.outbox()))
+        wait_for(lambda: "evidence/audio.flac" in site.outbox())
         time.sleep(1.0)
         process.kill()
         process.wait()
