@@ -9,6 +9,7 @@ from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.cti import Cti
+from agent.config.delivery import Courier, Destination
 from agent.config.desk import ContextPage, Desk
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
@@ -205,36 +206,6 @@ class Scribe(Section):
     """A finalised call's key and records are kept so long (never beyond a local deadline of its artifacts), so that a
     span can be masked; 0: not at all."""
     poll_s: float = Field(0.5, gt=0, le=60)
-
-
-class Courier(Section):
-    """Delivery pace."""
-
-    poll_s: float = Field(1.0, gt=0, le=60)
-    retry_first_s: float = Field(2.0, gt=0)
-    retry_max_s: float = Field(900.0, gt=0)
-    part_mib: int = Field(8, ge=5, le=512)
-
-
-class Destination(Section):
-    """Where artifacts go: a folder, or a bucket of S3-compatible storage (credentials in a file, never here)."""
-
-    kind: Literal["folder", "s3"]
-    path: Path | None = None
-    endpoint_url: str | None = None
-    bucket: str | None = None
-    prefix: str = ""
-    region: str = "us-east-1"
-    credentials_file: Path | None = None
-    verify_tls: bool = True
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind == "folder" and self.path is None:
-            raise ValueError('a folder destination needs path = "/some/folder"')
-        if self.kind == "s3" and (self.bucket is None or self.credentials_file is None):
-            raise ValueError('an s3 destination needs bucket = "NAME" and credentials_file = "FILE"')
-        return self
 
 
 PurposeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from agent.config.settings import Courier
+from agent.config.delivery import Courier
 from agent.forward.destination import Destination, Poison, Retry
 from agent.model.artifact import Artifact, Delivery
 from agent.store.catalog import Catalog

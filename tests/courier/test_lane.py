@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionClosedError
 from running_site import wait_for
 from servers import rclone, running, write_credentials
 
-from agent.config.settings import Courier as Pace
+from agent.config.delivery import Courier as Pace
 from agent.courier.lane import Lane
 from agent.forward.destination import Destination, Receipt
 from agent.forward.folder import FolderDestination

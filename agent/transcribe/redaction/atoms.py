@@ -35,9 +35,11 @@ _TAILS = frozenset({"s", "t", "m", "re", "ll", "ve", "d"})
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """A piece of the word at `word` in the conversation. `linked`: nothing, no comma and no pause, parts it from the
-    atom
-    before it on its channel; `hyphen`: it is even written as one word with it. `ends`: a sentence ends with it."""
+    """A piece of the word at `word` in the conversation.
+
+    `linked`: nothing, no comma and no pause, parts it from the atom before it on its channel; `hyphen`: it is even
+    written as one word with it. `ends`: a sentence ends with it.
+    """
 
     text: str
     word: int

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.model.redaction import Secret
+from agent.model.spans import merge
 from agent.model.text import Said
 
 MARGIN_S = 0.5
@@ -48,7 +49,7 @@ def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = 
                 following = said[mine[after]].word
                 end = max(min(end, (following.start_s + following.end_s) / 2), ends + LEAST_S)
             spans.append((max(0.0, start), end))
-        found[channel] = _union(spans)
+        found[channel] = merge(spans)
     return found
 
 
@@ -74,7 +75,7 @@ def followed(pcm: npt.NDArray[np.int16], rate: int, spans: Sequence[Seconds]) ->
         while high < min(len(levels), after + reach) and quiet > 0 and levels[high] > quiet:
             high += 1
         longer.append((min(start_s, low * FRAME_S), max(end_s, high * FRAME_S)))
-    return _union(longer)
+    return merge(longer)
 
 
 def silenced(pcm: npt.NDArray[np.int16], rate: int, spans: dict[int, list[Seconds]]) -> npt.NDArray[np.int16]:
@@ -92,13 +93,3 @@ def hushed(
     """`pcm` (int16 [channels, samples] at `rate`) without the secrets, their margins, and sound that goes on there."""
     spans = silences(said, secrets)
     return silenced(pcm, rate, {c: followed(pcm[c], rate, mine) for c, mine in spans.items()}) if spans else pcm
-
-
-def _union(spans: Sequence[Seconds]) -> list[Seconds]:
-    union: list[Seconds] = []
-    for start, end in sorted(spans):
-        if union and start <= union[-1][1]:
-            union[-1] = (union[-1][0], max(union[-1][1], end))
-        else:
-            union.append((start, end))
-    return union
