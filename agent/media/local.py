@@ -12,7 +12,7 @@ from agent.media.block import PacketBlock
 from agent.media.core import Choice
 from agent.media.deaf import deaf, deaf_neighbour
 from agent.media.endpoint import PORT_BITS
-from agent.media.ring import PacketRing
+from agent.media.ring import BEHIND_S, PacketRing
 from agent.media.udp import UdpSweep
 
 _INTERFACES = Path("/sys/class/net")
@@ -30,6 +30,10 @@ class LocalSource(Protocol):
     @property
     def interval_s(self) -> float:
         """How often it is to be read."""
+
+    @property
+    def behind_s(self) -> float:
+        """So long after it has arrived a packet may still not be there to be read."""
 
     def open_port(self, host: str, port: int) -> None:
         """Bind `host` (an IP address) at `port` and read it from now on. Raises OSError."""
@@ -52,6 +56,7 @@ class RingSource:
 
     name = "ring"
     interval_s = 0.02
+    behind_s = BEHIND_S
 
     def __init__(self, host: str, ports: tuple[int, int], size_mib: int, core: Choice = "auto") -> None:
         """`host`: the one address of ours, or a wildcard. `core`: see PacketRing.

@@ -125,7 +125,7 @@ class SecureSource:
         self._secured = KeyTable()
         self._waiting: PacketBlock | None = None
         self._failed_before = 0
-        self.name, self.interval_s = source.name, source.interval_s
+        self.name, self.interval_s, self.behind_s = source.name, source.interval_s, source.behind_s
 
     # ---- keys
 

@@ -52,6 +52,7 @@ class UdpSweep:
 
     name = "sockets"
     interval_s = 0.25
+    behind_s = 0.0
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._sockets: dict[int, socket.socket] = {}

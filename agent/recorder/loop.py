@@ -93,6 +93,7 @@ class MediaLoop:
         self.span = span_ear(self.calls) if span_ear else None
         self._interval_s = min(source.interval_s, SPAN_INTERVAL_S) if self.span else source.interval_s
         self._overhears = False
+        self._ending: deque[tuple[float, CallEnded, int]] = deque()
         self._next_care = 0.0
         self._ingest: Ingest | None = None
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -149,9 +150,12 @@ class MediaLoop:
         self.calls.changed(event, time.monotonic_ns())
 
     def call_ended(self, event: CallEnded, now_ns: int) -> None:
-        """Drain, close the gates, write the counts and the end."""
-        self._media()
-        self.calls.ended(event, now_ns)
+        """Close the gates, write the counts and the end, as of `now_ns`, once all that came before can be read: a
+        sender may hang up right behind its last packet."""
+        self._ending.append((time.monotonic() + self._source.behind_s, event, now_ns))
+        if not self._source.behind_s:
+            self._media()
+            self._end(math.inf)
 
     def command(self, command: GateCommand, now_ns: int) -> GateAnswer:
         """Obey a press. When this returns the gate is closed (or open). Raises UnknownCall."""
@@ -215,6 +219,7 @@ class MediaLoop:
                 self._take_turns()
                 if (now := time.monotonic()) >= next_read:
                     self._media(presses=True)
+                    self._end(now)
                     self._work_off(time.monotonic() + SLICE_S)  # it always goes on, if slowly
                     next_read = max(next_read + self._interval_s, now)
                 self._rest(min(next_read, self._next_care))
@@ -262,6 +267,12 @@ class MediaLoop:
         except queue.Empty:
             return
 
+    def _end(self, until_s: float) -> None:
+        """End the calls whose turn it was at `until_s`; all that had come by then has been read."""
+        while self._ending and self._ending[0][0] <= until_s:
+            _, event, at_ns = self._ending.popleft()
+            self.calls.ended(event, at_ns)
+
     def _media(self, *, presses: bool = False) -> None:
         """Read all that had come and hand on what is ready; with `presses`, posted work need not wait for the end. What
         comes meanwhile is for the next time: however much that is, this has an end."""
@@ -294,6 +305,7 @@ class MediaLoop:
 
     def _stop(self) -> None:
         self._media()
+        self._end(math.inf)
         self._work_off(math.inf)
         self._care(time.monotonic_ns(), all_calls=True)
         if self._ingest is not None:

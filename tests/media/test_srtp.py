@@ -22,7 +22,7 @@ SECURED, PLAIN = 20000, 20002
 class Blocks:
     """A LocalSource of blocks that a test hands it."""
 
-    name, interval_s = "test", 0.02
+    name, interval_s, behind_s = "test", 0.02, 0.0
 
     def __init__(self) -> None:
         self.blocks: list[PacketBlock] = []

@@ -33,7 +33,7 @@ RULES = Rulebook(
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[MediaLoop]:
     source = SimpleNamespace(
-        name="test", interval_s=0.02, failed=0, read=lambda: None, count_drops=lambda: 0, counts=dict
+        name="test", interval_s=0.02, behind_s=0.0, failed=0, read=lambda: None, count_drops=lambda: 0, counts=dict
     )
     ports = SimpleNamespace(since_ns=lambda port: 0, give_back=lambda port: None)
     writer = LogWriter(tmp_path, 1 << 26, time.time_ns)
