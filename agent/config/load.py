@@ -22,7 +22,7 @@ _PATH_KEYS: tuple[str, ...] = (
     "recipients_file",
     "path",
 )
-_PATH_KEYS += ("tls_certificate", "tls_key", "tls_client_ca", "tls_ca")
+_PATH_KEYS += ("tls_certificate", "tls_key", "tls_client_ca", "tls_ca", "ca")
 
 
 class ConfigError(ValueError):

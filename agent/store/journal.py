@@ -40,6 +40,15 @@ class JournalLine:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a chain: the line `seq` of `process`, which has this hash; line 0 is before the first."""
+
+    process: str
+    seq: int
+    hash: str
+
+
 def encoded(line: JournalLine) -> bytes:
     """The line as it stands in the file, with its newline."""
     return canonical(asdict(line)) + b"\n"
@@ -109,6 +118,11 @@ class Journal:
     def head(self) -> str:
         """The hash that the next line will follow."""
         return self._head
+
+    @property
+    def position(self) -> Position:
+        """The last line that this process knows of."""
+        return Position(self._process, self._seq, self._head)
 
     @contextmanager
     def group(self) -> Iterator[None]:
