@@ -1,6 +1,7 @@
 """`greffier run`: the four processes as children (laptop, container, demo); on a site systemd starts them instead."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def _passphrase(settings: Settings) -> str | None:
     paths = [path for name in (BOX_KEY, KEY_FILE) if (path := settings.site.keys_dir / name).exists()]
     try:
         locked = [path for path in paths if kind_of(path) is Kind.PASSPHRASE]
+        if locked:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it stays in memory, and must not reach a disk
         for path in locked:
             read_root(path)
         return passphrase() if locked else None
