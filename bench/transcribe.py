@@ -28,7 +28,7 @@ from agent.model.text import Word
 from agent.scribe.hearing import transcribe
 from agent.transcribe import whisper
 from agent.transcribe.device import Device, pick
-from agent.transcribe.engine import ENGINE_RATE, Heard
+from agent.transcribe.engine import ENGINE_RATE, Heard, Spoken
 from agent.transcribe.live.events import LiveEvent, LiveText
 from agent.transcribe.live.room import LiveRoom
 from agent.transcribe.live.schedule import Job
@@ -55,7 +55,7 @@ class ScriptedRoom(LiveRoom):
     talks: dict[tuple[str, int], Talk]
     padded = False
 
-    def _transcribed(self, engine: Any, job: Job) -> tuple[Heard | None, str | None]:
+    def _transcribed(self, engine: Any, job: Job) -> tuple[Heard | None, Spoken | None]:
         window = job.window
         if self.padded:
             found, _ = engine._model.transcribe(
@@ -66,7 +66,7 @@ class ScriptedRoom(LiveRoom):
         else:
             engine.transcribe_window(window.pcm16k, "fr", window.prefix)
         after_s = window.start / ENGINE_RATE + (window.prefix[-1].end_s if window.prefix else -1.0)
-        return Heard(tuple(self._misheard(job, after_s))), "fr"
+        return Heard(tuple(self._misheard(job, after_s))), None
 
     def _misheard(self, job: Job, after_s: float) -> Iterator[Word]:
         start_s, end_s = job.window.start / ENGINE_RATE, job.window.end / ENGINE_RATE

@@ -1,6 +1,10 @@
 """The guard hears card numbers begin, by their first digits, and lets other numbers be."""
 
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.model.text import Word
 from agent.transcribe.guard import Alarm, Guard, Reason, Rules
@@ -119,3 +123,42 @@ def test_a_party_that_is_heard_late_is_guarded_all_the_same() -> None:
     guard = Guard(RULES, "fr")
     assert guard.hear(1, words("oui d'accord", 12.0), stable=True) is None
     assert guard.hear(0, words("quatre cinq trois deux", 4.0), stable=True) == Alarm(Reason.DIGITS, 4.0)
+
+
+class Thorough(Guard):
+    """Judges every guess, whatever is in it."""
+
+    def _is_idle(self, heard_s: float, words: Sequence[Word]) -> bool:
+        return False
+
+
+HEARD = (
+    "bonjour je suis la de et cette si voilà the code cryptogramme sécurité carte dos au numéro votre commande card "
+    "number double quatre deux cinq mille cent un seven zero oh 4532 euros"
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.booleans(), st.lists(st.sampled_from(HEARD.split()), min_size=1, max_size=5)),
+        min_size=2,
+        max_size=25,
+    ),
+    st.sampled_from((0.1, 1.2, 5.0)),
+)
+@settings(max_examples=300, deadline=None)
+def test_guesses_that_are_not_judged_would_have_raised_no_alarm(
+    turns: list[tuple[int, bool, list[str]]], pause_s: float
+) -> None:
+    lazy, thorough, at = Guard(RULES, "fr"), Thorough(RULES, "fr"), 0.0
+    for channel, stable, said in turns:
+        heard = words(" ".join(said), at)
+        assert lazy.hear(channel, heard, stable=stable) == thorough.hear(channel, heard, stable=stable)
+        at += pause_s + (0.4 * len(said) if stable else 0.0)
+
+
+def test_memory_does_not_grow_with_the_call() -> None:
+    guard = Guard(RULES, "fr")
+    for n in range(400):
+        guard.hear(0, words("bonjour madame je vous appelle pour le contrat", n * 4.0), stable=True)
+    assert len(guard._lines[0].decided) < 600

@@ -75,11 +75,11 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
         before = mine[-1] if mine else None
         together = before is not None and not before.ends and not before.comma and word.start_s - before.end_s <= LINK_S
         bare = word.text.strip()
-        pieces = list(_pieces(bare, is_sum=number not in read_out))
-        if before is not None and not pieces and bare in _STOPS:
+        parts = list(pieces(bare, is_sum=number not in read_out))
+        if before is not None and not parts and bare in _STOPS:
             mine[-1] = replace(before, ends=True)
-        for at, (text, hyphen) in enumerate(pieces):
-            last = at == len(pieces) - 1
+        for at, (text, hyphen) in enumerate(parts):
+            last = at == len(parts) - 1
             mine.append(
                 Atom(
                     text,
@@ -120,7 +120,7 @@ def _decimals_read_out(conversation: Sequence[Said]) -> set[int]:
     return found
 
 
-def _pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
+def pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
     """Texts of the atoms of a word, and whether each hangs by a hyphen on what is before it. `is_sum`: what looks like
     a quantity is one."""
     folded = fold(text)

@@ -101,3 +101,8 @@ def mentions(atoms: Sequence[Atom]) -> list[Mention]:
         else:
             at += 1
     return found
+
+
+def endings(topic: Topic) -> frozenset[str]:
+    """The last words of all that announces a topic."""
+    return frozenset(phrase[-1] for phrase, announced in _TABLE.items() if announced is topic)
