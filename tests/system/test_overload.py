@@ -1,6 +1,7 @@
 """More live calls than the box can transcribe (S22): live text goes in the documented order, the recording does not."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 
@@ -9,15 +10,19 @@ import pytest
 from alone import Alone
 from running_site import wait_for
 from scripted_engine import LevelEngine, LoudVoice, say, talk
+from working import Reader, settle
 
 from agent.capture.format import RecordKind
 from agent.config import Endpoint
 from agent.control.client import watch
 from agent.media.g711 import encode
 from agent.model.call import Codec
+from agent.model.purpose import ArtifactKind
 from agent.model.text import Word
 from agent.probe import ProbeCall
+from agent.scribe.engineroom import EngineRoom
 from agent.scribe.live import Live
+from agent.scribe.loop import Scribe
 from agent.store.journal import Journal, read
 from agent.transcribe.engine import Heard
 
@@ -36,8 +41,25 @@ class SlowEngine(LevelEngine):
         return super().transcribe_window(pcm16k, language, prefix)
 
 
+def transcripts(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many texts of evidence a scribe that comes to these calls makes."""
+    folder = alone.settings.identities_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = folder / f"{time.time_ns()}.age-identity"
+    identity.write_text(alone.identity.secret + "\n")
+    identity.chmod(0o600)
+    monkeypatch.setattr(EngineRoom, "engine", lambda _: Reader("reader", "bonjour madame"))
+    monkeypatch.setattr(Live, "follow", lambda *_: None)
+    scribe = Scribe(alone.settings, threading.Event())
+    settle(scribe, 40 * CALLS)
+    made = [a for a in scribe.catalog.artifacts(purpose="evidence") if a.kind is ArtifactKind.TRANSCRIPT]
+    return len({a.call_id for a in made})
+
+
 @pytest.mark.slow
-def test_s22_live_text_is_given_up_in_order_and_no_audio_is_lost(tmp_path, run_story) -> None:
+def test_s22_live_text_is_given_up_in_order_no_audio_is_lost_and_every_call_gets_its_text(
+    tmp_path, run_story, monkeypatch
+) -> None:
     alone = Alone(tmp_path / "site")
     alone.site.config.write_text(alone.site.config.read_text() + "\n[guard]\nenabled = true\n")
     settings = alone.site.settings
@@ -88,6 +110,7 @@ def test_s22_live_text_is_given_up_in_order_and_no_audio_is_lost(tmp_path, run_s
     assert False in switched, "which calls lost their live text is told"
     said_so = [line.call_id for line in read(settings.journal_dir) if line.kind == "guard.off"]
     assert unguarded and unguarded <= set(said_so), "and who is not guarded meanwhile"
+    assert transcripts(alone, monkeypatch) == CALLS, "every call gets its final text"
     records = alone.said()
     assert len(records) == CALLS
     whole = encode(said, Codec.PCMA).tobytes()
