@@ -318,7 +318,7 @@ class Live:
         if call_id in self._guards or not guard.enabled:
             return
         if any(fnmatchcase(begun.call.queue or "", pattern) for pattern in queues):
-            self._guards[call_id] = Guard(Rules(guard.digits, guard.phrases), begun.language)
+            self._guards[call_id] = Guard(Rules(guard.digits, guard.phrases, guard.hold_s), begun.language)
             self._unguarded.guard(call_id)
 
     def _words(self, event: LiveText) -> None:

@@ -18,17 +18,25 @@ from agent.transcribe.redaction.atoms import Atom, atoms, fold
 from agent.transcribe.redaction.find import understood
 from agent.transcribe.redaction.plain import plain_atoms
 from agent.transcribe.redaction.runs import Channel, Run, runs
-from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS, EXEMPT_WORDS
+from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS, MATTER_WORDS
 from agent.transcribe.redaction.topics import Topic, endings
 
 FRESH_S = 4.0
 """What was said so long before the last word heard is no reason any more."""
+REST_S = 5.0
+"""Once something is heard again, so soon the rest of a number begins, if there is one."""
+OTHERWISE_WORDS = 14
+"""A number may be so far from what it is announced as: it is asked for, looked for, and then read out."""
 MEMORY_S = 90.0
 MOST_WORDS = 500
 """Of a channel; nobody says so many in `MEMORY_S`."""
 _FIRST_DIGITS = frozenset("23456")
 """Of payment cards (ISO/IEC 7812-1, industry identifiers in use: Mastercard 2 and 5, Amex 3, Visa 4, Maestro 5, 6)."""
-_OTHERWISE = frozenset({Topic.ORDER, Topic.MATTER, Topic.SIRET, Topic.PHONE, Topic.NIR, Topic.OTHER})
+_OTHERWISE: dict[Topic | None, int] = {
+    **dict.fromkeys((Topic.ORDER, Topic.SIRET, Topic.PHONE, Topic.NIR, Topic.OTHER), OTHERWISE_WORDS),
+    Topic.MATTER: MATTER_WORDS,
+}
+"""So near what announces something else a number is that: one is paid for, so what it is about says little."""
 
 
 class Reason(StrEnum):
@@ -49,11 +57,13 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`digits` read out one after the other raise the alarm (half as many, once a card was spoken of); so do these
+    """`digits` read out raise the alarm (half as many in several figures, once a card was spoken of); so do these
     `phrases`, and being asked for a card's code."""
 
     digits: int = 4
     phrases: tuple[str, ...] = ()
+    hold_s: float = 10.0
+    """So long nothing is heard after an alarm."""
 
 
 @dataclass(slots=True)
@@ -146,8 +156,8 @@ class Guard:
     def _enough(self, channels: dict[int, Channel], run: Run) -> int:
         """How many digits of a run raise the alarm."""
         first = run.figures[0]
-        if 0 <= run.start_s - self._alarmed_s <= ANNOUNCED_S:  # the rest of the number, after a pause
-            return max(2, self._rules.digits // 2)
+        alone = len(run.figures) == 1
+        few = self._rules.digits if alone else max(2, self._rules.digits // 2)
         near = [
             (channel.atoms[mention.after - 1].word, mention.topic)
             for channel in channels.values()
@@ -157,10 +167,12 @@ class Guard:
         ]
         last_word, topic = max(near, default=(-1, None), key=lambda one: one[0])
         if topic is Topic.CARD:
-            return max(2, self._rules.digits // 2)
-        if len(run.figures) == 1 and not first.figure.settled:
+            return few
+        if alone and not first.figure.settled:
             return CARD_DIGITS  # it may turn out to be a sum
-        if topic in _OTHERWISE and first.first_word - last_word <= EXEMPT_WORDS:
+        if 0 <= run.start_s - self._alarmed_s <= self._rules.hold_s + REST_S:  # the rest of the number, after a pause
+            return few
+        if first.first_word - last_word <= _OTHERWISE.get(topic, 0):
             return CARD_DIGITS
         return self._rules.digits if run.digits[0] in _FIRST_DIGITS else CARD_DIGITS
 

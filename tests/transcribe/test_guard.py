@@ -64,6 +64,29 @@ def test_other_numbers_are_let_be(text: str, language: str) -> None:
     assert first_alarm(text, language) is None
 
 
+def test_what_a_bill_is_paid_for_exempts_no_number() -> None:
+    assert first_alarm("je voudrais régler ma facture alors je commence quatre cinq trois deux un deux", "fr")
+    assert first_alarm("ma facture quatre cinq trois deux un deux", "fr") is None, "it is the number of that"
+
+
+def test_a_number_that_was_asked_for_is_known_though_it_had_to_be_looked_for() -> None:
+    asked = "votre numéro de client sous les yeux attendez oui alors c'est le quatre cinq trois deux un deux"
+    assert first_alarm(asked, "fr") is None
+
+
+@pytest.mark.parametrize("text", ["ma carte alors dans vingt minutes", "je paie par carte le trente du mois prochain"])
+def test_one_short_figure_is_no_card_number_though_a_card_was_spoken_of(text: str) -> None:
+    assert first_alarm(text, "fr") is None
+
+
+def test_an_alarm_makes_no_others_of_numbers_long_after_it() -> None:
+    guard = Guard(Rules(digits=4, hold_s=10.0), "fr")
+    assert guard.hear(0, words("quatre cinq trois deux"), stable=False) is not None
+    guard.forget(0.0)
+    assert guard.hear(0, words("neuf deux un", 24.0), stable=False) is None
+    assert guard.hear(0, words("c'est soixante-douze", 12.0), stable=False) is None, "it may be a sum yet"
+
+
 def test_once_a_card_was_spoken_of_two_digits_are_enough() -> None:
     count, alarm = first_alarm("je paie par carte c'est quatre cinq trois", "fr") or (0, None)
     assert count == 7
