@@ -116,7 +116,7 @@ def test_media_of_a_mirror_port() -> None:
 
 @pytest.mark.slow
 def test_transcribe(speech) -> None:
-    result = run("transcribe", "--seconds", "8", "--most-calls", "1", "--sizes", "tiny", "--utterances", "40")
+    result = run("transcribe", "--seconds", "5", "--most-calls", "1", "--sizes", "tiny", "--utterances", "40")
     assert set(result) == {"live", "padded", "final", "redaction", "silence_cpu", "line_noise_cpu", "rss_mb", "device"}
     assert result["live"]["tiny"]["calls_at_p95_3s"] in (0, 1)
     assert {"recall", "false_per_1000_words"} <= set(result["redaction"])
@@ -131,6 +131,7 @@ def test_transcribe(speech) -> None:
 def test_redaction() -> None:
     result = run("redaction", "--utterances", "40")["redaction"]
     assert {"recall", "false_per_1000_words", "by_form", "us_per_word"} <= set(result)
+    assert 0 < result["word_thread"]["core_share"] < result["word_thread"]["rereading"]
     assert result["utterances"] == 40 and result["words"] > 2000
 
 
