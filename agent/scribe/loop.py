@@ -91,7 +91,7 @@ class Scribe:
         )
         self.purposes = purposes = Purposes(settings)
         room = EngineRoom(settings, time.monotonic)
-        self.live = Live(settings, room.engine, numbers_key)
+        self.live = Live(settings, room.engine, numbers_key, journal=self.journal)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
         rewriter = Rewriter(*(settings, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns))
         self._finisher = Finisher(
