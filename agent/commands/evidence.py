@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.commands.common import fail
@@ -21,6 +22,21 @@ from agent.vault.manifest import BadManifest, check_manifest
 _VERSION = re.compile(r"\.manifest(?:-([0-9]+))?\.json")
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the report may read: where artifacts are, secret keys that open some, the site's public keys (oldest first),
+    and the catalog, which is None where this is not the box."""
+
+    roots: Sequence[Path]
+    identities: Sequence[str]
+    public: tuple[bytes, ...]
+    catalog: Catalog | None
+
+    def opened(self, path: str) -> bytes | None:
+        """What an artifact says, from the first folder where a key opens it."""
+        return next((p for root in self.roots if (p := opened(root / path, self.identities)) is not None), None)
+
+
 def write_report(
     target: Path,
     language: Language,
@@ -28,29 +44,24 @@ def write_report(
     purpose: str | None,
     proofs: Sequence[Proof],
     problems: Sequence[Problem],
-    roots: Sequence[Path],
-    identities: Sequence[str],
-    public: bytes,
-    catalog: Catalog | None,
+    source: Source,
     now_ns: int,
 ) -> None:
-    """The page, readable by whoever asked for it only. The command ends where there is nothing to say, or no room.
-
-    `roots`: where artifacts are; `catalog` None: this is not the box.
-    """
+    """The page, readable by whoever asked for it only. The command ends where there is nothing to say, or no room."""
     proof = _chosen(proofs, purpose)
-    facts = None if proof is None else _sealed(proof, roots, identities, public)
-    if facts is None and catalog is not None:
-        facts = _noted(catalog, call_id, proof.path.partition("/")[0] if proof else purpose)
+    sealed = None if proof is None else _sealed(proof, source)
+    facts, key = sealed or (None, source.public[-1])
+    if facts is None and source.catalog is not None:
+        facts = _noted(source.catalog, call_id, proof.path.partition("/")[0] if proof else purpose)
     if facts is None:
         fail("there is nothing to report of this call here: no manifest that opens (give its key with --key)")
     peaks = None
-    if facts.sealed and (audio := _audio(facts, roots, identities)) is not None:
+    if facts.sealed and (audio := _audio(facts, source)) is not None:
         try:
             peaks = envelope(audio, facts.duration_s, COLUMNS, facts.cuts)
         except NoSound:
             peaks = None  # what is wrong with the file is among the problems
-    case = Case(facts, proof, problems, peaks, hashlib.sha256(public).hexdigest(), now_ns)
+    case = Case(facts, proof, problems, peaks, hashlib.sha256(key).hexdigest(), now_ns)
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -71,14 +82,19 @@ def _version(proof: Proof) -> int:
     return int(found[1] or 1) if found else 0
 
 
-def _sealed(proof: Proof, roots: Sequence[Path], identities: Sequence[str], public: bytes) -> Facts | None:
-    plain = _opened(proof.path, roots, identities) if proof.opened else None
+def _sealed(proof: Proof, source: Source) -> tuple[Facts, bytes] | None:
+    """What the manifest says, and the site's key that signed it."""
+    plain = source.opened(proof.path) if proof.opened else None
     if plain is None:
         return None
-    try:
-        return from_manifest(check_manifest(plain, public))
-    except (BadManifest, KeyError, TypeError, ValueError):
-        return None
+    for key in source.public:
+        try:
+            return from_manifest(check_manifest(plain, key)), key
+        except BadManifest:
+            continue  # another key's
+        except (KeyError, TypeError, ValueError):
+            return None
+    return None
 
 
 def _noted(catalog: Catalog, call_id: str, purpose: str | None) -> Facts | None:
@@ -92,18 +108,11 @@ def _noted(catalog: Catalog, call_id: str, purpose: str | None) -> Facts | None:
     return from_catalog(row, names[0], catalog.parties(call_id), catalog.marks(call_id), mine)
 
 
-def _audio(facts: Facts, roots: Sequence[Path], identities: Sequence[str]) -> bytes | None:
+def _audio(facts: Facts, source: Source) -> bytes | None:
     """The recording; none where it is not here or was changed."""
     for file in facts.files:
         if file.kind == ArtifactKind.AUDIO:
-            plain = _opened(inside(file.path), roots, identities)
+            plain = source.opened(inside(file.path))
             if plain is not None and hashlib.sha256(plain).hexdigest() == file.plain_sha256:
                 return plain
-    return None
-
-
-def _opened(path: str, roots: Sequence[Path], identities: Sequence[str]) -> bytes | None:
-    for root in roots:
-        if (plain := opened(root / path, identities)) is not None:
-            return plain
     return None

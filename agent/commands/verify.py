@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, catalog_of, console, fail, find_call, settings_of, utc
-from agent.commands.evidence import write_report
+from agent.commands.evidence import Source, write_report
 from agent.commands.export import read_identity
 from agent.commands.plain import plain
 from agent.evidence.words import Language
@@ -15,6 +15,7 @@ from agent.store.proof import Proof
 from agent.store.report import Report
 from agent.store.verify import verify_folder, verify_site
 from agent.vault.signing import load_public
+from agent.vault.sitekeys import trusted, with_public
 from agent.vault.timestamp import Trust, load_trust
 
 
@@ -37,13 +38,22 @@ def verify(
     ] = None,
     public: Annotated[
         Path | None,
-        typer.Option("--public", help="The site's public key (site.pem.pub): no configuration is read, only --folder."),
+        typer.Option(
+            help="The site's public key (site.pem.pub, with site-keys.json beside it if it had several): no "
+            "configuration is read, only --folder."
+        ),
     ] = None,
     journal: Annotated[
         Path | None, typer.Option("--journal", help="With --public: a copy of the site's journal.")
     ] = None,
     tsa_ca: Annotated[
         Path | None, typer.Option("--tsa-ca", help="Believe timestamps of these authorities (PEM).")
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            help="A public key of the site (site.pem.pub) that you have from elsewhere: all keys must follow from it."
+        ),
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -59,24 +69,26 @@ def verify(
     if public is not None:
         if folder is None:
             fail("--public is for delivered files: --folder says where they are", 2)
-        key_of_site = _public(public)
+        keys = _keys(public)
         roots, catalog = [folder], None
-        reports = [verify_folder(folder, key_of_site, identities, _trust(tsa_ca), journal)]
+        reports = [verify_folder(folder, keys, identities, _trust(tsa_ca), journal)]
         call_id = None if call is None else _call_in(reports[0], call)
     else:
         if journal is not None:
             fail("--journal goes with --public: on the box its own journal is checked", 2)
         settings = settings_of(config)
-        key_of_site = _public(settings.site.keys_dir / "site.pem.pub")
+        keys = _own_keys(settings.site.keys_dir, trust)
         catalog = catalog_of(settings)
         call_id = None if call is None else find_call(catalog, call).call_id
         section = settings.timestamp
-        trust = _trust(tsa_ca) or (None if section is None else _trust(section.ca, section.policy))
+        authorities = _trust(tsa_ca) or (None if section is None else _trust(section.ca, section.policy))
         roots = [settings.outbox_dir, *([folder] if folder else [])]
         reports = [
-            verify_site(settings.journal_dir, settings.outbox_dir, catalog, key_of_site, identities, trust),
-            *([verify_folder(folder, key_of_site, identities, trust)] if folder else []),
+            verify_site(settings.journal_dir, settings.outbox_dir, catalog, keys, identities, authorities),
+            *([verify_folder(folder, keys, identities, authorities)] if folder else []),
         ]
+    if not any(one.counts for one in reports):
+        fail(f"there is nothing of greffier's in {folder}")
     good = _say(reports)
     if call_id is not None:
         proofs = [p for one in reports for p in one.proofs if f"/{call_id}." in p.path]
@@ -84,10 +96,8 @@ def verify(
             _say_proof(proof)
         if report is not None:
             problems = [problem for one in reports for problem in one.problems]
-            write_report(
-                report, language, call_id, purpose, proofs, problems, roots, identities, key_of_site, catalog,
-                time.time_ns(),
-            )  # fmt: skip
+            source = Source(roots, identities, keys, catalog)
+            write_report(report, language, call_id, purpose, proofs, problems, source, time.time_ns())
             console.print(f"[green]✓[/] {report}", highlight=False, soft_wrap=True)
     if not good:
         raise typer.Exit(1)
@@ -121,11 +131,19 @@ def _say_proof(proof: Proof) -> None:
         console.print(plain(f"{'    ' if number else '  '}{line}"), highlight=False, soft_wrap=True)
 
 
-def _public(path: Path) -> bytes:
+def _keys(public: Path) -> tuple[bytes, ...]:
+    """The site's keys as a stranger has them."""
     try:
-        return load_public(path)
+        return with_public(public)
     except (OSError, ValueError) as error:
-        fail(f"the site's public key: {error}")
+        fail(f"the site's public keys: {error}")
+
+
+def _own_keys(keys_dir: Path, pinned: Path | None) -> tuple[bytes, ...]:
+    try:
+        return trusted(keys_dir, None if pinned is None else load_public(pinned))
+    except (OSError, ValueError) as error:
+        fail(f"the site's public keys: {error}")
 
 
 def _trust(ca: Path | None, policy: str | None = None) -> Trust | None:

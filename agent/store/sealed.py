@@ -13,6 +13,7 @@ from agent.store.journal import CHECKPOINTS, JournalLine, Position, chains, deco
 from agent.store.report import Report
 from agent.store.timestamps import FOLDER, StampRow
 from agent.vault.chain import GENESIS
+from agent.vault.signing import Trusted
 from agent.vault.timestamp import BadToken, Stamp, Trust, check
 
 _DIGEST_OF = {"derived": "cipher_sha256", "timestamped": "token_sha256"}
@@ -67,7 +68,7 @@ class Sealed:
 
 
 def check_journal(
-    folder: Path, public: bytes, report: Report, hear: Callable[[JournalLine], None] = lambda _: None
+    folder: Path, public: Trusted, report: Report, hear: Callable[[JournalLine], None] = lambda _: None
 ) -> Sealed:
     """Every line and checkpoint in `folder`; what is wrong is reported, good lines are heard."""
     found = Sealed()
@@ -83,12 +84,17 @@ def check_journal(
         if found.hashes:
             report.bad(seals.name, "there is no checkpoint: nothing seals the journal")
         return found
+    newest = 0
     for seal in _chain(seals, report):
         where = f"{seals.name} line {seal.seq}"
         report.count("checkpoints")
-        if not holds(seal, public):
+        if (by := holds(seal, public)) is None:
             report.bad(where, "the signature does not hold")
             continue
+        if by < newest:
+            report.bad(where, "is signed by a key that the site had given up by then")
+            continue
+        newest = by
         heads = sealed_heads(seal)
         found.seals.append(Seal(seal.seq, seal.at_ns, seal.hash, {p: seq for p, (seq, _) in heads.items()}))
         for process, (seq, hash_) in heads.items():

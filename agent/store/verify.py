@@ -18,10 +18,11 @@ from agent.store.report import Problem, Report, inside, opened, sha256_of
 from agent.store.sealed import Sealed, check_journal, check_stamps
 from agent.store.tombstones import Tombstones, check_delivered
 from agent.vault.manifest import BadManifest, check_manifest
+from agent.vault.signing import Trusted
 from agent.vault.timestamp import Stamp, Trust
 
 
-def verify_journal(folder: Path, public: bytes) -> list[Problem]:
+def verify_journal(folder: Path, public: Trusted) -> list[Problem]:
     """Everything wrong with the journal in `folder`; nothing when it is whole and every seal is that of `public`."""
     report = Report()
     check_journal(folder, public, report)
@@ -32,7 +33,7 @@ def verify_site(
     journal_dir: Path,
     outbox_dir: Path,
     catalog: Catalog,
-    public: bytes,
+    public: Trusted,
     identities: Sequence[str],
     trust: Trust | None = None,
 ) -> Report:
@@ -74,7 +75,7 @@ def verify_site(
 
 def verify_folder(
     folder: Path,
-    public: bytes,
+    public: Trusted,
     identities: Sequence[str],
     trust: Trust | None = None,
     journal_dir: Path | None = None,
@@ -148,7 +149,7 @@ def _delivered_token(
 def _manifest(
     root: Path,
     name: str,
-    public: bytes,
+    public: Trusted,
     identities: Sequence[str],
     report: Report,
     *,

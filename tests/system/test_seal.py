@@ -1,6 +1,7 @@
 """S37: a changed byte in any artifact, manifest, timestamp or journal line is named; all intact is said so, offline."""
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -23,7 +24,9 @@ from agent.probe import ProbeCall, dialogue
 from agent.store.journal import Journal
 from agent.store.report import Report
 from agent.store.verify import verify_folder, verify_site
+from agent.vault.sealed import Box
 from agent.vault.signing import load_public
+from agent.vault.sitekeys import rotate
 from agent.vault.timestamp import Trust, load_trust
 
 ENDINGS = ("audio.flac.age", "manifest.json.age", "manifest.json.tsr")
@@ -155,6 +158,29 @@ def test_s37_the_evidence_report_says_so_on_a_page(sealed: Sealed, tmp_path: Pat
     said = site.greffier(*asked, "--key", sealed.key, status=1)
     mend()
     assert "audio.flac.age" in said and ("ALTÉRÉ" if language == "fr" else "ALTERED") in page.read_text()
+
+
+@pytest.mark.slow
+def test_s37_a_stranger_follows_the_keys_of_a_site_that_changed_its_own(sealed: Sealed, tmp_path: Path) -> None:
+    keys = copytree(sealed.public.parent, tmp_path / "keys")
+    old, new = rotate(keys, Box.of(keys), time.time_ns(), lambda _old, _new: None)
+    page, links = tmp_path / "report.html", (keys / "site-keys.json")
+    for secret in keys.glob("*.pem"):
+        secret.unlink()
+    asked = ("verify", sealed.call, "--folder", sealed.site.centre, "--public", keys / "site.pem.pub")
+    asked += ("--tsa-ca", sealed.tsa.ca, "--key", sealed.key, "--report", page, "--language", "en")
+    sealed.site.greffier(*asked)
+    assert (
+        hashlib.sha256(old).hexdigest() in page.read_text() and hashlib.sha256(new).hexdigest() not in page.read_text()
+    )
+    links.write_text(links.read_text().replace(new.hex(), old.hex()))
+    assert "site-keys.json" in sealed.site.greffier(*asked, status=1)
+    links.unlink()
+    assert "the signature does not hold" in sealed.site.greffier(*asked, status=1)
+    (tmp_path / "empty").mkdir()
+    assert "nothing" in sealed.site.greffier(
+        "verify", "--folder", tmp_path / "empty", "--public", sealed.public, status=1
+    )
 
 
 @pytest.mark.slow
