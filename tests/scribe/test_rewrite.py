@@ -203,6 +203,7 @@ def test_what_was_made_before_an_engine_broke_is_told(make_site, monkeypatch: py
     assert "made all the same for" in greffier(site, "show", CALL)
 
 
+@pytest.mark.usefixtures("engines")
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_every_write_each_version_is_made_once(make_site, tmp_path: Path, after: bool) -> None:
     site, scribe = recorded(make_site)
