@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -29,6 +29,7 @@ from agent.vault.signing import load_public
 from agent.vault.sitekeys import rotate
 from agent.vault.timestamp import Trust, load_trust
 
+ROOT = Path(__file__).parents[2]
 ENDINGS = ("audio.flac.age", "manifest.json.age", "manifest.json.tsr")
 
 
@@ -184,20 +185,43 @@ def test_s37_a_stranger_follows_the_keys_of_a_site_that_changed_its_own(sealed: 
 
 
 @pytest.mark.slow
-def test_s37_openssl_and_age_alone_check_what_was_delivered(sealed: Sealed, tmp_path: Path) -> None:
-    manifest = sealed.site.centre / f"evidence/{sealed.call}.manifest.json"
-    plain = sealed.site.age_opens("evidence", manifest.with_suffix(".json.age"))
-    assert plain is not None
-    (tmp_path / "manifest.json").write_bytes(plain)
-    command = ["openssl", "ts", "-verify", "-in", manifest.with_suffix(".json.tsr"), "-CAfile", sealed.tsa.ca]
-    done = subprocess.run([*command, "-data", tmp_path / "manifest.json"], capture_output=True, text=True, check=True)
-    assert "Verification: OK" in done.stdout
-    journal = sealed.site.settings.journal_dir
-    token = sorted(journal.glob("timestamps/*.tsr"))[-1]
-    line = json.loads((journal / "checkpoints.jsonl").read_text().splitlines()[int(token.stem) - 1])
-    command[4] = token
-    done = subprocess.run([*command, "-digest", line["hash"]], capture_output=True, text=True, check=True)
-    assert "Verification: OK" in done.stdout
+def test_s37_openssl_age_and_jq_alone_check_what_was_delivered(sealed: Sealed, tmp_path: Path) -> None:
+    """Just as docs/evidence.md tells a stranger to."""
+    script = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "evidence.md").read_text(), re.DOTALL)[0]
+    centre, journal = copytree(sealed.site.centre, tmp_path / "centre"), tmp_path / "journal"
+    copytree(sealed.site.settings.journal_dir, journal)
+    held = tmp_path / "held"
+    held.mkdir()
+    for path, name in (
+        (sealed.key, "evidence.key.txt"),
+        (sealed.public, "site.pem.pub"),
+        (sealed.tsa.ca, "tsa-ca.pem"),
+    ):
+        (held / name).write_bytes(path.read_bytes())
+
+    def stranger() -> subprocess.CompletedProcess[str]:
+        given = {"CALL": sealed.call, "HELD": str(held), "JOURNAL": str(journal), "PATH": "/usr/bin:/bin"}
+        command = ["bash", "-c", script]
+        return subprocess.run(
+            command, cwd=centre / "evidence", env=given, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    done = stranger()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count("Verification: OK") == 2, "manifest and checkpoint existed"
+    assert done.stdout.count("Signature Verified Successfully") == 2
+    assert f"../evidence/{sealed.call}.audio.flac.age: OK" in done.stdout and "Time stamp:" in done.stdout
+    for path, at in (
+        (centre / f"evidence/{sealed.call}.audio.flac.age", 300),
+        (centre / f"evidence/{sealed.call}.manifest.json.age", 300),
+        (centre / f"evidence/{sealed.call}.manifest.json.tsr", -1),
+        (journal / "scribe.jsonl", 2000),
+        (journal / "checkpoints.jsonl", 300),
+        (max(journal.glob("timestamps/*.tsr"), key=lambda p: int(p.stem)), -1),
+    ):
+        mend = flipped(path, at)
+        assert stranger().returncode != 0, path.name
+        mend()
 
 
 @pytest.mark.slow
