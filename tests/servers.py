@@ -12,6 +12,8 @@ import boto3
 import httpx
 from botocore.config import Config
 
+from agent.config.destinations import S3Section
+
 ACCESS, SECRET = "AKIAGREFFIERTEST", "secretsecretsecretsecret"
 RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
 
@@ -89,8 +91,24 @@ def running(server: S3Server) -> Iterator[S3Server]:
         server.kill()
 
 
+def s3_section(server: S3Server, credentials: Path, bucket: str = "recordings", **more: object) -> S3Section:
+    """As greffier.toml would have it."""
+    where = {"kind": "s3", "bucket": bucket, "credentials_file": credentials, "endpoint_url": server.url}
+    return S3Section.model_validate(where | more)
+
+
 def write_credentials(path: Path, secret: str = SECRET, mode: int = 0o600) -> Path:
     """A credentials file as the configuration names it."""
     path.write_text(f'access_key_id = "{ACCESS}"\nsecret_access_key = "{secret}"\n')
     path.chmod(mode)
     return path
+
+
+class Counting:
+    """A throttle that lets everything go and counts it."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+
+    def take(self, count: int) -> None:
+        self.taken.append(count)
