@@ -5,9 +5,11 @@ Secrets are in files of their own, never here.
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from agent.config.desk import LOOPBACK
 from agent.config.section import Section
 
 Verify = Literal["read", "checksum"]
@@ -53,6 +55,58 @@ class S3Section(Section):
         return self
 
 
-AnyDestination = Annotated[FolderSection | S3Section, Field(discriminator="kind")]
+class SftpSection(Section):
+    """A folder of an SSH server, reached with a key of its own; only the host key on file is believed."""
 
-KINDS: dict[str, type[Section]] = {"folder": FolderSection, "s3": S3Section}
+    kind: Literal["sftp"]
+    host: str = Field(min_length=1)
+    port: int = Field(22, ge=1, le=65535)
+    user: str = Field(min_length=1)
+    known_hosts_file: Path
+    key_file: Path | None = None
+    agent_socket: Path | None = None
+    """Of an ssh-agent that holds the key."""
+    folder: str = "."
+    """At the server; from the user's home when it does not begin with a slash."""
+    prefix: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.key_file is None) == (self.agent_socket is None):
+            raise ValueError("an sftp destination needs key_file, or agent_socket of an ssh-agent, and not both")
+        return self
+
+
+class PutSection(Section):
+    """A web server that takes files by PUT."""
+
+    kind: Literal["put"]
+    url: str
+    prefix: str = ""
+    token_file: Path | None = None
+    """Holds the bearer token."""
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    ca_file: Path | None = None
+    verify: Verify = "read"
+
+    @field_validator("url")
+    @classmethod
+    def _https(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ValueError('expected an address such as "https://archive.example.net/recordings/"')
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            raise ValueError("expected https:// (http:// only on this machine)")
+        return url.rstrip("/") + "/"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key go together")
+        return self
+
+
+AnyDestination = Annotated[FolderSection | S3Section | SftpSection | PutSection, Field(discriminator="kind")]
+
+KINDS: dict[str, type[Section]] = {"folder": FolderSection, "s3": S3Section, "sftp": SftpSection, "put": PutSection}
