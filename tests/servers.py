@@ -35,14 +35,17 @@ class S3Server:
         """Start and wait until it answers HTTP."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
-        while True:
-            try:
-                httpx.get(self.url, timeout=1, verify=False)  # whoever answers
-                return
-            except httpx.HTTPError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{self._command[0]} does not answer") from None
-                time.sleep(0.05)
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self._command[0]} does not answer")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            httpx.get(self.url, timeout=1, verify=False)  # whoever answers
+        except httpx.HTTPError:
+            return False
+        return True
 
     def kill(self) -> None:
         """As a power cut would."""
@@ -100,6 +103,18 @@ def running(server: S3Server) -> Iterator[S3Server]:
         yield server
     finally:
         server.kill()
+
+
+class Uploads:
+    """UploadState that remembers in memory, and all it was told."""
+
+    def __init__(self) -> None:
+        self.upload_id: str | None = None
+        self.seen: list[str | None] = []
+
+    def remember(self, upload_id: str | None) -> None:
+        self.upload_id = upload_id
+        self.seen.append(upload_id)
 
 
 def s3_section(server: S3Server, credentials: Path, bucket: str = "recordings", **more: object) -> S3Section:
