@@ -14,6 +14,7 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
+from certificates import Issued
 
 from agent.config.destinations import S3Section
 
@@ -75,11 +76,14 @@ class S3Server:
         self.client().create_bucket(Bucket=name)
 
 
-def rclone(port: int, folder: Path) -> S3Server:
-    """`rclone serve s3` over a folder."""
+def rclone(port: int, folder: Path, shown: Issued | None = None) -> S3Server:
+    """`rclone serve s3` over a folder; by TLS if it has a certificate to show."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [str(RCLONE), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS},{SECRET}"]
-    return S3Server([*command, "--config", "", "--vfs-cache-mode", "off", str(folder)], port, folder)
+    command += ["--config", "", "--vfs-cache-mode", "off"]
+    if shown is not None:
+        command += ["--cert", str(shown.certificate), "--key", str(shown.key)]
+    return S3Server([*command, str(folder)], port, folder, "http" if shown is None else "https")
 
 
 def moto(port: int) -> S3Server:
@@ -87,11 +91,11 @@ def moto(port: int) -> S3Server:
     return S3Server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, None)
 
 
-def webdav(port: int, folder: Path, certificate: Path, key: Path) -> S3Server:
+def webdav(port: int, folder: Path, shown: Issued) -> S3Server:
     """`rclone serve webdav` over a folder, by TLS."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(RCLONE), "serve", "webdav", "--addr", f"127.0.0.1:{port}", "--cert", str(certificate)]
-    more = ["--key", str(key), "--config", "", "--vfs-cache-mode", "off", "--dir-cache-time", "0", str(folder)]
+    command = [str(RCLONE), "serve", "webdav", "--addr", f"127.0.0.1:{port}", "--cert", str(shown.certificate)]
+    more = ["--key", str(shown.key), "--config", "", "--vfs-cache-mode", "off", "--dir-cache-time", "0", str(folder)]
     return S3Server([*command, *more], port, folder, "https")
 
 
