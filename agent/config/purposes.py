@@ -107,10 +107,10 @@ class PurposeSection(Section):
     def _check(self) -> Self:
         if ArtifactKind.TOMBSTONE in self.artifacts:
             raise ValueError("artifacts: tombstones are made where they are needed, and not asked for")
-        if ArtifactKind.TIMESTAMP in self.artifacts:
-            raise ValueError("artifacts: timestamps are of manifests: timestamp = true")
         if ArtifactKind.VCON in self.artifacts and not _SAID & {*self.artifacts}:
             raise ValueError("artifacts: a vcon holds the audio and the transcript of its purpose: name one of them")
+        if ArtifactKind.TIMESTAMP in self.artifacts:
+            raise ValueError("artifacts: timestamps are of manifests: timestamp = true")
         if self.live and self.artifacts:
             raise ValueError("live: of what is only listened to nothing is kept; artifacts take a purpose of their own")
         if self.artifacts and self.recipients_file is None:
