@@ -2,21 +2,36 @@
 
 import os
 import secrets
-import shutil
 from pathlib import Path
 
-from agent.forward.destination import Poison, Receipt, Retry, UploadState, sha256_of, unchanged
+from agent.forward.destination import (
+    NO_TERMS,
+    PIECE_BYTES,
+    UNLIMITED,
+    Poison,
+    Receipt,
+    Retry,
+    Terms,
+    Throttle,
+    Unsupported,
+    UploadState,
+    sha256_of,
+    unchanged,
+)
 
 
 class FolderDestination:
     """Files under `root`/`prefix`, at the artifact's own path."""
 
-    def __init__(self, name: str, root: Path, prefix: str = "") -> None:
+    def __init__(self, name: str, root: Path, prefix: str = "", throttle: Throttle = UNLIMITED) -> None:
         self.name = name
         self._root = root
         self._prefix = prefix
+        self._throttle = throttle
 
-    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState) -> Receipt:
+    def put(
+        self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState, terms: Terms = NO_TERMS
+    ) -> Receipt:
         """See Destination.put. A different file of the same name is never replaced."""
         unchanged(local, cipher_sha256)
         target = self._root / self._prefix / key
@@ -44,6 +59,17 @@ class FolderDestination:
         except OSError as error:
             raise Retry(f"{self._root}: {error.strerror}") from None
 
+    def hold(self, key: str, held: bool) -> None:
+        """See Destination.hold."""
+        raise Unsupported("a folder knows no legal holds")
+
+    def destroy(self, key: str) -> None:
+        """See Destination.destroy."""
+        try:
+            (self._root / self._prefix / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise Retry(f"{self._root}: {error.strerror}") from None
+
     def check(self) -> None:
         """See Destination.check."""
         trial = self._root / self._prefix / f".greffier-{secrets.token_hex(4)}"
@@ -61,16 +87,17 @@ class FolderDestination:
         """The folder itself may be made, its parent must be there: a share that is not mounted stays an error."""
         self._root.mkdir(exist_ok=True)
 
-    @staticmethod
-    def _write(local: Path, target: Path) -> None:
+    def _write(self, local: Path, target: Path) -> None:
         partial = _partial(target)
         try:
             with local.open("rb") as source, partial.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
+                while piece := source.read(PIECE_BYTES):
+                    self._throttle.take(len(piece))
+                    sink.write(piece)
                 sink.flush()
                 os.fsync(sink.fileno())
             partial.rename(target)
-        except OSError:
+        except BaseException:  # also when the courier stops on the way
             partial.unlink(missing_ok=True)
             raise
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,19 +1,21 @@
 """From a `[destination.NAME]` section to something that delivers."""
 
 from agent.config import Destination as Section
-from agent.forward.destination import Destination
+from agent.forward.destination import UNLIMITED, Destination, Throttle
 from agent.forward.folder import FolderDestination
 from agent.forward.s3 import S3Destination
 
 PART_BYTES = 8 << 20
 
 
-def open_destination(name: str, section: Section, part_bytes: int = PART_BYTES) -> Destination:
+def open_destination(
+    name: str, section: Section, part_bytes: int = PART_BYTES, throttle: Throttle = UNLIMITED
+) -> Destination:
     """The destination of a section; nothing is contacted yet. Raises ValueError when the section is not complete."""
     if section.kind == "folder":
         if section.path is None:
             raise ValueError(f"destination.{name}: path is missing")
-        return FolderDestination(name, section.path, section.prefix)
+        return FolderDestination(name, section.path, section.prefix, throttle)
     if section.bucket is None or section.credentials_file is None:
         raise ValueError(f"destination.{name}: bucket or credentials_file is missing")
     return S3Destination(
@@ -25,4 +27,5 @@ def open_destination(name: str, section: Section, part_bytes: int = PART_BYTES) 
         section.region,
         section.prefix,
         section.verify_tls,
+        throttle,
     )

@@ -17,7 +17,19 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
-from agent.forward.destination import PIECE_BYTES, Poison, Receipt, Retry, UploadState, unchanged
+from agent.forward.destination import (
+    NO_TERMS,
+    PIECE_BYTES,
+    UNLIMITED,
+    Poison,
+    Receipt,
+    Retry,
+    Terms,
+    Throttle,
+    Unsupported,
+    UploadState,
+    unchanged,
+)
 from agent.vault.secretfile import read_secret
 
 CONNECT_S, READ_S = 5, 60
@@ -48,6 +60,7 @@ class S3Destination:
         region: str = "us-east-1",
         prefix: str = "",
         verify_tls: bool = True,
+        throttle: Throttle = UNLIMITED,
     ) -> None:
         self.name = name
         self._bucket = bucket
@@ -57,9 +70,12 @@ class S3Destination:
         self._region = region
         self._prefix = prefix
         self._verify_tls = verify_tls
+        self._throttle = throttle
         self._made: Any = None
 
-    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState) -> Receipt:
+    def put(
+        self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState, terms: Terms = NO_TERMS
+    ) -> Receipt:
         """See Destination.put."""
         unchanged(local, cipher_sha256)
         name = self._prefix + key
@@ -69,6 +85,7 @@ class S3Destination:
                 return self._receipt(name)
             if size <= self._part_bytes:
                 data = local.read_bytes()
+                self._throttle.take(len(data))
                 self._client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentMD5=_md5(data))
             else:
                 self._put_parts(local, name, resume)
@@ -86,6 +103,15 @@ class S3Destination:
                 self._abort(name, resume.upload_id)
             self._abort_strays(name)  # one that was begun and not remembered
             resume.remember(None)
+
+    def hold(self, key: str, held: bool) -> None:
+        """See Destination.hold."""
+        raise Unsupported("no legal hold here")
+
+    def destroy(self, key: str) -> None:
+        """See Destination.destroy."""
+        with self._words():
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def check(self) -> None:
         """See Destination.check."""
@@ -111,6 +137,7 @@ class S3Destination:
         for number, data in self._parts(local):
             tag = there.get(number)
             if tag is None:
+                self._throttle.take(len(data))
                 tag = self._client.upload_part(**where, PartNumber=number, Body=data, ContentMD5=_md5(data))["ETag"]
             parts.append({"PartNumber": number, "ETag": tag})
         self._client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
