@@ -31,19 +31,20 @@ class TokenBucket:
         self._rate = rate
         self._monotonic = monotonic
         self._wait = wait
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        """One upload at a time is served, so that none waits for ever beside smaller ones."""
         self._tokens = 0.0
         self._at_s = monotonic()
         self._before: float | None = 0.0
 
     def take(self, count: int) -> None:
         """Return when so many bytes may be sent. Raises Halted."""
-        while count > 0:
-            with self._lock:
+        with self._turn:
+            while count > 0:
                 missing_s, taken = self._try(count)
-            count -= taken
-            if missing_s and self._wait(min(missing_s, LONGEST_WAIT_S)):
-                raise Halted
+                count -= taken
+                if missing_s and self._wait(min(missing_s, LONGEST_WAIT_S)):
+                    raise Halted
 
     @property
     def closed(self) -> bool:
