@@ -9,11 +9,13 @@ from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.cti import Cti
-from agent.config.delivery import Courier, Destination
+from agent.config.delivery import Courier
 from agent.config.desk import ContextPage, Desk
+from agent.config.destinations import AnyDestination
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
+from agent.config.recipients import read_recipients
 from agent.config.section import Duration, Patterns, Section
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.redaction import NO_REDACTION
@@ -227,7 +229,7 @@ class Settings(Section):
     guard: Guard = Guard()
     courier: Courier = Courier()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
-    destination: dict[PurposeName, Destination] = Field(default_factory=dict)
+    destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(None)
 
@@ -382,12 +384,3 @@ class Settings(Section):
             )
             for name, p in self.purpose.items()
         )
-
-
-def read_recipients(path: Path) -> tuple[str, ...]:
-    """age public keys of a recipients file: one a line, `#` comments. Raises ValueError when there is none."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    keys = tuple(line for line in lines if line and not line.startswith("#"))
-    if not keys or not all(k.startswith("age1") for k in keys):
-        raise ValueError(f"{path}: expected age public keys (age1…), one a line")
-    return keys

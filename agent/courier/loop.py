@@ -6,8 +6,9 @@ import time
 
 import structlog
 
-from agent.config import Destination, Settings
+from agent.config import Settings
 from agent.config.budget import budget_of
+from agent.config.destinations import AnyDestination
 from agent.config.purposes import by_importance
 from agent.courier.lane import Lane
 from agent.courier.valve import Valve
@@ -39,7 +40,7 @@ class Courier:
         self._next_relief_s = 0.0
         self._overdue: set[str] = set()
 
-    def _lane(self, name: str, section: Destination) -> Lane:
+    def _lane(self, name: str, section: AnyDestination) -> Lane:
         settings = self._settings
         valve = Valve(
             *(name, section.bandwidth(), self._calendar, self._catalog.lanes), clock_ns=time.time_ns,

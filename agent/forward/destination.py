@@ -1,7 +1,7 @@
 """What a destination is: it takes a file and returns only when it has read back the very bytes."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -62,10 +62,6 @@ class Unlimited:
         """See Throttle.take."""
 
 
-UNLIMITED = Unlimited()
-NO_TERMS = Terms()
-
-
 class Destination(Protocol):
     """One `[destination.NAME]`, used by one thread at a time. Every method raises Retry or Poison."""
 
@@ -84,6 +80,9 @@ class Destination(Protocol):
     def abandon(self, key: str, resume: UploadState) -> None:
         """Let go of what a delivery under `key` began and did not finish; harmless when it began nothing. What it did
         finish stays."""
+
+    def sweep(self, remembered: Collection[str]) -> None:
+        """Let go of uploads of ours that nobody remembers: begun long ago, of an id that is not among these."""
 
     def check(self) -> None:
         """Write, read back and delete a small file."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outbox_site import PACE, Site
 from running_site import wait_for
 
-from agent.config.delivery import Destination as Section
+from agent.config.destinations import FolderSection as Section
 from agent.config.purposes import PurposeSection, by_importance
 from agent.courier.patience import Patience
 from agent.forward.destination import Poison, Receipt, Retry
@@ -40,6 +40,7 @@ class Watched:
         self.most_at_once = 0
         self.error: Exception | None = None
         self.bad: set[str] = set()
+        self.swept: list[list[str]] = []
 
     def put(self, local: Path, key: str, *rest: Any) -> Receipt:
         self.given.append(key)
@@ -55,6 +56,9 @@ class Watched:
         receipt = self._folder.put(local, key, *rest)
         del self.busy[key]
         return receipt
+
+    def sweep(self, remembered: Any) -> None:
+        self.swept.append(list(remembered))
 
 
 def test_the_most_important_purpose_goes_first_and_of_each_the_oldest(site: Site) -> None:
@@ -203,6 +207,25 @@ def test_the_centre_is_told_until_when_and_whether_held(site: Site) -> None:
     (terms,) = there.terms
     assert terms.retain_until_ns == 1_948_000_000_000_000_000 and terms.held
     assert terms.tags == {"purpose": "training", "central-deadline": "2031-09-24"}
+
+
+def test_once_an_hour_uploads_that_nobody_remembers_are_swept_unless_the_destination_fails(site: Site) -> None:
+    for name in ("a", "b", "c"):
+        site.put(name, 10)
+    site.catalog.set_upload_id("b", "begun")
+    there = Watched(site)
+    there.bad = {"training/b"}
+    lane = site.lane(there)
+    lane.step()
+    assert there.swept == [], "it fails just now"
+    while site.states()["c"] is not Delivery.SENT:
+        site.now_ns += int((lane.step() + 0.001) * 1e9)
+    lane.step()
+    assert there.swept == [["begun"]]
+    site.now_ns += int(3601e9)
+    there.bad.clear()
+    lane.step()
+    assert there.swept == [["begun"], ["begun"]], "the catalog says what is remembered"
 
 
 def test_closed_hours_send_nothing(site: Site) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from agent.config.delivery import Destination
+from agent.config.destinations import FolderSection
 from agent.policy.bandwidth import rate_at
 from agent.policy.calendar import FRANCE
 
@@ -16,8 +16,8 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
-def section(**fields: object) -> Destination:
-    return Destination.model_validate({"kind": "folder", "path": "/x", **fields})
+def section(**fields: object) -> FolderSection:
+    return FolderSection.model_validate({"kind": "folder", "path": "/x", **fields})
 
 
 WORK = section(

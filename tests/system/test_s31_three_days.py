@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running_site import wait_for
-from servers import rclone, running, write_credentials
+from servers import rclone, running, s3_section, write_credentials
 from wan import wan
 
 from agent.config.delivery import Courier as Pace
-from agent.config.delivery import Destination as Section
 from agent.courier.lane import Lane
 from agent.courier.valve import Valve
 from agent.forward.s3 import S3Destination
@@ -95,17 +94,14 @@ def test_s31_three_days_without_a_network_lose_nothing_and_recover_in_order(tmp_
 
     port, behind = free_ports(2)
     server = rclone(behind, tmp_path / "s3")
-    section = Section.model_validate({"kind": "folder", "path": "/x", "limit_mbit": LIMIT_MBIT})
     stop = threading.Event()
     with running(server), wan(port, behind) as line:
         server.make_bucket("recordings")
         credentials = write_credentials(tmp_path / "s3.toml")
+        section = s3_section(server, credentials, endpoint_url=line.url, limit_mbit=LIMIT_MBIT)
         valve = Valve("centre", section.bandwidth(), FRANCE, catalog.lanes, clock.utc_ns, clock.monotonic)
         throttle = TokenBucket(valve.rate, clock.monotonic, stop.wait)
-        places = [
-            S3Destination("centre", "recordings", credentials, 5 << 20, line.url, throttle=throttle)
-            for _ in range(PARALLEL)
-        ]
+        places = [S3Destination("centre", section, 5 << 20, throttle) for _ in range(PARALLEL)]
         lane = Lane(places, valve, order, PACE, outbox, catalog, couriers, stop, clock.utc_ns, clock.monotonic)
         most = 0
         for number in range(DAYS * CALLS_A_DAY):
