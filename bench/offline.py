@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from agent.forward.destination import sha256_of
@@ -61,7 +61,7 @@ class Share(FileSystemEventHandler):
         for purpose in PURPOSES:  # watched before anything can arrive, and found by inode wherever it is mounted
             watched = self._elsewhere / "centre" / purpose
             watched.mkdir(parents=True)
-            self._watcher.schedule(self, str(watched))
+            self._watcher.schedule(self, str(watched), event_filter=[FileMovedEvent])
         self._watcher.start()
 
     def mount(self) -> None:
