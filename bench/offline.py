@@ -20,13 +20,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from watchdog.events import FileMovedEvent, FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-
 from agent.forward.destination import sha256_of
 from agent.model.purpose import ArtifactKind
 from agent.store.journal import read
 from agent.vault.age import decrypt
+from bench.arrivals import Arrivals
 from bench.cpu import cpu_s, rss_kib
 from bench.outbox import PURPOSES, Box, Contents, memory_folder
 
@@ -49,34 +47,21 @@ path = "share/centre"
 """
 
 
-class Share(FileSystemEventHandler):
-    """A share that is mounted later, and counts how often a file there gets its name."""
+class Share:
+    """A share that is mounted later, watched before anything can arrive."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
         self._elsewhere = place.with_name("elsewhere")
         self.centre = place / "centre"
-        self.arrived: Counter[str] = Counter()
-        self._watcher = Observer()
-        for purpose in PURPOSES:  # watched before anything can arrive, and found by inode wherever it is mounted
-            watched = self._elsewhere / "centre" / purpose
-            watched.mkdir(parents=True)
-            self._watcher.schedule(self, str(watched), event_filter=[FileMovedEvent])
-        self._watcher.start()
+        folders = [self._elsewhere / "centre" / purpose for purpose in PURPOSES]
+        for folder in folders:
+            folder.mkdir(parents=True)
+        self.arrivals = Arrivals(folders)
 
     def mount(self) -> None:
         """From now on it is there."""
         self._elsewhere.rename(self._place)
-
-    def on_moved(self, event: FileSystemEvent) -> None:
-        """A partial file is renamed when it is whole."""
-        self.arrived["/".join(Path(str(event.dest_path)).parts[-2:])] += 1
-
-    def close(self) -> None:
-        """See the last of it."""
-        time.sleep(1)
-        self._watcher.stop()
-        self._watcher.join()
 
 
 def measure_offline(calls: int, folder: Path) -> dict[str, object]:
@@ -111,7 +96,7 @@ def measure_offline(calls: int, folder: Path) -> dict[str, object]:
         rss_mb["recovered"] = _mb(courier.pid)
         rss_mb["most"] = _most_mb(courier.pid)
         cpu_ms = 1000 * cpu_s(courier.pid) / (artifacts * (1 - KILL_AT))
-    share.close()
+    share.arrivals.close()
     lines = Counter(str(x.fields["path"]) for x in read(box.settings.journal_dir) if x.kind == "delivered")
     return {
         "calls": calls,
@@ -139,9 +124,9 @@ def _found(box: Box, share: Share) -> dict[str, int]:
         elif artifact.call_id.endswith("00"):  # opening all of them would measure age
             decrypt(path.read_bytes(), box.secrets[artifact.purpose])
     strangers = [path for path in share.centre.rglob("*") if path.is_file() and path not in known]
-    twice = [path for path, count in share.arrived.items() if count > 1]
-    if unseen := len(known) - len(lost) - len(share.arrived):
-        raise RuntimeError(f"{unseen} arrivals were not seen: what came twice is not known")
+    twice = [path for path, count in share.arrivals.count.items() if count > 1]
+    if share.arrivals.overflowed or len(share.arrivals.count) < len(known) - len(lost):
+        raise RuntimeError("arrivals were not seen: what came twice is not known")
     return {"lost": len(set(lost)), "duplicated": len(twice) + len(strangers)}
 
 
