@@ -13,7 +13,7 @@ from agent.config.desk import LOOPBACK
 from agent.config.section import Section
 
 Verify = Literal["read", "checksum"]
-"""How it is known that what was sent is there: all of it is read back, or the server's own SHA-256 is believed."""
+"""How it is known that what was sent is there: all of it is read back, or the server's own digest is believed."""
 
 
 class FolderSection(Section):
