@@ -37,8 +37,8 @@ class BandwidthHours(Section):
 class Paced(Section):
     """What every destination that we send to has besides its own."""
 
-    parallel: int = Field(4, ge=1, le=32)
-    """Uploads at once."""
+    parallel: int = Field(6, ge=1, le=32)
+    """Uploads at once: while some are read back, others are on their way up."""
     limit_mbit: Mbit | None = None
     """Of all its uploads together; without it, as fast as the network goes."""
     hours: tuple[BandwidthHours, ...] = Field(default=(), max_length=64)
