@@ -1,6 +1,7 @@
 """How fast delivery is beside boto3 alone: `python -m bench.sync [--calls N] [--rounds N] --json`.
 
-The artifacts of some calls, as a site makes them (FLAC of 3 MB, Opus of 700 kB, texts of a few kB), go to the S3 server
+The artifacts of some calls of three minutes on average (FLAC, Opus and texts), as a site makes
+them, go to the S3 server
 of `rclone` on this machine: by a lane with the real catalog, journal and destination, and by boto3's `upload_file` from
 as many threads. Both, in turn, several rounds, each to a bucket of its own; the medians count.
 
@@ -14,6 +15,7 @@ import argparse
 import hashlib
 import json
 import logging
+import random
 import statistics
 import subprocess
 import sysconfig
@@ -47,11 +49,9 @@ from bench.outbox import Box, Contents, memory_folder
 CALLS, ROUNDS = 30, 3
 LINE_MBIT = 100.0
 KEY, SECRET = "AKIAGREFFIERBENCH", "secret-of-the-benchmark-only"
-SPOKEN: dict[str, Contents] = {
-    "evidence": {ArtifactKind.AUDIO: 3_000_000, ArtifactKind.TRANSCRIPT: 20_000, ArtifactKind.MANIFEST: 3_000},
-    "training": {ArtifactKind.AUDIO: 700_000, ArtifactKind.TRANSCRIPT: 20_000, ArtifactKind.MANIFEST: 3_000},
-    "analytics": {ArtifactKind.TRANSCRIPT: 20_000, ArtifactKind.MANIFEST: 3_000},
-}
+FLAC_S, OPUS_S, TEXT_S, MANIFEST = 16_000, 4_000, 120, 3_000
+"""Bytes a second of a call, and of any manifest."""
+MEAN_S, LEAST_S = 180.0, 20.0
 CONFIG = """
 [destination.centre]
 kind = "s3"
@@ -82,6 +82,22 @@ def server(folder: Path) -> Iterator[int]:
             process.terminate()
 
 
+def lengths_s(calls: int) -> list[float]:
+    """How long calls are: as calls are, most of them short; the same each time."""
+    dice = random.Random(6)
+    return [LEAST_S + dice.expovariate(1 / (MEAN_S - LEAST_S)) for _ in range(calls)]
+
+
+def parts_of(seconds: float) -> dict[str, Contents]:
+    """What a call of this length leaves to each purpose."""
+    texts = {ArtifactKind.TRANSCRIPT: int(TEXT_S * seconds), ArtifactKind.MANIFEST: MANIFEST}
+    return {
+        "evidence": {ArtifactKind.AUDIO: int(FLAC_S * seconds), **texts},
+        "training": {ArtifactKind.AUDIO: int(OPUS_S * seconds), **texts},
+        "analytics": texts,
+    }
+
+
 class Sides:
     """Both sides, with the same artifacts to the server at `url`."""
 
@@ -91,8 +107,8 @@ class Sides:
         (folder / "s3.toml").write_text(f'access_key_id = "{KEY}"\nsecret_access_key = "{SECRET}"\n', encoding="ascii")
         (folder / "s3.toml").chmod(0o600)
         self.artifacts: list[Artifact] = []
-        for number in range(calls):
-            self.artifacts += self._box.file(f"{number:032x}", SPOKEN)
+        for number, seconds in enumerate(lengths_s(calls)):
+            self.artifacts += self._box.file(f"{number:032x}", parts_of(seconds))
         self.size = sum(a.size_bytes for a in self.artifacts)
 
     def lane(self) -> float:
