@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.config.bandwidth import Paced
 from agent.config.desk import LOOPBACK
-from agent.config.section import Section
 
 Verify = Literal["read", "checksum"]
-"""How it is known that what was sent is there: all of it is read back, or the server's own SHA-256 is believed."""
+"""How it is known that what was sent is there: all of it is read back, or the server's own digest is believed."""
 
 
-class FolderSection(Section):
+class FolderSection(Paced):
     """A disk or a mounted share."""
 
     kind: Literal["folder"]
@@ -24,7 +24,7 @@ class FolderSection(Section):
     prefix: str = ""
 
 
-class S3Section(Section):
+class S3Section(Paced):
     """A bucket of S3-compatible storage."""
 
     kind: Literal["s3"]
@@ -55,7 +55,7 @@ class S3Section(Section):
         return self
 
 
-class SftpSection(Section):
+class SftpSection(Paced):
     """A folder of an SSH server, reached with a key of its own; only the host key on file is believed."""
 
     kind: Literal["sftp"]
@@ -77,7 +77,7 @@ class SftpSection(Section):
         return self
 
 
-class PutSection(Section):
+class PutSection(Paced):
     """A web server that takes files by PUT."""
 
     kind: Literal["put"]
@@ -109,4 +109,4 @@ class PutSection(Section):
 
 AnyDestination = Annotated[FolderSection | S3Section | SftpSection | PutSection, Field(discriminator="kind")]
 
-KINDS: dict[str, type[Section]] = {"folder": FolderSection, "s3": S3Section, "sftp": SftpSection, "put": PutSection}
+KINDS: dict[str, type[Paced]] = {"folder": FolderSection, "s3": S3Section, "sftp": SftpSection, "put": PutSection}

@@ -7,15 +7,24 @@ import time
 import structlog
 
 from agent.config import Settings
+from agent.config.budget import budget_of
+from agent.config.destinations import AnyDestination
+from agent.config.purposes import by_importance
 from agent.courier.lane import Lane
 from agent.courier.timestamps import Timestamps
+from agent.courier.valve import Valve
 from agent.forward.opening import open_destination
+from agent.forward.throttle import TokenBucket
+from agent.policy.calendar import Calendar
 from agent.process import stop_on_signal
+from agent.retain.budget import Relief
 from agent.retain.sweep import sweep
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
 
 log = structlog.get_logger()
+
+RELIEF_S = 5.0
 
 
 class Courier:
@@ -26,18 +35,8 @@ class Courier:
         self._stop = stop
         self._catalog = Catalog(settings.catalog_path)
         self._journal = Journal(settings.journal_dir, "courier", time.time_ns)
-        part_bytes = settings.courier.part_mib << 20
-        self._lanes = [
-            Lane(
-                open_destination(name, section, part_bytes),
-                settings.courier,
-                settings.outbox_dir,
-                self._catalog,
-                self._journal,
-                stop,
-            )
-            for name, section in settings.destination.items()
-        ]
+        self._calendar = Calendar(settings.site.timezone, settings.site.holidays)
+        self._lanes = [self._lane(name, section) for name, section in settings.destination.items()]
         self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
         if settings.timestamp is not None:
             timestamps = Timestamps(
@@ -52,7 +51,28 @@ class Courier:
                 time.time_ns,
             )
             self._threads.append(threading.Thread(target=timestamps.run, daemon=True))
+        self._relief = Relief(budget_of(settings.purpose, settings.courier), self._catalog, self._journal)
+        self._next_relief_s = 0.0
         self._overdue: set[str] = set()
+
+    def _lane(self, name: str, section: AnyDestination) -> Lane:
+        settings = self._settings
+        valve = Valve(
+            *(name, section.bandwidth(), self._calendar, self._catalog.lanes), clock_ns=time.time_ns,
+            monotonic=time.monotonic,
+        )  # fmt: skip
+        throttle = TokenBucket(valve.rate, time.monotonic, self._stop.wait)
+        part_bytes = settings.courier.part_mib << 20
+        return Lane(
+            [open_destination(name, section, part_bytes, throttle) for _ in range(section.parallel)],
+            valve,
+            by_importance(settings.purpose),
+            settings.courier,
+            settings.outbox_dir,
+            self._catalog,
+            self._journal,
+            self._stop,
+        )
 
     def run(self) -> None:
         """Start the lanes and the fetching of timestamps, and sweep until told to stop."""
@@ -60,9 +80,20 @@ class Courier:
             thread.start()
         log.info("courier.ready", destinations=sorted(self._settings.destination))
         while not self._stop.wait(self._settings.courier.poll_s):
+            self.relieve()
             self.sweep()
         for thread in self._threads:
             thread.join(timeout=10)  # an upload in progress is taken up at the next start
+
+    def relieve(self) -> None:
+        """Keep the outbox within its budgets; errors are said and tried again."""
+        if time.monotonic() < self._next_relief_s:
+            return
+        self._next_relief_s = time.monotonic() + RELIEF_S
+        try:
+            self._relief.step(time.time_ns())
+        except (OSError, sqlite3.Error) as error:
+            log.error("relief.failed", kind=type(error).__name__, error=str(error))
 
     def sweep(self) -> None:
         """Delete what is past its deadline; errors are said and tried again."""

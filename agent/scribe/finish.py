@@ -6,13 +6,14 @@ never beyond the first deadline of what it is for.
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from agent.capture.reader import Record, Tampered, open_record
 from agent.config import Settings
-from agent.model.purpose import ABOUT
+from agent.model.purpose import ABOUT, Purpose
+from agent.scribe.allowance import Allowance, NoRoom
 from agent.scribe.channels import Tape, rebuild
 from agent.scribe.correct import Corrected, Corrector
 from agent.scribe.derive import Deriver, Means
@@ -62,6 +63,7 @@ class Finisher:
         corrector: Corrector,
         rewriter: Rewriter,
         testimony: Testimony,
+        allowance: Allowance,
         clock_ns: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
@@ -78,12 +80,15 @@ class Finisher:
         self._rewriter = rewriter
         self._kept = Kept(settings.kept_dir)
         self._testimony = testimony
+        self._allowance = allowance
         self._clock_ns = clock_ns
         self._monotonic = monotonic
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._deferred: dict[str, int] = {row.call_id: row.at_ns for row in catalog.deferred()}
         """Calls that only wait for an engine → since when (UTC ns)."""
+        self._held_back: dict[str, set[str]] = {}
+        """Calls of which these purposes wait for room in the outbox."""
         self._recovered = set(projector.ended)
         """Calls that ended before this process started: lines about them may be in the journal already."""
         self._full = False
@@ -158,7 +163,11 @@ class Finisher:
     def _due(self, call_id: str, *, urgent: bool) -> bool:
         if self._monotonic() < self._not_before.get(call_id, 0.0):
             return False
-        return urgent or call_id not in self._deferred or self._room.engine() is not None or self._expired(call_id)
+        heard = self._room.engine() is not None or self._expired(call_id)
+        if held_back := self._held_back.get(call_id):
+            has_room = held_back - self._allowance.closed(held_back)
+            return urgent or bool(has_room) or (call_id in self._deferred and heard)
+        return urgent or call_id not in self._deferred or heard
 
     def _expired(self, call_id: str) -> bool:
         since_ns = self._deferred.get(call_id)
@@ -181,6 +190,11 @@ class Finisher:
                     self._reopen(call_id)
                 if self._room.engine() is not None:
                     self._again(call_id)
+                return
+            self._deferred.pop(call_id, None)
+            if call_id in self._held_back:
+                if call_id not in self._projector.ended:
+                    self._reopen(call_id)
                 return
             if call_id in self._recovered or call_id in self._attempts:
                 known = {a.path for a in self._catalog.artifacts(call_id=call_id)}
@@ -207,8 +221,26 @@ class Finisher:
             log.error("purpose.gone", call=call_id, purpose=name)
             self._testimony.once("refused", call_id, name, "purpose", reason="purpose is no longer configured")
         self._corrector.say_dropped(tape)
-        deferred = self._deriver.derive(tape, purposes, means, corrected)
+        deferred = self._derive_where_there_is_room(tape, purposes, means, corrected)
         self._corrector.settle(call_id)
+        return deferred
+
+    def _derive_where_there_is_room(
+        self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: dict[str, Corrected]
+    ) -> tuple[str, ...]:
+        """What is corrected frees more than it takes, and never waits."""
+        closed = self._allowance.closed({p.name for p in purposes if p.artifacts}) - set(corrected)
+        while True:
+            try:
+                some = [p for p in purposes if p.name not in closed]
+                deferred = self._deriver.derive(tape, some, means, corrected)
+                break
+            except NoRoom as error:
+                closed.add(error.purpose)
+        lacking = self._deriver.lacking(tape, [p for p in purposes if p.name in closed], corrected)
+        self._held_back.pop(tape.call.call_id, None)
+        if lacking:
+            self._held_back[tape.call.call_id] = lacking
         return deferred
 
     def _records(self, call_id: str) -> Iterator[Record]:
@@ -255,7 +287,7 @@ class Finisher:
         self._projector.forget(call_id)
         self._testimony.forget(call_id)
         self._recovered.discard(call_id)
-        for memory in (self._attempts, self._not_before, self._deferred):
+        for memory in (self._attempts, self._not_before, self._deferred, self._held_back):
             memory.pop(call_id, None)
         log.info("call.finalised", call=call_id)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import timestamps
+from agent.store import lanes, timestamps
 
 ARTIFACT_COLUMNS: dict[str, type] = {
     "artifact_id": str,
@@ -223,4 +223,5 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _texts,
     _index,
     timestamps.tables,
+    lanes.tables,
 )
