@@ -51,8 +51,6 @@ for command in (
     export.export,
     ingest.ingest,
     verify.verify,
-    hold.hold,
-    hold.release,
     probe.probe,
     demo.demo,
 ):
@@ -62,6 +60,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(policy.app, name="policy")
 app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
+app.add_typer(hold.app, name="hold")
 
 
 def main() -> None:

@@ -28,6 +28,13 @@ class Destination(Section):
     region: str = "us-east-1"
     credentials_file: Path | None = None
     verify_tls: bool = True
+    expires: Literal["us", "lifecycle", "them"] = "us"
+    """Who deletes there at the central deadline: the courier, the bucket's own lifecycle rules, or whoever receives."""
+
+    @property
+    def deleted_by_us(self) -> bool:
+        """Whether the courier deletes there what is past its central deadline, or was called back."""
+        return self.expires == "us"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

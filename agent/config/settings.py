@@ -14,6 +14,7 @@ from agent.config.desk import ContextPage, Desk
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
+from agent.config.retention import Retention
 from agent.config.section import Duration, Patterns, Section
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.redaction import NO_REDACTION
@@ -226,6 +227,7 @@ class Settings(Section):
     scribe: Scribe = Scribe()
     guard: Guard = Guard()
     courier: Courier = Courier()
+    retention: Retention = Retention()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)

@@ -16,6 +16,10 @@ class Poison(Exception):
     """Not delivered, and somebody must mend something: credentials, bucket, certificate, the local file."""
 
 
+class Unsupported(Exception):
+    """This kind of destination cannot do that at all. The words are for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The artifact is at `where`, read back and found to be what was sent."""
@@ -45,6 +49,13 @@ class Destination(Protocol):
     def abandon(self, key: str, resume: UploadState) -> None:
         """Let go of what a delivery under `key` began and did not finish; harmless when it began nothing. What it did
         finish stays. Raises Retry or Poison."""
+
+    def hold(self, key: str, held: bool) -> None:
+        """Place or lift a legal hold on what is there under `key`. Raises Retry, Poison, Unsupported."""
+
+    def destroy(self, key: str) -> None:
+        """Delete what is there under `key`; harmless when nothing is. Raises Retry, or Poison, naming the lock that
+        forbids it."""
 
     def check(self) -> None:
         """Write, read back and delete a small file. Raises Retry or Poison."""

@@ -5,7 +5,8 @@ import secrets
 import shutil
 from pathlib import Path
 
-from agent.forward.destination import Poison, Receipt, Retry, UploadState, sha256_of, unchanged
+from agent.forward.destination import Poison, Receipt, Retry, Unsupported, UploadState, sha256_of, unchanged
+from agent.vault.secretfile import sync_folder
 
 
 class FolderDestination:
@@ -41,6 +42,24 @@ class FolderDestination:
             raise Retry(f"{self._root}: it is not there")
         try:
             _partial(self._root / self._prefix / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise Retry(f"{self._root}: {error.strerror}") from None
+
+    def hold(self, key: str, held: bool) -> None:
+        """See Destination.hold."""
+        raise Unsupported("a folder knows no legal hold; it is not deleted from here meanwhile")
+
+    def destroy(self, key: str) -> None:
+        """See Destination.destroy."""
+        if not self._root.is_dir():
+            raise Retry(f"{self._root}: it is not there")
+        target = self._root / self._prefix / key
+        try:
+            target.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                sync_folder(target.parent)
+        except PermissionError as error:
+            raise Poison(f"{target}: it may not be deleted ({error.strerror})") from None
         except OSError as error:
             raise Retry(f"{self._root}: {error.strerror}") from None
 

@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
-from agent.forward.destination import PIECE_BYTES, Poison, Receipt, Retry, UploadState, unchanged
+from agent.forward.destination import PIECE_BYTES, Poison, Receipt, Retry, Unsupported, UploadState, unchanged
 from agent.vault.secretfile import read_secret
 
 CONNECT_S, READ_S = 5, 60
@@ -86,6 +86,15 @@ class S3Destination:
                 self._abort(name, resume.upload_id)
             self._abort_strays(name)  # one that was begun and not remembered
             resume.remember(None)
+
+    def hold(self, key: str, held: bool) -> None:
+        """See Destination.hold."""
+        raise Unsupported("legal holds are not placed on this bucket yet")
+
+    def destroy(self, key: str) -> None:
+        """See Destination.destroy."""
+        with self._words():
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def check(self) -> None:
         """See Destination.check."""

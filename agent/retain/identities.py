@@ -5,13 +5,14 @@ is published in a folder of its own. A destroyed identity turns what is left of 
 (DESIGN §3).
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import structlog
 
 from agent.store.journal import Journal
-from agent.vault.age import WrongKey, decrypt, new_identity
+from agent.vault.age import WrongKey, decrypt, encrypt, new_identity
 from agent.vault.secretfile import sync_folder, write_private
 
 log = structlog.get_logger()
@@ -45,26 +46,56 @@ def ensure_current(identities_dir: Path, recipient_file: Path, rotation_s: int, 
             _publish(recipient_file, recipient)  # a kill came between the two files
 
 
-def destroy_unused(identities_dir: Path, callkeys_dir: Path, now_ns: int, journal: Journal) -> None:
+def destroy_unused(
+    identities_dir: Path,
+    callkeys_dir: Path,
+    now_ns: int,
+    journal: Journal,
+    held: Callable[[str], bool] = lambda _: False,
+) -> None:
     """Destroy each identity that was succeeded at least a minute ago and that no call key left needs. Raises OSError.
 
     Call keys are looked at by age first, and tried with the identity itself before it is destroyed: a clock that
-    jumped may keep an identity too long, but never destroys one that is needed.
+    jumped may keep an identity too long, but never destroys one that is needed. Keys of calls that are `held` (for
+    years, maybe) are wrapped anew to the newest identity, so that the old one is destroyed on time for all others.
     """
     for left in identities_dir.glob(f"*{DOOMED}"):
         _destroy(left, journal)
     known = _known(identities_dir)
     ages = sorted(known)
-    wrapped = list(callkeys_dir.glob("*.age")) if callkeys_dir.is_dir() else []
     for age, successor in pairwise(ages):
-        if now_ns < successor + GRACE_NS or any(_written_ns(key) < successor + GRACE_NS for key in wrapped):
-            return  # younger identities wait for the older ones
-        if _opens_any(known[age], wrapped):
-            log.error("identity.kept", identity=age, reason="it opens a newer call key: the clock jumped")
+        if now_ns < successor + GRACE_NS:
             return
+        _move_held(callkeys_dir, known[age], known[ages[-1]], held)
+        wrapped = _wrapped(callkeys_dir)
+        if any(age - GRACE_NS <= _written_ns(key) < successor + GRACE_NS for key in wrapped):
+            continue
+        if _opens_any(known[age], wrapped):
+            log.error("identity.kept", identity=age, reason="it opens a call key of another time: the clock jumped")
+            continue
         doomed = known[age].with_suffix(DOOMED)
         known[age].rename(doomed)
         _destroy(doomed, journal)
+
+
+def _move_held(callkeys_dir: Path, old: Path, new: Path, held: Callable[[str], bool]) -> None:
+    """Wrap the keys of held calls that `old` opens to `new`; each file is replaced whole or not at all."""
+    mine: dict[str, bool] = {}
+    for path in _wrapped(callkeys_dir):
+        call_id = path.name.partition(".")[0]
+        if not mine.setdefault(call_id, held(call_id)):
+            continue
+        recipient = _recipient(new)
+        try:
+            key = decrypt(path.read_bytes(), _secret(old))
+        except (WrongKey, FileNotFoundError):
+            continue
+        if recipient is not None:
+            write_private(path, encrypt(key, [recipient]))
+
+
+def _wrapped(callkeys_dir: Path) -> list[Path]:
+    return list(callkeys_dir.glob("[!.]*.age")) if callkeys_dir.is_dir() else []
 
 
 def _destroy(doomed: Path, journal: Journal) -> None:
@@ -102,7 +133,7 @@ def _written_ns(key: Path) -> int:
 
 
 def _opens_any(identity: Path, wrapped: list[Path]) -> bool:
-    secret = next(x for x in identity.read_text(encoding="ascii").splitlines() if x.startswith("AGE-SECRET-KEY-"))
+    secret = _secret(identity)
     for key in wrapped:
         try:
             decrypt(key.read_bytes(), secret)
@@ -110,3 +141,8 @@ def _opens_any(identity: Path, wrapped: list[Path]) -> bool:
             continue
         return True
     return False
+
+
+def _secret(identity: Path) -> str:
+    lines = identity.read_text(encoding="ascii").splitlines()
+    return next(line for line in lines if line.startswith("AGE-SECRET-KEY-"))

@@ -9,6 +9,8 @@ import structlog
 from agent.config import Settings
 from agent.process import stop_on_signal
 from agent.retain import identities
+from agent.retain.ntp import read_clocks
+from agent.retain.trusted import believed_ns
 from agent.scribe import outbox
 from agent.scribe.behind import stay_behind
 from agent.scribe.correct import Corrector
@@ -70,7 +72,8 @@ class Scribe:
         testimony = Testimony(self.journal, settings.journal_dir)
         filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
         withdrawal = Withdrawal(settings.site.name, self.catalog, filing, testimony, self._site_key, time.time_ns)
-        index = Index(Cabinet(settings.search_dir, settings.searchkeys_dir), self.catalog, self.journal, time.time_ns)
+        cabinet = Cabinet(settings.search_dir, settings.searchkeys_dir)
+        index = Index(cabinet, self.catalog, self.journal, self._believed_ns)
         index.remove_strays()
         self._findable = Findable(index)
         deriver = Deriver(
@@ -104,6 +107,7 @@ class Scribe:
             rewriter,
             testimony,
             time.time_ns,
+            self._believed_ns,
             time.monotonic,
         )
         self._finisher.remove_strays()
@@ -147,6 +151,10 @@ class Scribe:
             log.error("projection.failed", kind=type(error).__name__, error=str(error))
             return False
 
+    def _believed_ns(self) -> int:
+        """UTC as far as it is believed: what is destroyed on time goes by this."""
+        return believed_ns(self.catalog, self._settings.retention, read_clocks())
+
     def _ensure_identity(self) -> None:
         s = self._settings
         rotation_s = s.scribe.identity_rotation_s
@@ -159,7 +167,9 @@ class Scribe:
                 log.info("capture.pruned", segments=len(gone))
             s = self._settings
             self._ensure_identity()
-            identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal)
+            identities.destroy_unused(
+                *(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal), self.catalog.legal_holds.is_held
+            )
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
                 seal(self._settings.journal_dir, self._site_key, time.time_ns())

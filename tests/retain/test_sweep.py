@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from holding import hold, lift
 
 from agent.model.artifact import Artifact, Delivery
 from agent.model.purpose import ArtifactKind
 from agent.retain.sweep import sweep
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal, read
-from agent.store.rows import CallRow, HoldRow
+from agent.store.rows import CallRow
 
 CALL = "0192" + "0" * 28
 DEADLINE = 1000
@@ -72,9 +73,9 @@ def test_what_is_not_at_its_destination_waits_and_is_said_to_be_overdue(box: Box
 
 def test_a_held_call_stays_until_the_hold_is_lifted(box: Box) -> None:
     path = box.put("a", Delivery.SENT)
-    box.catalog.hold(HoldRow(CALL, "cli:root", "case 7", 5))
+    placed = hold(box.catalog, CALL)
     assert box.sweep(DEADLINE * 10**9) == ([], []) and path.exists()
-    box.catalog.lift_hold(CALL)
+    lift(box.catalog, placed)
     assert box.sweep(DEADLINE * 10**9) == (["a"], []) and not path.exists()
 
 

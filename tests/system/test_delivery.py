@@ -109,7 +109,7 @@ def test_at_its_deadline_everything_of_a_call_goes_unless_it_is_held(make_site, 
     )
     site = seen.site
     held, gone = place(seen, 2), place(seen, 2)
-    seen.site.greffier("hold", held, "--reason", "case 17")
+    seen.site.greffier("hold", "add", "--case", "17", "--call", held, "--reason", "the court asked")
     for call_id in (held, gone):
         seen.wait_delivered(call_id)
     catalog = site.catalog()
@@ -121,9 +121,9 @@ def test_at_its_deadline_everything_of_a_call_goes_unless_it_is_held(make_site, 
     wait_for("the call keys to be gone", lambda: not list(site.settings.callkeys_dir.iterdir()))
     lines = [line for line in read(site.settings.journal_dir) if line.kind == "local.deleted"]
     assert {line.call_id for line in lines} == {gone} and len(lines) == 4
-    assert "is held" in site.greffier("hold", held, "--reason", "again")
+    assert "17" in site.greffier("hold", "list")
     assert "everything is as it was written" in site.greffier("verify", "--folder", site.centre)
-    site.greffier("release", held)
+    site.greffier("hold", "release", "17", "--reason", "it is over")
     wait_for("the held call to go too", lambda: not catalog.artifacts(call_id=held, local=True))
     wait_for(
         "an old identity to be destroyed",

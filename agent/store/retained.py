@@ -1,0 +1,116 @@
+"""What is kept, until when, and what of it is due: the questions of the sweeper and of `greffier retention`.
+
+Each is answered by an index, so that a sweep of a catalog of a million artifacts costs what is due and no more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from agent.model.artifact import Artifact, Delivery
+from agent.store.database import SharedDatabase
+from agent.store.holds import HELD
+from agent.store.orders import AT_CENTRE
+from agent.store.rows import ARTIFACT_COLUMNS, artifact_of
+
+MOST = 500
+"""So many at once are handed out to be deleted."""
+DAY_NS = 86_400 * 1_000_000_000
+_UNSENT = f"('{Delivery.WAITING.value}', '{Delivery.POISONED.value}')"
+_HERE = "local_deleted_ns IS NULL AND withdrawn_ns IS NULL"
+_USELESS = "central_deadline_ns BETWEEN 1 AND ?"
+"""What is not sent by the end of its life at the centre is not sent any more."""
+
+
+def tables(db: Database) -> None:
+    """Two more indexes: what can go, and what cannot because it was not sent yet."""
+    for name, verb in (("artifacts_to_forget", "NOT IN"), ("artifacts_overdue", "IN")):
+        db.execute(
+            f"CREATE INDEX {name} ON artifacts (local_deadline_ns, path) WHERE {_HERE} AND delivery {verb} {_UNSENT}"
+        )
+    db.execute("DROP INDEX artifacts_to_delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """So many artifacts of a purpose go on a day (UTC, `day_ns` its begin), from `place`: here or the centre."""
+
+    place: str
+    day_ns: int
+    purpose: str
+    held: bool
+    artifacts: int
+    calls: int
+    size_bytes: int
+
+
+class Retained:
+    """A part of the catalog; see `agent.store.catalog.Catalog.retained`."""
+
+    def __init__(self, base: SharedDatabase) -> None:
+        self._base = base
+
+    def due(self, now_ns: int, most: int = MOST) -> list[Artifact]:
+        """Local copies past their deadline that may go, oldest first: not held, not withdrawn (the scribe deletes
+        those), and at their destination, unless they have no business there any more."""
+        sent = f"{_HERE} AND delivery NOT IN {_UNSENT} AND local_deadline_ns <= ? AND NOT {HELD}"
+        unsent = f"{_HERE} AND delivery IN {_UNSENT} AND local_deadline_ns <= ? AND {_USELESS} AND NOT {HELD}"
+        order = f"ORDER BY local_deadline_ns, path LIMIT {most}"
+        return self._artifacts(f"{sent} {order}", [now_ns]) + self._artifacts(f"{unsent} {order}", [now_ns, now_ns])
+
+    def overdue(self, now_ns: int, most: int = MOST) -> list[Artifact]:
+        """Local copies past their deadline that are not at their destination yet, oldest first."""
+        where = f"{_HERE} AND delivery IN {_UNSENT} AND local_deadline_ns <= ? AND NOT {_USELESS} AND NOT {HELD}"
+        return self._artifacts(f"{where} ORDER BY local_deadline_ns, path LIMIT {most}", [now_ns, now_ns])
+
+    def deleted(self, artifact_ids: Sequence[str], calls: Sequence[str], at_ns: int) -> list[str]:
+        """These local copies are gone. Returns those of `calls`, finalised, of which nothing is left here: they are
+        forgotten from now on."""
+        forgotten = []
+        with self._base.transaction():
+            for artifact_id in artifact_ids:
+                sql = "UPDATE artifacts SET local_deleted_ns = ? WHERE artifact_id = ?"
+                self._base.run(sql, [at_ns, artifact_id])
+            for call_id in calls:
+                sql = (
+                    "UPDATE calls SET state = 'forgotten' WHERE call_id = ? AND state = 'finalised' AND NOT EXISTS "
+                    "(SELECT 1 FROM artifacts a WHERE a.call_id = calls.call_id AND a.local_deleted_ns IS NULL)"
+                )
+                if self._base.run(sql, [call_id]):
+                    forgotten.append(call_id)
+        return forgotten
+
+    # ---- what will go
+
+    def going(self, ours: Sequence[str], purpose: str | None = None) -> list[Going]:
+        """What will go when: local copies, and what is at destinations where we delete it (`ours`)."""
+        marks = ", ".join("?" * len(ours))
+        here = self._going("here", "local_deadline_ns", _HERE, purpose, [])
+        there = f"{AT_CENTRE} AND central_deadline_ns > 0 AND destination IN ({marks})"
+        return here + self._going("centre", "central_deadline_ns", there, purpose, list(ours))
+
+    def next_here(self, purpose: str | None = None, most: int = 10) -> list[Artifact]:
+        """Local copies that go next."""
+        where = f"{_HERE} AND (? IS NULL OR purpose = ?) AND NOT {HELD} ORDER BY local_deadline_ns, path LIMIT {most}"
+        return self._artifacts(where, [purpose, purpose])
+
+    def made_since(self, since_ns: int) -> dict[str, tuple[int, int]]:
+        """How many artifacts of each purpose were made since then, and their bytes."""
+        sql = "SELECT purpose, count(*) AS n, sum(size_bytes) AS size FROM artifacts WHERE created_ns >= ? GROUP BY 1"
+        return {row["purpose"]: (row["n"], row["size"]) for row in self._base.rows(sql, [since_ns])}
+
+    def _going(self, place: str, deadline: str, where: str, purpose: str | None, values: list[object]) -> list[Going]:
+        sql = (
+            f"SELECT {deadline} / {DAY_NS} AS day, purpose, {HELD} AS held, count(*) AS n, "  # noqa: S608 - constants
+            f"count(DISTINCT call_id) AS calls, sum(size_bytes) AS size FROM artifacts WHERE {where} "
+            "AND (? IS NULL OR purpose = ?) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
+        return [
+            Going(place, r["day"] * DAY_NS, r["purpose"], bool(r["held"]), r["n"], r["calls"], r["size"])
+            for r in self._base.rows(sql, [*values, purpose, purpose])
+        ]
+
+    def _artifacts(self, where: str, values: list[object]) -> list[Artifact]:
+        sql = f"SELECT {', '.join(ARTIFACT_COLUMNS)} FROM artifacts WHERE {where}"  # noqa: S608 - constants
+        return [artifact_of(row) for row in self._base.rows(sql, values)]
