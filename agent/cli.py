@@ -18,6 +18,7 @@ from agent.commands import (
     model,
     policy,
     probe,
+    retention,
     run,
     search,
     show,
@@ -61,6 +62,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
 app.add_typer(hold.app, name="hold")
+app.add_typer(retention.app, name="retention")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from agent.model.artifact import Artifact, Delivery
 from agent.store.database import SharedDatabase
-from agent.store.holds import HELD
+from agent.store.holds import HELD, held
 from agent.store.orders import AT_CENTRE
 from agent.store.rows import ARTIFACT_COLUMNS, artifact_of
 
@@ -43,6 +43,21 @@ class Going:
     artifacts: int
     calls: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What there is of a purpose with one destination: here, at the centre, not sent yet, and found by search; until
+    when the last of it stays (UTC ns, 0: nothing)."""
+
+    purpose: str
+    destination: str | None
+    here: int
+    here_until_ns: int
+    centre: int
+    centre_until_ns: int
+    unsent: int
+    searchable: int
 
 
 class Retained:
@@ -94,6 +109,29 @@ class Retained:
         """Local copies that go next."""
         where = f"{_HERE} AND (? IS NULL OR purpose = ?) AND NOT {HELD} ORDER BY local_deadline_ns, path LIMIT {most}"
         return self._artifacts(where, [purpose, purpose])
+
+    def standing(self) -> list[Standing]:
+        """What there is, by purpose and destination."""
+        here = f"count(*) FILTER (WHERE {_HERE})"
+        sql = (
+            f"SELECT purpose, destination, {here} AS here, "  # noqa: S608 - constants
+            f"coalesce(max(local_deadline_ns) FILTER (WHERE {_HERE}), 0) AS here_until_ns, "
+            f"count(*) FILTER (WHERE {AT_CENTRE}) AS centre, "
+            f"coalesce(max(central_deadline_ns) FILTER (WHERE {AT_CENTRE}), 0) AS centre_until_ns, "
+            f"count(*) FILTER (WHERE {_HERE} AND delivery IN {_UNSENT}) AS unsent, "
+            "(SELECT count(*) FROM indexed i JOIN artifacts a ON a.artifact_id = i.entry WHERE i.shard != '' "
+            "AND i.purpose = artifacts.purpose AND a.destination IS artifacts.destination) AS searchable "
+            "FROM artifacts GROUP BY purpose, destination ORDER BY purpose, destination"
+        )
+        return [Standing(**row) for row in self._base.rows(sql)]
+
+    def keys_kept(self) -> list[tuple[int, bool, int]]:
+        """Call keys that are kept for corrections or by a hold: day (UTC ns), whether held, how many."""
+        sql = (
+            f"SELECT until_ns / {DAY_NS} AS day, {held('kept.call_id')} AS held, count(*) AS n FROM kept "  # noqa: S608
+            "GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        return [(row["day"] * DAY_NS, bool(row["held"]), row["n"]) for row in self._base.rows(sql)]
 
     def made_since(self, since_ns: int) -> dict[str, tuple[int, int]]:
         """How many artifacts of each purpose were made since then, and their bytes."""
