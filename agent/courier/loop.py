@@ -67,8 +67,12 @@ class Courier:
         for thread in threads:
             thread.start()
         log.info("courier.ready", destinations=sorted(self._settings.destination))
-        while not self._stop.wait(self._settings.courier.poll_s):
+        pause_s = self._settings.courier.poll_s
+        while not self._stop.wait(pause_s):
+            begun = time.monotonic()
             self.sweep()
+            # where much is held beyond its deadline, looking takes long: then it is done less often
+            pause_s = max(self._settings.courier.poll_s, 10 * (time.monotonic() - begun))
         for thread in threads:
             thread.join(timeout=10)  # an upload in progress is taken up at the next start
 

@@ -45,7 +45,7 @@ class Catalog:
         self.legal_holds = Holds(self._base)
         self.orders = Orders(self._base, self.legal_holds)
         self.clock = Clock(self._base)
-        self.retained = Retained(self._base)
+        self.retained = Retained(self._base, self.legal_holds)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""

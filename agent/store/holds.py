@@ -28,25 +28,37 @@ def tables(db: Database) -> None:
         "SELECT 'call-' || substr(call_id, 1, 12), call_id, 0, actor, reason, at_ns FROM holds ORDER BY at_ns, call_id"
     )
     db.execute("DROP TABLE holds")
-    db.execute("CREATE INDEX legal_holds_open ON legal_holds (id) WHERE ended_ns IS NULL")
+    db.execute("CREATE INDEX legal_holds_of_call ON legal_holds (call_id) WHERE ended_ns IS NULL")
+    wide = "ended_ns IS NULL AND call_id IS NULL AND by_number = 0"
+    db.execute(f"CREATE INDEX legal_holds_wide ON legal_holds (id) WHERE {wide}")
+    db.execute("CREATE INDEX held_numbers_by_hash ON held_numbers (number_hash)")
     db.execute("CREATE INDEX parties_by_number ON parties (number_hash)")
     db.execute("CREATE INDEX calls_by_did ON calls (did_hash) WHERE did_hash IS NOT NULL")
 
 
 def held(call: str, purpose: str | None = None, which: str = "1") -> str:
     """An SQL term: an open hold (of those of which `which` is true) covers the call and purpose in these columns;
-    without `purpose`, anything of the call."""
-    any_purpose = "" if purpose is None else f"AND (h.purpose IS NULL OR h.purpose = {purpose}) "
-    return (
-        "EXISTS (SELECT 1 FROM legal_holds h WHERE h.ended_ns IS NULL "  # noqa: S608 - names of columns
-        f"AND {which} "
-        f"AND (h.call_id IS NULL OR h.call_id = {call}) {any_purpose}"
-        "AND (NOT h.by_number OR EXISTS (SELECT 1 FROM held_numbers n WHERE n.hold = h.id AND ("
-        f"n.number_hash IN (SELECT number_hash FROM parties WHERE parties.call_id = {call}) "
-        f"OR n.number_hash IN (SELECT did_hash FROM calls WHERE calls.call_id = {call})))) "
-        "AND ((h.from_ns IS NULL AND h.to_ns IS NULL) OR EXISTS (SELECT 1 FROM calls k WHERE "
+    without `purpose`, anything of the call.
+
+    Three ways lead to a hold, each by an index: the call it names, a number of the call, and those that name neither.
+    """
+    open_ = f"h.ended_ns IS NULL AND {which}"
+    fits = (
+        ("" if purpose is None else f"(h.purpose IS NULL OR h.purpose = {purpose}) AND ")  # noqa: S608 - columns
+        + "((h.from_ns IS NULL AND h.to_ns IS NULL) OR EXISTS (SELECT 1 FROM calls k WHERE "  # noqa: S608 - columns
         f"k.call_id = {call} AND (h.to_ns IS NULL OR k.started_ns < h.to_ns) "
-        "AND (h.from_ns IS NULL OR k.ended_ns IS NULL OR k.ended_ns >= h.from_ns))))"
+        "AND (h.from_ns IS NULL OR k.ended_ns IS NULL OR k.ended_ns >= h.from_ns)))"
+    )
+    numbers = (
+        f"SELECT p.number_hash FROM parties p WHERE p.call_id = {call} "  # noqa: S608 - columns
+        f"UNION SELECT d.did_hash FROM calls d WHERE d.call_id = {call}"
+    )
+    takes_part = f"h.id IN (SELECT n.hold FROM held_numbers n WHERE n.number_hash IN ({numbers}))"  # noqa: S608 - columns
+    return (
+        f"(EXISTS (SELECT 1 FROM legal_holds h WHERE {open_} AND h.call_id = {call} "  # noqa: S608 - columns
+        f"AND (h.by_number = 0 OR {takes_part}) AND {fits}) "
+        f"OR EXISTS (SELECT 1 FROM legal_holds h WHERE {open_} AND {takes_part} AND h.call_id IS NULL AND {fits}) "
+        f"OR EXISTS (SELECT 1 FROM legal_holds h WHERE {open_} AND h.call_id IS NULL AND h.by_number = 0 AND {fits}))"
     )
 
 
@@ -148,6 +160,15 @@ class Holds:
         )
         row = self._base.rows(sql, values)[0]
         return row["calls"], row["here"]
+
+    def held_artifacts(self) -> tuple[str, list[object]]:
+        """An SQL query for the ids of all artifacts that are held, and its values: quicker than `HELD` for all rows."""
+        queries, values = ["SELECT NULL WHERE 0"], list[object]()
+        for hold in self.open():
+            where, more = matching(hold)
+            queries.append(f"SELECT artifact_id FROM artifacts WHERE {where}")  # noqa: S608 - constants
+            values += more
+        return " UNION ".join(queries), values
 
     def calls_of(self, hashes: Sequence[str]) -> list[str]:
         """Ids of all calls in which one of these numbers (keyed hashes) took part or was dialled, oldest first."""

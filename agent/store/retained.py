@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from agent.model.artifact import Artifact, Delivery
 from agent.store.database import SharedDatabase
-from agent.store.holds import HELD, held
+from agent.store.holds import HELD, Holds, held
 from agent.store.orders import AT_CENTRE
 from agent.store.rows import ARTIFACT_COLUMNS, artifact_of
 
@@ -63,8 +63,9 @@ class Standing:
 class Retained:
     """A part of the catalog; see `agent.store.catalog.Catalog.retained`."""
 
-    def __init__(self, base: SharedDatabase) -> None:
+    def __init__(self, base: SharedDatabase, holds: Holds) -> None:
         self._base = base
+        self._holds = holds
 
     def due(self, now_ns: int, most: int = MOST) -> list[Artifact]:
         """Local copies past their deadline that may go, oldest first: not held, not withdrawn (the scribe deletes
@@ -72,12 +73,16 @@ class Retained:
         sent = f"{_HERE} AND delivery NOT IN {_UNSENT} AND local_deadline_ns <= ? AND NOT {HELD}"
         unsent = f"{_HERE} AND delivery IN {_UNSENT} AND local_deadline_ns <= ? AND {_USELESS} AND NOT {HELD}"
         order = f"ORDER BY local_deadline_ns, path LIMIT {most}"
-        return self._artifacts(f"{sent} {order}", [now_ns]) + self._artifacts(f"{unsent} {order}", [now_ns, now_ns])
+        return [
+            *self._artifacts(f"{sent} {order}", [now_ns], "artifacts_to_forget"),
+            *self._artifacts(f"{unsent} {order}", [now_ns, now_ns], "artifacts_overdue"),
+        ]
 
     def overdue(self, now_ns: int, most: int = MOST) -> list[Artifact]:
         """Local copies past their deadline that are not at their destination yet, oldest first."""
         where = f"{_HERE} AND delivery IN {_UNSENT} AND local_deadline_ns <= ? AND NOT {_USELESS} AND NOT {HELD}"
-        return self._artifacts(f"{where} ORDER BY local_deadline_ns, path LIMIT {most}", [now_ns, now_ns])
+        order = f"ORDER BY local_deadline_ns, path LIMIT {most}"
+        return self._artifacts(f"{where} {order}", [now_ns, now_ns], "artifacts_overdue")
 
     def deleted(self, artifact_ids: Sequence[str], calls: Sequence[str], at_ns: int) -> list[str]:
         """These local copies are gone. Returns those of `calls`, finalised, of which nothing is left here: they are
@@ -95,6 +100,11 @@ class Retained:
                 if self._base.run(sql, [call_id]):
                     forgotten.append(call_id)
         return forgotten
+
+    def deleted_paths(self, column: str) -> list[str]:
+        """Paths of what has a time in this column: `local_deleted_ns` or `central_ended_ns`."""
+        sql = f"SELECT path FROM artifacts WHERE {column} IS NOT NULL"  # noqa: S608 - a column's name
+        return [row["path"] for row in self._base.rows(sql)]
 
     # ---- what will go
 
@@ -139,16 +149,18 @@ class Retained:
         return {row["purpose"]: (row["n"], row["size"]) for row in self._base.rows(sql, [since_ns])}
 
     def _going(self, place: str, deadline: str, where: str, purpose: str | None, values: list[object]) -> list[Going]:
+        held_ids, held_values = self._holds.held_artifacts()
         sql = (
-            f"SELECT {deadline} / {DAY_NS} AS day, purpose, {HELD} AS held, count(*) AS n, "  # noqa: S608 - constants
-            f"count(DISTINCT call_id) AS calls, sum(size_bytes) AS size FROM artifacts WHERE {where} "
+            f"SELECT {deadline} / {DAY_NS} AS day, purpose, artifact_id IN ({held_ids}) AS held, "  # noqa: S608
+            f"count(*) AS n, count(DISTINCT call_id) AS calls, sum(size_bytes) AS size FROM artifacts WHERE {where} "
             "AND (? IS NULL OR purpose = ?) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
         return [
             Going(place, r["day"] * DAY_NS, r["purpose"], bool(r["held"]), r["n"], r["calls"], r["size"])
-            for r in self._base.rows(sql, [*values, purpose, purpose])
+            for r in self._base.rows(sql, [*held_values, *values, purpose, purpose])
         ]
 
-    def _artifacts(self, where: str, values: list[object]) -> list[Artifact]:
-        sql = f"SELECT {', '.join(ARTIFACT_COLUMNS)} FROM artifacts WHERE {where}"  # noqa: S608 - constants
+    def _artifacts(self, where: str, values: list[object], index: str | None = None) -> list[Artifact]:
+        by = f"INDEXED BY {index} " if index else ""
+        sql = f"SELECT {', '.join(ARTIFACT_COLUMNS)} FROM artifacts {by}WHERE {where}"  # noqa: S608 - constants
         return [artifact_of(row) for row in self._base.rows(sql, values)]

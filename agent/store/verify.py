@@ -10,6 +10,7 @@ from agent.model.artifact import Artifact
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
 from agent.store.checkpoint import holds, sealed_heads
+from agent.store.deletions import Deletions
 from agent.store.journal import CHECKPOINTS, JournalLine, chains, decoded, hash_of
 from agent.store.report import Problem, Report, inside, opened, sha256_of
 from agent.store.tombstones import Tombstones, check_delivered
@@ -27,11 +28,16 @@ def verify_journal(folder: Path, public: bytes) -> list[Problem]:
 def verify_site(
     journal_dir: Path, outbox_dir: Path, catalog: Catalog, public: bytes, identities: Sequence[str]
 ) -> Report:
-    """The journal, every local artifact against the catalog, and what was masked or dropped; manifests and tombstones
-    that an identity opens are opened."""
+    """The journal, every local artifact and every deletion against the catalog, and what was masked or dropped;
+    manifests and tombstones that an identity opens are opened."""
     report = Report()
-    taken_back = Tombstones(catalog, outbox_dir, public, identities)
-    _journal(journal_dir, public, report, taken_back.hear)
+    taken_back, forgotten = Tombstones(catalog, outbox_dir, public, identities), Deletions(catalog)
+
+    def hear(line: JournalLine) -> None:
+        taken_back.hear(line)
+        forgotten.hear(line)
+
+    _journal(journal_dir, public, report, hear)
     manifests = []
     for artifact in catalog.artifacts(local=True):
         path = outbox_dir / artifact.path
@@ -48,6 +54,7 @@ def verify_site(
     for manifest in manifests:
         _manifest(outbox_dir, manifest.path, public, identities, report, gone=gone, row=manifest)
     taken_back.check(report)
+    forgotten.check(report)
     return report
 
 

@@ -128,3 +128,9 @@ def test_redaction() -> None:
     result = run("redaction", "--utterances", "40")["redaction"]
     assert {"recall", "false_per_1000_words", "by_form", "us_per_word"} <= set(result)
     assert result["utterances"] == 40 and result["words"] > 2000
+
+
+def test_forgetting() -> None:
+    result = run("forgetting", "--rows", "20000")
+    assert result["rows"] == 20000 and result["deleted"] == 98, "two of the hundred wait for their destination"
+    assert result["deletions_per_s"] > 0 and {"sweep_none_due_s", "plan_orders_s", "retention_plan_s"} <= set(result)
