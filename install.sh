@@ -34,7 +34,6 @@ missing_packages() {
     command -v editcap >/dev/null || echo wireshark-common
     command -v ip >/dev/null || echo iproute2
     command -v openssl >/dev/null || echo openssl
-    command -v faketime >/dev/null || echo faketime
     command -v systemd-analyze >/dev/null || echo systemd
     command -v Xvfb >/dev/null || echo xvfb
     command -v xdotool >/dev/null || echo xdotool

@@ -5,6 +5,7 @@ is published in a folder of its own. A destroyed identity turns what is left of 
 (DESIGN §3).
 """
 
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -66,7 +67,7 @@ def destroy_unused(
     for age, successor in pairwise(ages):
         if now_ns < successor + GRACE_NS:
             return
-        _move_held(callkeys_dir, known[age], known[ages[-1]], held)
+        _move_held(callkeys_dir, known[age], known[ages[-1]], held, now_ns)
         wrapped = _wrapped(callkeys_dir)
         if any(age - GRACE_NS <= _written_ns(key) < successor + GRACE_NS for key in wrapped):
             continue
@@ -78,8 +79,9 @@ def destroy_unused(
         _destroy(doomed, journal)
 
 
-def _move_held(callkeys_dir: Path, old: Path, new: Path, held: Callable[[str], bool]) -> None:
-    """Wrap the keys of held calls that `old` opens to `new`; each file is replaced whole or not at all."""
+def _move_held(callkeys_dir: Path, old: Path, new: Path, held: Callable[[str], bool], now_ns: int) -> None:
+    """Wrap the keys of held calls that `old` opens to `new`; each file is replaced whole or not at all. They are of
+    `now_ns` from then on, by the clock that identities are aged by."""
     mine: dict[str, bool] = {}
     for path in _wrapped(callkeys_dir):
         call_id = path.name.partition(".")[0]
@@ -92,6 +94,7 @@ def _move_held(callkeys_dir: Path, old: Path, new: Path, held: Callable[[str], b
             continue
         if recipient is not None:
             write_private(path, encrypt(key, [recipient]))
+            os.utime(path, ns=(now_ns, now_ns))
 
 
 def _wrapped(callkeys_dir: Path) -> list[Path]:

@@ -152,13 +152,14 @@ class Scribe:
             return False
 
     def _believed_ns(self) -> int:
-        """UTC as far as it is believed: what is destroyed on time goes by this."""
+        """UTC as far as it is believed: what is destroyed on time goes by this, and the ages of identities, so that a
+        clock that jumps there and back leaves none of a day to come, which the others would wait for."""
         return believed_ns(self.catalog, self._settings.retention, read_clocks())
 
     def _ensure_identity(self) -> None:
         s = self._settings
         rotation_s = s.scribe.identity_rotation_s
-        identities.ensure_current(s.identities_dir, s.recipient_file, rotation_s, time.time_ns(), self.journal)
+        identities.ensure_current(s.identities_dir, s.recipient_file, rotation_s, self._believed_ns(), self.journal)
 
     def _care(self) -> None:
         """Prune the capture log, rotate identities, seal the journal: errors are said and tried again."""
@@ -168,7 +169,7 @@ class Scribe:
             s = self._settings
             self._ensure_identity()
             identities.destroy_unused(
-                *(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal), self.catalog.legal_holds.is_held
+                *(s.identities_dir, s.callkeys_dir, self._believed_ns(), self.journal), self.catalog.legal_holds.is_held
             )
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S

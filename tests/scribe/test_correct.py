@@ -284,6 +284,32 @@ def test_a_legal_hold_stops_destruction_until_it_is_lifted(make_site) -> None:
     assert not [p for p in site.outbox() if p.startswith("training/")] and len(lines(site, "dropped")) == 2
 
 
+def test_a_held_purpose_waits_and_the_others_are_dropped_and_masked(make_site) -> None:
+    site, _, scribe = recorded(make_site)
+    placed = hold(scribe.catalog, CALL, "training")
+    assert "training waits" in greffier(site, "drop", CALL, "--reason", "withdrew")
+    settle(scribe)
+    assert {p.split("/")[0] for p in site.outbox()} == {"evidence", "training"}
+    mask(site, "--purpose", "evidence")
+    settle(scribe)
+    assert any("audio-" in p for p in site.outbox() if p.startswith("evidence/")), "a new revision"
+    assert "legal hold (case 7)" in mask(site, "--purpose", "training", status=1)
+    lift(scribe.catalog, placed)
+    settle(scribe)
+    assert {p.split("/")[0] for p in site.outbox()} == {"evidence"}
+
+
+def test_the_key_of_a_held_call_is_kept_as_long_as_it_is_held(make_site) -> None:
+    site, _, scribe = recorded(make_site, window="1 h")
+    placed = hold(scribe.catalog, CALL)
+    scribe._finisher._believed_ns = lambda: 1 << 61
+    settle(scribe)
+    assert list(site.settings.callkeys_dir.iterdir()) and lines(site, "callkey.destroyed") == []
+    lift(scribe.catalog, placed)
+    settle(scribe)
+    assert not list(site.settings.callkeys_dir.iterdir()) and len(lines(site, "callkey.destroyed")) == 1
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_every_write_of_a_call_whose_key_is_kept(make_site, after: bool) -> None:
     moment, total = 1, None
