@@ -33,7 +33,7 @@ from agent.retain import holds
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
 from agent.vault.numbers import number_hashes
-from agent.vault.secretfile import read_secret
+from agent.vault.sealed import Unsealable, read_sealed
 
 NOBODY = 0xFFFF_FFFF
 """The login id of a process that nobody logged in for."""
@@ -199,8 +199,8 @@ def _numbers(settings: Settings, number: str | None) -> frozenset[str]:
     if not number.strip():
         fail("a number is needed", 2)
     try:
-        key = read_secret(settings.site.keys_dir / "numbers.key")
-    except (OSError, ValueError) as error:
+        key = read_sealed(settings.site.keys_dir, "numbers.key")
+    except (OSError, ValueError, Unsealable) as error:
         fail(f"the key of numbers: {error}")
     return number_hashes(key, number, settings.site.calling_code)
 

@@ -62,6 +62,20 @@ def held(call: str, purpose: str | None = None, which: str = "1") -> str:
     )
 
 
+_OPEN = "legal_holds h WHERE h.ended_ns IS NULL"
+_NUMBERS = (
+    "SELECT n.number_hash FROM legal_holds h JOIN held_numbers n ON n.hold = h.id "
+    "WHERE h.ended_ns IS NULL AND h.call_id IS NULL"
+)
+_MAYBE = (
+    f"SELECT h.call_id FROM {_OPEN} AND h.call_id IS NOT NULL "  # noqa: S608 - constants
+    f"UNION ALL SELECT call_id FROM parties WHERE number_hash IN ({_NUMBERS}) "
+    f"UNION ALL SELECT call_id FROM calls WHERE did_hash IN ({_NUMBERS}) "
+    f"UNION ALL SELECT call_id FROM kept WHERE EXISTS (SELECT 1 FROM {_OPEN} AND h.call_id IS NULL AND by_number = 0)"
+)
+"""An SQL query for the calls that an open hold may cover, found from the holds, which are few, and not from the calls.
+Those of holds that name neither call nor number are all calls whose key is kept."""
+
 HELD = held("artifacts.call_id", "artifacts.purpose")
 """An SQL term: the artifact may not be deleted."""
 
@@ -150,6 +164,11 @@ class Holds:
         if purpose is None:
             return bool(self._base.rows(f"SELECT 1 WHERE {held('?1')}", [call_id]))
         return bool(self._base.rows(f"SELECT 1 WHERE {held('?1', '?2')}", [call_id, purpose]))
+
+    def kept_calls(self) -> set[str]:
+        """Ids of the calls whose keys are kept and of which a hold covers anything."""
+        sql = f"SELECT call_id FROM kept WHERE call_id IN ({_MAYBE}) AND {held('kept.call_id')}"  # noqa: S608 - constants
+        return {row["call_id"] for row in self._base.rows(sql, [])}
 
     def extent(self, hold: LegalHold) -> tuple[int, int]:
         """How many calls with artifacts, and how many artifacts that are still here, a hold covers now."""

@@ -34,7 +34,7 @@ class Keys:
         return path
 
     def destroy(self, now_ns: int, *held: str) -> int:
-        destroy_unused(self.identities, self.callkeys, now_ns, self.journal, lambda call_id: call_id in held)
+        destroy_unused(self.identities, self.callkeys, now_ns, self.journal, held=lambda: held)
         return len(list(self.identities.glob("*.age-identity")))
 
     def said(self, kind: str) -> int:

@@ -105,3 +105,23 @@ def test_holds_of_an_earlier_version_hold_on(tmp_path: Path, monkeypatch: pytest
     (hold,) = catalog.legal_holds.open()
     assert (hold.call_id, hold.case, hold.reason, hold.at_ns) == (CALLS[0], "call-019200000000", "case 17", 5)
     assert catalog.legal_holds.is_held(CALLS[0], "evidence") and not catalog.legal_holds.is_held(CALLS[1])
+
+
+def test_the_calls_whose_keys_stay_are_those_that_a_hold_covers(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.sqlite3")
+    for call_id in CALLS:
+        put_call(catalog, call_id, 100, 200, None, f"n{call_id[5]}")
+        catalog.corrections.keep(call_id, 1000)
+    assert catalog.legal_holds.kept_calls() == set()
+    placed = catalog.legal_holds.place(replace(HOLD, numbers=frozenset({"n1"}), purpose="training"))
+    assert catalog.legal_holds.kept_calls() == {CALLS[1]}
+    catalog.legal_holds.end(placed.number, 7)
+    for hold, covered in (
+        (replace(HOLD, call_id=CALLS[0]), 1),
+        (replace(HOLD, from_ns=0), 2),
+        (replace(HOLD, to_ns=9), 0),
+    ):
+        placed = catalog.legal_holds.place(hold)
+        assert len(catalog.legal_holds.kept_calls()) == covered
+        catalog.legal_holds.end(placed.number, 7)
+    assert catalog.legal_holds.kept_calls() == set()
