@@ -9,8 +9,9 @@ from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.cti import Cti
-from agent.config.delivery import Courier, Destination
+from agent.config.delivery import Courier
 from agent.config.desk import ContextPage, Desk
+from agent.config.destinations import AnyDestination
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
@@ -230,7 +231,7 @@ class Settings(Section):
     courier: Courier = Courier()
     retention: Retention = Retention()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
-    destination: dict[PurposeName, Destination] = Field(default_factory=dict)
+    destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(None)
 

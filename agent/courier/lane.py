@@ -9,7 +9,8 @@ from pathlib import Path
 import structlog
 
 from agent.config.delivery import Courier
-from agent.forward.destination import Destination, Poison, Retry
+from agent.courier.orphans import Orphans
+from agent.forward.destination import Destination, Poison, Retry, Terms
 from agent.model.artifact import Artifact, Delivery
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -45,6 +46,7 @@ class Lane:
         self._stop = stop
         self._clock_ns = clock_ns
         self._failures = 0
+        self._orphans = Orphans(catalog)
 
     def run(self) -> None:
         """Until `stop`."""
@@ -54,6 +56,7 @@ class Lane:
     def step(self) -> float:
         """Deliver what is due until there is no more or one fails. Returns for how many seconds to wait then."""
         self._abandon()
+        self._orphans.step(self._destination)
         for artifact in self._due():
             if self._stop.is_set():
                 break
@@ -66,6 +69,7 @@ class Lane:
                     artifact.cipher_sha256,
                     artifact.size_bytes,
                     _CatalogUpload(self._catalog, artifact.artifact_id),
+                    Terms(artifact.central_deadline_ns),
                 )
             except Retry as error:
                 return self._failed(artifact, str(error))

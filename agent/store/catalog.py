@@ -249,6 +249,11 @@ class Catalog:
         """Remember an unfinished multipart upload, so that a restart takes it up."""
         self._base.run("UPDATE artifacts SET upload_id = ? WHERE artifact_id = ?", [upload_id, artifact_id])
 
+    def remembered_uploads(self) -> set[str]:
+        """Ids of multipart uploads that were begun and will be finished or let go of."""
+        rows = self._base.rows("SELECT upload_id FROM artifacts WHERE upload_id IS NOT NULL", [])
+        return {str(row["upload_id"]) for row in rows}
+
     def delivery_state(self, artifact_id: str) -> DeliveryRow:
         """Raises LookupError."""
         sql = "SELECT attempts, next_attempt_ns, upload_id, detail, sent_ns FROM artifacts WHERE artifact_id = ?"
