@@ -21,6 +21,9 @@ from agent.store.journal import Journal
 
 log = structlog.get_logger()
 
+PLAN_REST = 30
+"""Where much is held, planning takes long; it rests for so many times as long."""
+
 
 class Courier:
     """All parts wired. `run` returns when `stop` is set."""
@@ -83,8 +86,10 @@ class Courier:
             end_past(self._catalog, self._journal, now_ns)
             swept = sweep(self._catalog, self._journal, self._settings.outbox_dir, now_ns)
             if time.monotonic() >= self._next_plan:
-                self._next_plan = time.monotonic() + PLAN_S
+                begun = time.monotonic()
                 self._catalog.orders.plan(time.time_ns())
+                took_s = time.monotonic() - begun
+                self._next_plan = begun + max(PLAN_S, PLAN_REST * took_s)
         except (OSError, sqlite3.Error) as error:
             log.error("sweep.failed", kind=type(error).__name__, error=str(error))
             return
