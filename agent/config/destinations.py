@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.config.bandwidth import Paced
 from agent.config.desk import LOOPBACK
-from agent.config.section import Section
 
 Verify = Literal["read", "checksum"]
-"""How it is known that what was sent is there: all of it is read back, or the server's own SHA-256 is believed."""
+"""How it is known that what was sent is there: all of it is read back, or the server's own digest is believed."""
 
 
-class DestinationSection(Section):
+class DestinationSection(Paced):
     """What all kinds have."""
 
     prefix: str = ""
@@ -124,4 +124,4 @@ class PutSection(DestinationSection):
 
 AnyDestination = Annotated[FolderSection | S3Section | SftpSection | PutSection, Field(discriminator="kind")]
 
-KINDS: dict[str, type[Section]] = {"folder": FolderSection, "s3": S3Section, "sftp": SftpSection, "put": PutSection}
+KINDS: dict[str, type[Paced]] = {"folder": FolderSection, "s3": S3Section, "sftp": SftpSection, "put": PutSection}

@@ -23,11 +23,13 @@ from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
 from agent.store.holds import Holds
 from agent.store.indexed import Indexed
+from agent.store.lanes import ASIDE, WAITING, Lanes
 from agent.store.orders import Orders
 from agent.store.retained import Retained
 from agent.store.rewrites import Rewrites
 from agent.store.rows import ARTIFACT_COLUMNS, CallRow, DeferredRow, DeliveryRow, PartyRow, artifact_of
 from agent.store.schema import prepare
+from agent.store.timestamps import Timestamps
 
 NEVER_NS = 1 << 62
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
@@ -42,6 +44,8 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
+        self.timestamps = Timestamps(self._base)
+        self.lanes = Lanes(self._base)
         self.legal_holds = Holds(self._base)
         self.orders = Orders(self._base, self.legal_holds)
         self.clock = Clock(self._base)
@@ -219,6 +223,22 @@ class Catalog:
             f"AND (kind = 'tombstone' OR NOT {OPEN})",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
+
+    def next_waiting(self, destination: str, purpose: str, now_ns: int, limit: int) -> list[Artifact]:
+        """What of a purpose waits for this destination and may be tried now: the oldest of it, so many at most."""
+        sql = (
+            f"SELECT {_ARTIFACT} FROM {WAITING} AND destination = ? AND purpose = ? AND next_attempt_ns <= ? "  # noqa: S608
+            f"AND (kind = 'tombstone' OR NOT {OPEN}) ORDER BY created_ns, path LIMIT ?"
+        )
+        return [artifact_of(row) for row in self._base.rows(sql, [destination, purpose, now_ns, limit])]
+
+    def due_poisoned(self, destination: str, now_ns: int, limit: int) -> list[Artifact]:
+        """What was set aside at this destination and is to be tried again, so many at most."""
+        sql = (
+            f"SELECT {_ARTIFACT} FROM {ASIDE} AND destination = ? AND next_attempt_ns <= ? "  # noqa: S608 - constants
+            f"AND (kind = 'tombstone' OR NOT {OPEN}) ORDER BY next_attempt_ns LIMIT ?"
+        )
+        return [artifact_of(row) for row in self._base.rows(sql, [destination, now_ns, limit])]
 
     def begun_and_withdrawn(self, now_ns: int) -> list[Artifact]:
         """What was withdrawn while it was being sent: what was begun at its destination may be let go of now."""

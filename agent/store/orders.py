@@ -101,6 +101,14 @@ class Orders:
                 done += self._base.run(sql, [at_ns, one])
         return done
 
+    def ask_hold(self, artifact_id: str, at_ns: int) -> None:
+        """Ask for the holding of one that was just sent, sooner than `plan` does."""
+        sql = (
+            "INSERT OR IGNORE INTO orders (artifact_id, matter, verb, state, detail, attempts, next_ns, at_ns) "
+            "VALUES (?, 'hold', 'hold', 'asked', '', 0, 0, ?)"
+        )
+        self._base.run(sql, [artifact_id, at_ns])
+
     def due_holds(self, destination: str, now_ns: int) -> list[Order]:
         """What is to be held or released at a destination now."""
         sql = (

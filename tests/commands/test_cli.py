@@ -15,8 +15,8 @@ from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
             "model", "agents", "token", "hold", "ingest", "policy", "demo",
-            "transcribe", "search", "retention"]  # fmt: skip
-GROUPS = ("config", "model", "policy", "agents", "token", "hold", "retention")
+            "transcribe", "search", "retention", "sync"]  # fmt: skip
+GROUPS = ("config", "model", "policy", "agents", "token", "hold", "retention", "sync")
 
 
 @pytest.fixture
