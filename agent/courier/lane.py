@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from agent.config.delivery import Courier
+from agent.courier.orphans import Orphans
 from agent.courier.patience import Patience
 from agent.courier.shelf import Shelf
 from agent.courier.valve import Valve
@@ -21,7 +22,6 @@ from agent.store.journal import Journal
 log = structlog.get_logger()
 
 NS = 1_000_000_000
-SWEEP_S = 3600.0
 
 
 class Lane:
@@ -55,11 +55,10 @@ class Lane:
         self._journal = journal
         self._stop = stop
         self._clock_ns = clock_ns
-        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._patience = Patience(pace.retry_first_s, pace.retry_max_s, monotonic)
         self._shelf = Shelf(self._name, order, len(destinations), pace.poll_s, catalog, clock_ns, monotonic)
-        self._next_sweep_s = 0.0
+        self._orphans = Orphans(catalog, monotonic)
         self._failing_ns = 0
         self._woken_ns = valve.row().woken_ns
         catalog.lanes.set_failing(self._name, "", 0, 0)
@@ -92,8 +91,8 @@ class Lane:
                 self._deliver(self._destinations[number], artifact)
             finally:
                 self._shelf.put_back(artifact)
-        if number == 0:
-            self._sweep()
+        if number == 0 and not self._patience.failures and not self._stop.is_set() and not self._valve.closed:
+            self._orphans.step(self._destinations[0])
         return self._pace.poll_s
 
     def _deliver(self, destination: Destination, artifact: Artifact) -> None:
@@ -142,18 +141,6 @@ class Lane:
             else:
                 self._catalog.abandoned(artifact.artifact_id)
                 log.info("delivery.abandoned", path=artifact.path, destination=self._name)
-
-    def _sweep(self) -> None:
-        """Once an hour, when the destination is not known to fail: have it let go of uploads that nobody remembers."""
-        due = self._monotonic() >= self._next_sweep_s
-        if not due or self._patience.failures or self._stop.is_set() or self._valve.closed:
-            return
-        self._next_sweep_s = self._monotonic() + SWEEP_S
-        try:
-            self._destinations[0].sweep(self._catalog.lanes.upload_ids(self._name))
-        except Exception as error:
-            why = str(error) if isinstance(error, Retry | Poison) else f"unexpected {type(error).__name__}"
-            log.warning("delivery.not_swept", destination=self._name, why=why)
 
     def _wake(self) -> None:
         woken_ns = self._valve.row().woken_ns

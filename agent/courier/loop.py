@@ -11,6 +11,7 @@ from agent.config.budget import budget_of
 from agent.config.destinations import AnyDestination
 from agent.config.purposes import by_importance
 from agent.courier.lane import Lane
+from agent.courier.timestamps import Timestamps
 from agent.courier.valve import Valve
 from agent.forward.opening import open_destination
 from agent.forward.throttle import TokenBucket
@@ -35,9 +36,23 @@ class Courier:
         self._catalog = Catalog(settings.catalog_path)
         self._journal = Journal(settings.journal_dir, "courier", time.time_ns)
         self._calendar = Calendar(settings.site.timezone, settings.site.holidays)
-        self._lanes = [self._lane(name, section) for name, section in settings.destination.items()]
         self._relief = Relief(budget_of(settings.purpose, settings.courier), self._catalog, self._journal)
         self._next_relief_s = 0.0
+        lanes = [self._lane(name, section) for name, section in settings.destination.items()]
+        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in lanes]
+        if settings.timestamp is not None:
+            timestamps = Timestamps(
+                settings.timestamp,
+                tuple(name for name in settings.purpose if settings.is_stamped(name)),
+                settings.courier,
+                settings.outbox_dir,
+                settings.journal_dir,
+                self._catalog,
+                self._journal,
+                stop,
+                time.time_ns,
+            )
+            self._threads.append(threading.Thread(target=timestamps.run, daemon=True))
         self._overdue: set[str] = set()
 
     def _lane(self, name: str, section: AnyDestination) -> Lane:
@@ -60,15 +75,14 @@ class Courier:
         )
 
     def run(self) -> None:
-        """Start the lanes and sweep until told to stop."""
-        threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
-        for thread in threads:
+        """Start the lanes and the fetching of timestamps, and sweep until told to stop."""
+        for thread in self._threads:
             thread.start()
         log.info("courier.ready", destinations=sorted(self._settings.destination))
         while not self._stop.wait(self._settings.courier.poll_s):
             self.relieve()
             self.sweep()
-        for thread in threads:
+        for thread in self._threads:
             thread.join(timeout=10)  # an upload in progress is taken up at the next start
 
     def relieve(self) -> None:

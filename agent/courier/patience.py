@@ -41,7 +41,7 @@ class Patience:
         """An attempt failed, of an artifact that had failed so often before. Returns after how many seconds it is to be
         tried again itself; uploads that fail while the lane rests already are of the same failure."""
         if (rest_s := self.rest_s()) == 0:
-            rest_s = self._delay(self.failures)
+            rest_s = delay_s(self._first_s, self._most_s, self.failures)
             self.failures += 1
             self._until_s = self._monotonic() + rest_s
         if len(self._victims) < MOST_VICTIMS:
@@ -71,6 +71,8 @@ class Patience:
         self._until_s, self.failures = 0.0, 0
         return victims
 
-    def _delay(self, failures: int) -> float:
-        longest = min(self._most_s, self._first_s * 2.0 ** min(failures, HIGHEST_POWER))
-        return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing
+
+def delay_s(first_s: float, most_s: float, failures: int) -> float:
+    """How long to wait after so many failures before this one: twice as long each time, and not all at one moment."""
+    longest = min(most_s, first_s * 2.0 ** min(failures, HIGHEST_POWER))
+    return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing

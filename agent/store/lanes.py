@@ -111,7 +111,7 @@ def tables(db: Database) -> None:
         "WHERE delivery = 'poisoned' AND local_deleted_ns IS NULL"
     )
     db.execute("CREATE INDEX artifacts_sent ON artifacts (destination, sent_ns, size_bytes) WHERE delivery = 'sent'")
-    db.execute("CREATE INDEX artifacts_begun ON artifacts (destination, upload_id) WHERE upload_id IS NOT NULL")
+    db.execute("CREATE INDEX artifacts_begun ON artifacts (upload_id) WHERE upload_id IS NOT NULL")
     db.execute(
         "CREATE INDEX artifacts_here ON artifacts (purpose, delivery, created_ns, size_bytes) "
         "WHERE local_deleted_ns IS NULL"
@@ -179,11 +179,6 @@ class Standing:
         )
         (row,) = self._rows(sql, [destination, since_ns])
         return row["files"], row["bytes"]
-
-    def upload_ids(self, destination: str) -> list[str]:
-        """Unfinished uploads there that are remembered."""
-        sql = "SELECT upload_id FROM artifacts WHERE destination = ? AND upload_id IS NOT NULL"
-        return [row["upload_id"] for row in self._rows(sql, [destination])]
 
     def waits(self, path: str) -> bool:
         """Whether an artifact of this path is still to be delivered."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import lanes
+from agent.store import lanes, timestamps
 
 ARTIFACT_COLUMNS: dict[str, type] = {
     "artifact_id": str,
@@ -215,4 +215,13 @@ def _index(db: Database) -> None:
     db.execute("CREATE INDEX indexed_by_call ON indexed (call_id, purpose)")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections, _texts, _index, lanes.tables)
+STEPS: tuple[Callable[[Database], None], ...] = (
+    _first,
+    _quality,
+    _hand,
+    _corrections,
+    _texts,
+    _index,
+    timestamps.tables,
+    lanes.tables,
+)

@@ -158,3 +158,10 @@ def test_sync() -> None:
     result = run("sync", "--calls", "2", "--rounds", "1")["sync"]
     for figures in (result, result["line"]):
         assert figures["files"] == 16 and figures["ratio"] > 0 and figures["ratio_verified"] > 0
+
+
+def test_custody() -> None:
+    result = run("custody", "--lines", "2000")["verify"]
+    assert (result["lines"], result["checkpoints"], result["problems"]) == (2000, 40, 0)
+    assert result["found"] >= 1, "a changed bit is named"
+    assert result["seconds"] > 0 and result["ratio"] > 0

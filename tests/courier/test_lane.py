@@ -12,7 +12,8 @@ from outbox_site import CALL, PACE, Site
 from running_site import wait_for
 from servers import rclone, running, s3_section, write_credentials
 
-from agent.forward.destination import Receipt
+from agent.courier.orphans import Orphans
+from agent.forward.destination import Receipt, Retry
 from agent.forward.folder import FolderDestination
 from agent.forward.s3 import S3Destination
 from agent.model.artifact import Delivery
@@ -160,6 +161,25 @@ def test_a_destination_that_is_away_lets_go_later_and_holds_up_nothing(site: Sit
     lane.step()
     assert [p.name for p in (centre / "training").iterdir()] == ["b"]
     assert site.catalog.begun_and_withdrawn(1 << 61) == []
+
+
+def test_uploads_that_nobody_remembers_are_looked_for_every_hour_and_it_holds_up_nothing(site: Site) -> None:
+    folder, asked, now_s = FolderDestination("centre", site.root / "centre"), [], [0.0]
+
+    def sweep(remembered: Any) -> None:
+        asked.append(set(remembered))
+        raise Retry("away")
+
+    folder.sweep = sweep
+    site.put("a")
+    site.catalog.set_upload_id("a", "begun")
+    orphans = Orphans(site.catalog, lambda: now_s[0])
+    for at_s in (0, 3599, 3600, 7000):
+        now_s[0] = at_s
+        orphans.step(folder)
+    assert asked == [{"begun"}] * 2
+    site.lane(folder).step()
+    assert len(asked) == 3 and site.states() == {"a": Delivery.SENT}
 
 
 def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:

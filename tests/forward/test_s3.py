@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import ACCESS, SECRET, Counting, S3Server, moto, rclone, running, s3_section, write_credentials
+from servers import ACCESS, SECRET, Counting, S3Server, Uploads, moto, rclone, running, s3_section, write_credentials
 
 from agent.config.destinations import S3Section
 from agent.forward.destination import Poison, Retry, Terms, Unsupported
@@ -15,18 +15,6 @@ from agent.forward.s3 import S3Destination
 
 PART = 5 << 20
 KEY = "evidence/call.audio.flac.age"
-
-
-class Uploads:
-    """UploadState that remembers in memory, and can kill the process it stands for."""
-
-    def __init__(self) -> None:
-        self.upload_id: str | None = None
-        self.seen: list[str | None] = []
-
-    def remember(self, upload_id: str | None) -> None:
-        self.upload_id = upload_id
-        self.seen.append(upload_id)
 
 
 @pytest.fixture(scope="module", params=["rclone", "moto"])
