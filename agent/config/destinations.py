@@ -13,7 +13,7 @@ from agent.config.bandwidth import Paced
 from agent.config.desk import LOOPBACK
 
 Verify = Literal["read", "checksum"]
-"""How it is known that what was sent is there: all of it is read back, or the server's own SHA-256 is believed."""
+"""How it is known that what was sent is there: all of it is read back, or the server's own digest is believed."""
 
 
 class FolderSection(Paced):

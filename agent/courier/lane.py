@@ -55,10 +55,10 @@ class Lane:
         self._journal = journal
         self._stop = stop
         self._clock_ns = clock_ns
+        self._orphans = Orphans(catalog, monotonic)
         self._lock = threading.Lock()
         self._patience = Patience(pace.retry_first_s, pace.retry_max_s, monotonic)
         self._shelf = Shelf(self._name, order, len(destinations), pace.poll_s, catalog, clock_ns, monotonic)
-        self._orphans = Orphans(catalog, monotonic)
         self._failing_ns = 0
         self._woken_ns = valve.row().woken_ns
         catalog.lanes.set_failing(self._name, "", 0, 0)
@@ -91,7 +91,7 @@ class Lane:
                 self._deliver(self._destinations[number], artifact)
             finally:
                 self._shelf.put_back(artifact)
-        if number == 0 and not self._patience.failures and not self._stop.is_set() and not self._valve.closed:
+        if number == 0 and not (self._patience.failures or self._stop.is_set() or self._valve.closed):
             self._orphans.step(self._destinations[0])
         return self._pace.poll_s
 

@@ -36,10 +36,8 @@ class Courier:
         self._catalog = Catalog(settings.catalog_path)
         self._journal = Journal(settings.journal_dir, "courier", time.time_ns)
         self._calendar = Calendar(settings.site.timezone, settings.site.holidays)
-        self._relief = Relief(budget_of(settings.purpose, settings.courier), self._catalog, self._journal)
-        self._next_relief_s = 0.0
-        lanes = [self._lane(name, section) for name, section in settings.destination.items()]
-        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in lanes]
+        self._lanes = [self._lane(name, section) for name, section in settings.destination.items()]
+        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
         if settings.timestamp is not None:
             timestamps = Timestamps(
                 settings.timestamp,
@@ -53,6 +51,8 @@ class Courier:
                 time.time_ns,
             )
             self._threads.append(threading.Thread(target=timestamps.run, daemon=True))
+        self._relief = Relief(budget_of(settings.purpose, settings.courier), self._catalog, self._journal)
+        self._next_relief_s = 0.0
         self._overdue: set[str] = set()
 
     def _lane(self, name: str, section: AnyDestination) -> Lane:

@@ -73,6 +73,6 @@ class Patience:
 
 
 def delay_s(first_s: float, most_s: float, failures: int) -> float:
-    """How long to wait after so many failures before this one: twice as long each time, and not all at one moment."""
+    """How long to wait after so many failures before this one."""
     longest = min(most_s, first_s * 2.0 ** min(failures, HIGHEST_POWER))
     return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing

@@ -41,8 +41,8 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
-        self.lanes = Lanes(self._base)
         self.timestamps = Timestamps(self._base)
+        self.lanes = Lanes(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""

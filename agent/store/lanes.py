@@ -111,7 +111,7 @@ def tables(db: Database) -> None:
         "WHERE delivery = 'poisoned' AND local_deleted_ns IS NULL"
     )
     db.execute("CREATE INDEX artifacts_sent ON artifacts (destination, sent_ns, size_bytes) WHERE delivery = 'sent'")
-    db.execute("CREATE INDEX artifacts_begun ON artifacts (upload_id) WHERE upload_id IS NOT NULL")
+    db.execute("CREATE INDEX artifacts_begun ON artifacts (destination, upload_id) WHERE upload_id IS NOT NULL")
     db.execute(
         "CREATE INDEX artifacts_here ON artifacts (purpose, delivery, created_ns, size_bytes) "
         "WHERE local_deleted_ns IS NULL"

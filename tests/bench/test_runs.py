@@ -145,6 +145,14 @@ def test_guard(speech) -> None:
 
 
 @pytest.mark.slow
+def test_custody() -> None:
+    result = run("custody", "--lines", "2000")["verify"]
+    assert (result["lines"], result["checkpoints"], result["problems"]) == (2000, 40, 0)
+    assert result["found"] >= 1, "a changed bit is named"
+    assert result["seconds"] > 0 and result["ratio"] > 0
+
+
+@pytest.mark.slow
 def test_offline() -> None:
     result = run("offline", "--calls", "200")["offline"]
     assert (result["calls"], result["lost"], result["duplicated"]) == (200, 0, 0)
@@ -158,10 +166,3 @@ def test_sync() -> None:
     result = run("sync", "--calls", "2", "--rounds", "1")["sync"]
     for figures in (result, result["line"]):
         assert figures["files"] == 16 and figures["ratio"] > 0 and figures["ratio_verified"] > 0
-
-
-def test_custody() -> None:
-    result = run("custody", "--lines", "2000")["verify"]
-    assert (result["lines"], result["checkpoints"], result["problems"]) == (2000, 40, 0)
-    assert result["found"] >= 1, "a changed bit is named"
-    assert result["seconds"] > 0 and result["ratio"] > 0

@@ -94,6 +94,23 @@ def test_a_manifest_that_another_site_signed_is_named(site: Site, tmp_path: Path
     )
 
 
+def test_a_manifest_in_the_place_of_another_is_named(site: Site) -> None:
+    other = f"training/{'1' * 32}.manifest.json.age"
+    (site.outbox / other).write_bytes((site.outbox / MANIFEST).read_bytes())
+    found = verify_folder(site.outbox, site.key.public, [site.reader.secret]).problems
+    assert [(p.where, p.what) for p in found] == [(other, "speaks of another call or purpose")]
+
+
+def test_what_no_manifest_names_is_counted_and_unknown_to_the_journal(site: Site) -> None:
+    extra = AUDIO.replace(".audio", ".audio-9")
+    (site.outbox / extra).write_bytes(encrypt(b"another", [site.reader.recipient]))
+    asked = (site.outbox, site.key.public, [site.reader.secret])
+    alone = verify_folder(*asked)
+    assert alone.problems == [] and any(what.startswith("files that no manifest here names") for what in alone.counts)
+    (problem,) = verify_folder(*asked, journal_dir=site.journal_dir).problems
+    assert (problem.where, problem.what) == (extra, "unknown to the journal")
+
+
 @pytest.mark.parametrize("named", ["/etc/passwd", "../../etc/passwd", "training/../../x"])
 def test_a_manifest_cannot_lead_outside_its_folder(tmp_path: Path, named: str) -> None:
     site = Site(tmp_path, named)
