@@ -81,6 +81,9 @@ class PurposeSection(Section):
     subtitles: Subtitles = Subtitles.VTT
     searchable: bool = False
     """Its transcripts can be searched on the box (docs/search.md says at what price)."""
+    timestamp: bool | None = None
+    """An authority vouches for when its manifests existed; by default those of a purpose named evidence, where there is
+    a `[timestamp]`."""
     redact: Redact | None = None
     """What that was said is hidden, in text and in audio; by default by the purpose's name."""
 
@@ -106,6 +109,8 @@ class PurposeSection(Section):
             raise ValueError("artifacts: tombstones are made where they are needed, and not asked for")
         if ArtifactKind.VCON in self.artifacts and not _SAID & {*self.artifacts}:
             raise ValueError("artifacts: a vcon holds the audio and the transcript of its purpose: name one of them")
+        if ArtifactKind.TIMESTAMP in self.artifacts:
+            raise ValueError("artifacts: timestamps are of manifests: timestamp = true")
         if self.live and self.artifacts:
             raise ValueError("live: of what is only listened to nothing is kept; artifacts take a purpose of their own")
         if self.artifacts and self.recipients_file is None:

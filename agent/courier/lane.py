@@ -116,7 +116,7 @@ class Lane:
         log.info("delivered", call=artifact.call_id, path=artifact.path, where=where)
 
     def _failed(self, artifact: Artifact, why: str) -> float:
-        delay = self._delay(self._failures)
+        delay = delay_s(self._pace, self._failures)
         self._failures += 1
         self._catalog.retry_later(artifact.artifact_id, self._clock_ns() + int(delay * NS), why)
         log.warning("delivery.retry", path=artifact.path, destination=self._destination.name, why=why, again_s=delay)
@@ -144,9 +144,11 @@ class Lane:
             why=why,
         )
 
-    def _delay(self, failures: int) -> float:
-        longest = min(self._pace.retry_max_s, self._pace.retry_first_s * 2.0 ** min(failures, 30))
-        return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing
+
+def delay_s(pace: Courier, failures: int) -> float:
+    """How long to wait after so many failures before this one."""
+    longest = min(pace.retry_max_s, pace.retry_first_s * 2.0 ** min(failures, 30))
+    return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing
 
 
 class _CatalogUpload:

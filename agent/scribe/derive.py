@@ -15,7 +15,7 @@ import structlog
 
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE
-from agent.model.purpose import ArtifactKind, Purpose
+from agent.model.purpose import ABOUT, ArtifactKind, Purpose
 from agent.model.spans import merge
 from agent.model.text import Transcript
 from agent.scribe import audio
@@ -283,9 +283,7 @@ class Deriver:
         mine = [
             a
             for a in filed.values()
-            if a.purpose == job.purpose.name
-            and a.kind not in (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
-            and number_of(a) >= job.corrected.revision
+            if a.purpose == job.purpose.name and a.kind not in ABOUT and number_of(a) >= job.corrected.revision
         ]
         voices = voices_of(tape, pseudonymise=True)
 
@@ -295,6 +293,7 @@ class Deriver:
                 absent=job.absent,
                 replaces=replaced,
                 written=self._catalog.rewrites.written(tape.call.call_id),
+                position=self._testimony.position,
             )
             return sign_manifest(told, self._site_key)
 

@@ -25,6 +25,7 @@ from agent.store.indexed import Indexed
 from agent.store.rewrites import Rewrites
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
 from agent.store.schema import ARTIFACT_COLUMNS, prepare
+from agent.store.timestamps import Timestamps
 
 NEVER_NS = 1 << 62
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
@@ -39,6 +40,7 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
+        self.timestamps = Timestamps(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""
