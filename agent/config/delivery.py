@@ -18,9 +18,10 @@ class Courier(Section):
 
 
 class Destination(Section):
-    """Where artifacts go: a folder, or a bucket of S3-compatible storage (credentials in a file, never here)."""
+    """Where artifacts go: a folder, a bucket of S3-compatible storage (credentials in a file, never here), or who
+    fetches them from the feed."""
 
-    kind: Literal["folder", "s3"]
+    kind: Literal["folder", "s3", "pull"]
     path: Path | None = None
     endpoint_url: str | None = None
     bucket: str | None = None
@@ -28,6 +29,11 @@ class Destination(Section):
     region: str = "us-east-1"
     credentials_file: Path | None = None
     verify_tls: bool = True
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether nothing is sent there: central systems fetch (docs/feed.md)."""
+        return self.kind == "pull"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

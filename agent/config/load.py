@@ -19,6 +19,7 @@ _PATH_KEYS: tuple[str, ...] = (
     "keys_dir",
     "tokens_file",
     "credentials_file",
+    "secret_file",
     "recipients_file",
     "path",
 )

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from agent.config.cti import Cti
 from agent.config.delivery import Courier, Destination
 from agent.config.desk import ContextPage, Desk
+from agent.config.feed import Puller, Webhook, check_feed
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
@@ -228,6 +229,8 @@ class Settings(Section):
     courier: Courier = Courier()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
+    puller: dict[PurposeName, Puller] = Field(default_factory=dict, max_length=256)
+    webhook: dict[PurposeName, Webhook] = Field(default_factory=dict, max_length=64)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(None)
 
@@ -250,6 +253,7 @@ class Settings(Section):
         for name, page in self.context.items():
             for purpose in sorted(set(page.purposes) - set(self.purpose)):
                 raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")
+        check_feed(self.puller, self.webhook, self.purpose, self.desk)
         return self
 
     @property
@@ -336,6 +340,21 @@ class Settings(Section):
     def desk_tls_dir(self) -> Path:
         """Where the desk keeps the certificate that it made for itself, and its key."""
         return self.site.keys_dir / "desk"
+
+    @property
+    def receipt_key_path(self) -> Path:
+        """The desk's own key for custody receipts; its public part lies beside it."""
+        return self.site.state_dir / "desk" / "receipt.pem"
+
+    @property
+    def receipt_certificate_path(self) -> Path:
+        """The site's word for that key, by the scribe."""
+        return self.site.state_dir / "receipt" / "certificate.json"
+
+    @property
+    def courier_socket(self) -> Path:
+        """Where the courier hands artifacts over to the feed; in a folder of its own, for it sees no other socket."""
+        return self.site.run_dir / "courier" / "courier.sock"
 
     @property
     def recorder_socket(self) -> Path:

@@ -1,12 +1,16 @@
-"""The life of the courier: one lane a destination, and the sweep of what is past its local deadline."""
+"""The life of the courier: one lane a destination, the counter for what is fetched, webhooks, and the sweep of what is
+past its local deadline."""
 
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 
 import structlog
 
 from agent.config import Settings
+from agent.courier.counter import Counter
+from agent.courier.hooks import Hook
 from agent.courier.lane import Lane
 from agent.forward.opening import open_destination
 from agent.process import stop_on_signal
@@ -36,12 +40,23 @@ class Courier:
                 stop,
             )
             for name, section in settings.destination.items()
+            if not section.is_pulled
+        ]
+        pulled = [name for name, section in settings.destination.items() if section.is_pulled]
+        self._counter = (
+            Counter(settings.courier_socket, pulled, self._catalog, self._journal, time.time_ns) if pulled else None
+        )
+        self._hooks = [
+            Hook(name, section, settings.courier, self._catalog, self._journal, stop)
+            for name, section in settings.webhook.items()
         ]
         self._overdue: set[str] = set()
 
     def run(self) -> None:
         """Start the lanes and sweep until told to stop."""
-        threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
+        threads = [threading.Thread(target=one.run, daemon=True) for one in self._workers()]
+        if self._counter is not None:
+            self._counter.start()
         for thread in threads:
             thread.start()
         log.info("courier.ready", destinations=sorted(self._settings.destination))
@@ -49,6 +64,12 @@ class Courier:
             self.sweep()
         for thread in threads:
             thread.join(timeout=10)  # an upload in progress is taken up at the next start
+        if self._counter is not None:
+            self._counter.stop()
+
+    def _workers(self) -> Iterator[Lane | Hook]:
+        yield from self._lanes
+        yield from self._hooks
 
     def sweep(self) -> None:
         """Delete what is past its deadline; errors are said and tried again."""

@@ -10,6 +10,8 @@ PART_BYTES = 8 << 20
 
 def open_destination(name: str, section: Section, part_bytes: int = PART_BYTES) -> Destination:
     """The destination of a section; nothing is contacted yet. Raises ValueError when the section is not complete."""
+    if section.is_pulled:
+        raise ValueError(f"destination.{name}: nothing is sent there, central systems fetch")
     if section.kind == "folder":
         if section.path is None:
             raise ValueError(f"destination.{name}: path is missing")

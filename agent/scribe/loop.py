@@ -23,6 +23,7 @@ from agent.scribe.logindex import LogIndex
 from agent.scribe.names import Names
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
+from agent.scribe.receiptkey import certify_receipt_key
 from agent.scribe.rewrite import Rewriter
 from agent.scribe.testimony import Testimony
 from agent.scribe.withdrawal import Withdrawal
@@ -159,6 +160,7 @@ class Scribe:
                 log.info("capture.pruned", segments=len(gone))
             s = self._settings
             self._ensure_identity()
+            certify_receipt_key(s, self._site_key, time.time_ns(), self.journal)
             identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal)
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S

@@ -19,8 +19,10 @@ from agent.model.purpose import ArtifactKind, Decision, Trigger
 from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
 from agent.store.corrections import OPEN, Corrections
+from agent.store.custody import Custody
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
+from agent.store.hooks import Hooks
 from agent.store.indexed import Indexed
 from agent.store.rewrites import Rewrites
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
@@ -39,6 +41,8 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
+        self.custody = Custody(self._base)
+        self.hooks = Hooks(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""
