@@ -22,6 +22,17 @@ from agent.store.journal import Journal, JournalLine, read
 from agent.store.rows import CorrectionRow
 from agent.vault.signing import SiteKey
 
+PULLED = """
+[destination.archive]
+kind = "pull"
+[destination.centre]
+kind = "folder"
+path = "centre"
+[courier]
+poll_s = 0.1
+"""
+"""Sections of a desk's configuration: what is fetched, and what is not."""
+
 CALL = "0192" + "0" * 28
 NEVER_NS = 1 << 62
 

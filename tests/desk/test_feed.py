@@ -5,38 +5,14 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
-from types import SimpleNamespace
 
 import httpx
 import pytest
-from outbox_site import OutboxSite, running_courier
+from outbox_site import PULLED, OutboxSite, running_courier
 from running_site import wait_for
 
 from agent.model.artifact import Delivery
 from agent.vault.receipt import BadReceipt, check_receipt
-
-MORE = """
-[destination.archive]
-kind = "pull"
-[destination.centre]
-kind = "folder"
-path = "centre"
-[courier]
-poll_s = 0.1
-"""
-
-
-@pytest.fixture(scope="module")
-def fed(start_desk, tmp_path_factory) -> Iterator[SimpleNamespace]:
-    folder = tmp_path_factory.mktemp("feed")
-    with start_desk(folder, MORE) as desk:
-        site = OutboxSite(folder / "greffier.toml")
-        for purpose in ("evidence", "training"):
-            desk.tokens[purpose] = desk.token("feed", purpose=purpose, name=f"archive-{purpose}")
-        with running_courier(site, folder / "courier.log"):
-            key = site.certify()
-            yield SimpleNamespace(desk=desk, site=site, ask=desk.ask, public=key.public)
 
 
 def page(fed, after: str | None = None, token: str = "evidence", **more: object) -> dict:
@@ -275,7 +251,7 @@ def test_what_was_taken_back_is_gone_and_its_tombstone_says_what_to_destroy(fed)
 
 
 def test_without_the_courier_nothing_leaves_and_nothing_is_acknowledged(start_desk, tmp_path) -> None:
-    with start_desk(tmp_path, MORE) as desk:
+    with start_desk(tmp_path, PULLED) as desk:
         token = desk.token("feed", purpose="evidence")
         assert desk.ask("GET", "/v1/feed", token).status_code == 503, "there is no catalog yet"
         site = OutboxSite(tmp_path / "greffier.toml")
