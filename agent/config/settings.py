@@ -353,8 +353,8 @@ class Settings(Section):
 
     @property
     def courier_socket(self) -> Path:
-        """Where the courier hands artifacts over to the feed; in a folder of its own, for it sees no other socket."""
-        return self.site.run_dir / "courier" / "courier.sock"
+        """Where the courier hands artifacts over to the feed; beside `run_dir`, for it sees nobody else's socket."""
+        return self.site.run_dir.with_name(f"{self.site.run_dir.name}-courier") / "courier.sock"
 
     @property
     def recorder_socket(self) -> Path:
