@@ -1,5 +1,7 @@
 """Real S3 servers for the tests: rclone (files on disk) and moto, on loopback, stopped by their own process id."""
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -10,7 +12,10 @@ from pathlib import Path
 
 import boto3
 import httpx
+import pytest
 from botocore.config import Config
+
+from agent.config.destinations import S3Section
 
 ACCESS, SECRET = "AKIAGREFFIERTEST", "secretsecretsecretsecret"
 RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
@@ -19,9 +24,9 @@ RCLONE = Path(sysconfig.get_path("scripts")) / "rclone"
 class S3Server:
     """One server process; `kill` and `start` again keep its port, and with rclone its files."""
 
-    def __init__(self, command: list[str], port: int, folder: Path | None) -> None:
+    def __init__(self, command: list[str], port: int, folder: Path | None, scheme: str = "http") -> None:
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.folder = folder
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,7 +37,7 @@ class S3Server:
         deadline = time.monotonic() + 30
         while True:
             try:
-                httpx.get(self.url, timeout=1)
+                httpx.get(self.url, timeout=1, verify=False)  # whoever answers
                 return
             except httpx.HTTPError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
@@ -79,6 +84,14 @@ def moto(port: int) -> S3Server:
     return S3Server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, None)
 
 
+def webdav(port: int, folder: Path, certificate: Path, key: Path) -> S3Server:
+    """`rclone serve webdav` over a folder, by TLS."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [str(RCLONE), "serve", "webdav", "--addr", f"127.0.0.1:{port}", "--cert", str(certificate)]
+    more = ["--key", str(key), "--config", "", "--vfs-cache-mode", "off", "--dir-cache-time", "0", str(folder)]
+    return S3Server([*command, *more], port, folder, "https")
+
+
 @contextmanager
 def running(server: S3Server) -> Iterator[S3Server]:
     """The server, started, and gone at the end."""
@@ -89,8 +102,34 @@ def running(server: S3Server) -> Iterator[S3Server]:
         server.kill()
 
 
+def s3_section(server: S3Server, credentials: Path, bucket: str = "recordings", **more: object) -> S3Section:
+    """As greffier.toml would have it."""
+    where = {"kind": "s3", "bucket": bucket, "credentials_file": credentials, "endpoint_url": server.url}
+    return S3Section.model_validate(where | more)
+
+
 def write_credentials(path: Path, secret: str = SECRET, mode: int = 0o600) -> Path:
     """A credentials file as the configuration names it."""
     path.write_text(f'access_key_id = "{ACCESS}"\nsecret_access_key = "{secret}"\n')
     path.chmod(mode)
     return path
+
+
+def needs(program: str, package: str) -> None:
+    """Skips the test where a program of a Debian package is absent, but fails in CI. `install.sh` does not install
+    packages that start a server of their own."""
+    if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None:
+        return
+    if os.environ.get("GREFFIER_REQUIRE_SHARED"):
+        pytest.fail(f"{program} is required here and absent: apt-get install {package}")
+    pytest.skip(f"{program} is absent: apt-get install {package}")
+
+
+class Counting:
+    """A throttle that lets everything go and counts it."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+
+    def take(self, count: int) -> None:
+        self.taken.append(count)

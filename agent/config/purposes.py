@@ -49,6 +49,9 @@ def _masked(value: object) -> object:
 Redact = Annotated[dict[Sensitive, Treatment], BeforeValidator(_masked)]
 
 
+_SAID = {ArtifactKind.AUDIO, ArtifactKind.TRANSCRIPT}
+
+
 class PurposeSection(Section):
     """One `[purpose.NAME]`."""
 
@@ -101,6 +104,8 @@ class PurposeSection(Section):
     def _check(self) -> Self:
         if ArtifactKind.TOMBSTONE in self.artifacts:
             raise ValueError("artifacts: tombstones are made where they are needed, and not asked for")
+        if ArtifactKind.VCON in self.artifacts and not _SAID & {*self.artifacts}:
+            raise ValueError("artifacts: a vcon holds the audio and the transcript of its purpose: name one of them")
         if self.live and self.artifacts:
             raise ValueError("live: of what is only listened to nothing is kept; artifacts take a purpose of their own")
         if self.artifacts and self.recipients_file is None:

@@ -9,12 +9,14 @@ from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.cti import Cti
-from agent.config.delivery import Courier, Destination
+from agent.config.delivery import Courier
 from agent.config.desk import ContextPage, Desk
+from agent.config.destinations import AnyDestination, PullSection
 from agent.config.feed import Puller, Webhook, check_feed
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
+from agent.config.recipients import read_recipients
 from agent.config.section import Duration, Patterns, Section
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.redaction import NO_REDACTION
@@ -228,7 +230,7 @@ class Settings(Section):
     guard: Guard = Guard()
     courier: Courier = Courier()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
-    destination: dict[PurposeName, Destination] = Field(default_factory=dict)
+    destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
     puller: dict[PurposeName, Puller] = Field(default_factory=dict, max_length=256)
     webhook: dict[PurposeName, Webhook] = Field(default_factory=dict, max_length=64)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
@@ -322,6 +324,11 @@ class Settings(Section):
         return self.site.state_dir / "models"
 
     @property
+    def pulled(self) -> tuple[str, ...]:
+        """Destinations that nothing is sent to: central systems fetch (docs/feed.md)."""
+        return tuple(name for name, section in self.destination.items() if isinstance(section, PullSection))
+
+    @property
     def catalog_path(self) -> Path:
         """The catalog."""
         return self.site.state_dir / "catalog.sqlite3"
@@ -401,12 +408,3 @@ class Settings(Section):
             )
             for name, p in self.purpose.items()
         )
-
-
-def read_recipients(path: Path) -> tuple[str, ...]:
-    """age public keys of a recipients file: one a line, `#` comments. Raises ValueError when there is none."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    keys = tuple(line for line in lines if line and not line.startswith("#"))
-    if not keys or not all(k.startswith("age1") for k in keys):
-        raise ValueError(f"{path}: expected age public keys (age1…), one a line")
-    return keys

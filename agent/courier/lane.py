@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from agent.config.delivery import Courier
-from agent.forward.destination import Destination, Poison, Retry
+from agent.forward.destination import Destination, Poison, Retry, Terms
 from agent.model.artifact import Artifact, Delivery
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -66,6 +66,7 @@ class Lane:
                     artifact.cipher_sha256,
                     artifact.size_bytes,
                     _CatalogUpload(self._catalog, artifact.artifact_id),
+                    Terms(artifact.central_deadline_ns),
                 )
             except Retry as error:
                 return self._failed(artifact, str(error))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import structlog
 
 from agent.config import Settings
+from agent.config.destinations import PullSection
 from agent.courier.counter import Counter
 from agent.courier.hooks import Hook
 from agent.courier.lane import Lane
@@ -40,12 +41,11 @@ class Courier:
                 stop,
             )
             for name, section in settings.destination.items()
-            if not section.is_pulled
+            if not isinstance(section, PullSection)
         ]
-        pulled = [name for name, section in settings.destination.items() if section.is_pulled]
-        self._counter = (
-            Counter(settings.courier_socket, pulled, self._catalog, self._journal, time.time_ns) if pulled else None
-        )
+        pulled = settings.pulled
+        counter = Counter(settings.courier_socket, pulled, self._catalog, self._journal, time.time_ns)
+        self._counter = counter if pulled else None
         self._hooks = [
             Hook(name, section, settings.courier, self._catalog, self._journal, stop)
             for name, section in settings.webhook.items()

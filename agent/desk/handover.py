@@ -124,7 +124,7 @@ class Handover:
 
 def handover_of(settings: Settings, journal: Journal) -> Handover:
     """What is fetched here: of destinations that are pulled, and a receipt key only where there are any."""
-    pulled = [name for name, section in settings.destination.items() if section.is_pulled]
+    pulled = settings.pulled
     receipts = Receipts(settings.receipt_key_path, settings.receipt_certificate_path)
     if pulled:
         receipts.prepare()

@@ -29,6 +29,7 @@ class ArtifactKind(StrEnum):
     AUDIO = "audio"
     TRANSCRIPT = "transcript"
     SUBTITLES = "subtitles"
+    VCON = "vcon"
     MANIFEST = "manifest"
     TOMBSTONE = "tombstone"
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.vault.chain import canonical
-from agent.vault.signing import SiteKey, verify
+from agent.vault.signing import SiteKey, Trusted, verify
 
 KEY_FORMAT, FORMAT = "greffier-receipt-key-1", "greffier-receipt-1"
 KEY_CONTEXT, CONTEXT = b"greffier receipt key 1\n", b"greffier receipt 1\n"
@@ -37,7 +37,7 @@ def certify(site: str, public: bytes, site_key: SiteKey, now_ns: int) -> dict[st
     return {"body": body, "signature": site_key.sign(KEY_CONTEXT + canonical(body)).hex()}
 
 
-def certified(certificate: Any, site_public: bytes) -> dict[str, Any]:
+def certified(certificate: Any, site_public: Trusted) -> dict[str, Any]:
     """The body of a certificate that the site signed. Raises BadReceipt."""
     body = _signed_body(certificate, site_public, KEY_CONTEXT)
     if body.get("format") != KEY_FORMAT:
@@ -52,8 +52,8 @@ def sign_receipt(body: Mapping[str, object], key: SiteKey, certificate: Mapping[
     return canonical({"body": said, "certificate": certificate, "signature": signature}).decode()
 
 
-def check_receipt(text: str | bytes, site_public: bytes) -> dict[str, Any]:
-    """What a receipt says, if it is good under the site's 32-byte public key. Raises BadReceipt."""
+def check_receipt(text: str | bytes, site_public: Trusted) -> dict[str, Any]:
+    """What a receipt says, if it is good under the site's public key, or one of them. Raises BadReceipt."""
     try:
         document = json.loads(text)
         key = certified(document["certificate"], site_public)
@@ -68,7 +68,7 @@ def check_receipt(text: str | bytes, site_public: bytes) -> dict[str, Any]:
     return body
 
 
-def _signed_body(document: Any, public: bytes, context: bytes) -> dict[str, Any]:
+def _signed_body(document: Any, public: Trusted, context: bytes) -> dict[str, Any]:
     try:
         body, signature = document["body"], bytes.fromhex(document["signature"])
         signed = context + canonical(body)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 from running_site import wait_for
-from servers import rclone, running, write_credentials
+from servers import rclone, running, s3_section, write_credentials
 
 from agent.config.delivery import Courier as Pace
 from agent.courier.lane import Lane
@@ -166,7 +166,7 @@ def test_what_was_begun_of_a_withdrawn_artifact_is_let_go_of_at_the_destination(
     path = site.put("a", size=11 << 20)
     with running(server):
         server.make_bucket("recordings")
-        cloud = S3Destination("centre", "recordings", write_credentials(site.root / "s3.toml"), 5 << 20, server.url)
+        cloud = S3Destination("centre", s3_section(server, write_credentials(site.root / "s3.toml")), 5 << 20)
         client = cloud._client
 
         def breaks_off(**fields: Any) -> None:
@@ -213,7 +213,7 @@ def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:
     with running(server):
         server.make_bucket("recordings")
         credentials = write_credentials(site.root / "s3.toml")
-        cloud = S3Destination("centre", "recordings", credentials, 5 << 20, server.url)
+        cloud = S3Destination("centre", s3_section(server, credentials), 5 << 20)
         client = cloud._client
         upload_part = client.upload_part
 
@@ -227,7 +227,7 @@ def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:
         assert begun and site.states() == {"a": Delivery.WAITING}
         server.start()
         site.now_ns += int(10e9)
-        site.lane(S3Destination("centre", "recordings", credentials, 5 << 20, server.url)).step()
+        site.lane(S3Destination("centre", s3_section(server, credentials), 5 << 20)).step()
     assert site.states() == {"a": Delivery.SENT} and site.catalog.delivery_state("a").upload_id is None
 
 

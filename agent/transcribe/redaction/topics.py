@@ -70,12 +70,15 @@ _PHRASES = {
     "|montant|total|date|etage|naissance|extension number|amount|carte d'identite|carte grise|carte sim|sim card"
     "|code confidentiel|passeport|passport|tva|annee",
 }
-_LONGEST = 5
 _TABLE = {
     tuple(phrase.replace("d'", "").split()): topic
     for topic, phrases in _PHRASES.items()
     for phrase in phrases.split("|")
 }
+_LENGTHS: dict[str, int] = {}
+"""How long the longest phrase is that begins with a word."""
+for _phrase in _TABLE:
+    _LENGTHS[_phrase[0]] = max(len(_phrase), _LENGTHS.get(_phrase[0], 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,10 @@ def mentions(atoms: Sequence[Atom]) -> list[Mention]:
     """All announcements of a channel, the longest where several begin: "carte vitale" is not "carte"."""
     found: list[Mention] = []
     at = 0
-    while at < len(atoms):
-        for length in range(min(_LONGEST, len(atoms) - at), 0, -1):
-            topic = _TABLE.get(tuple(atom.text for atom in atoms[at : at + length]))
+    texts = tuple(atom.text for atom in atoms)
+    while at < len(texts):
+        for length in range(min(_LENGTHS.get(texts[at], 0), len(texts) - at), 0, -1):
+            topic = _TABLE.get(texts[at : at + length])
             if topic is not None:
                 found.append(Mention(topic, at, at + length))
                 at += length
@@ -101,3 +105,8 @@ def mentions(atoms: Sequence[Atom]) -> list[Mention]:
         else:
             at += 1
     return found
+
+
+def endings(topic: Topic) -> frozenset[str]:
+    """The last words of all that announces a topic."""
+    return frozenset(phrase[-1] for phrase, announced in _TABLE.items() if announced is topic)
