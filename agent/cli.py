@@ -21,6 +21,7 @@ from agent.commands import (
     model,
     policy,
     probe,
+    pull,
     retention,
     run,
     search,
@@ -62,6 +63,8 @@ for command in (
     demo.demo,
 ):
     app.command()(command)
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command(add_help_option=False, context_settings=PASSED_ON)(pull.pull)
 app.add_typer(config_check.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(policy.app, name="policy")

@@ -104,6 +104,9 @@ class Sides:
     def __init__(self, folder: Path, url: str, calls: int) -> None:
         self._url = url
         self._box = Box(folder, CONFIG.format(url=url))
+        centre = self._box.settings.destination["centre"]
+        assert isinstance(centre, S3Section)
+        self._parallel = centre.parallel
         (folder / "s3.toml").write_text(f'access_key_id = "{KEY}"\nsecret_access_key = "{SECRET}"\n', encoding="ascii")
         (folder / "s3.toml").chmod(0o600)
         self.artifacts: list[Artifact] = []
@@ -149,7 +152,7 @@ class Sides:
                     raise RuntimeError("what came back is not what was sent")
 
         begun_s = time.monotonic()
-        with ThreadPoolExecutor(box.settings.destination["centre"].parallel) as threads:
+        with ThreadPoolExecutor(self._parallel) as threads:
             list(threads.map(send, self.artifacts))
         return time.monotonic() - begun_s
 

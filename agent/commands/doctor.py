@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, co
 from agent.commands.keys_list import said_of, unsealed
 from agent.config import Endpoint, Settings
 from agent.config.desk import LOOPBACK
+from agent.config.destinations import PullSection
 from agent.desk.tls import Identity, own_identity
 from agent.desk.tls import TlsUnusable as DeskTlsUnusable
 from agent.forward.authority import TimestampAuthority
@@ -24,6 +26,7 @@ from agent.media import core
 from agent.media.mirror import open_mirror
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
+from agent.store.directory import Directory
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.transcribe.engine import EngineError
@@ -349,9 +352,29 @@ def model(settings: Settings) -> Iterator[Finding]:
             yield Finding(GOOD if choice.engine else NOTE, f"transcription: {choice.why}")
 
 
+def _fetched(settings: Settings, name: str) -> Iterator[Finding]:
+    """Whether anybody may fetch what waits to be fetched."""
+    readers = {puller.purpose for puller in settings.puller.values()}
+    try:
+        tokens = Directory(settings.directory_path).tokens()
+    except (OSError, sqlite3.Error) as error:
+        yield Finding(NOTE, f"destination {name} (pull): who may fetch cannot be read: {error}")
+        return
+    readers |= {token.purpose for token in tokens if token.purpose and token.is_good(time.time_ns())}
+    purposes = [purpose for purpose, section in settings.purpose.items() if section.destination == name]
+    for purpose in sorted(set(purposes) - readers):
+        mend = f"greffier token add feed:{purpose}"
+        yield Finding(BAD, f"destination {name} (pull): nobody may fetch {purpose}, and it waits here", mend)
+    if set(purposes) <= readers:
+        yield Finding(GOOD, f"destination {name} (pull): waits at GET /v1/feed")
+
+
 def destinations(settings: Settings) -> Iterator[Finding]:
     """Each destination, tried."""
     for name, section in settings.destination.items():
+        if isinstance(section, PullSection):
+            yield from _fetched(settings, name)
+            continue
         try:
             open_destination(name, section).check()
         except (Retry, Poison, OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.config import Settings
 from agent.config.budget import budget_of
+from agent.config.destinations import PullSection
 from agent.model.budget import Budget
 from agent.policy.bandwidth import BYTES_PER_MBIT, rate_at
 from agent.policy.budget import ALARM, WHOLE, room, shares
@@ -94,7 +95,11 @@ def look(settings: Settings, standing: Standing, now_ns: int) -> tuple[list[Lane
         section = settings.destination.get(name)
         row = standing.lane(name)
         paused = row.is_paused(now_ns)
-        rate = None if section is None else rate_at(section.bandwidth(), calendar, now_ns)
+        rate = (
+            None
+            if section is None or isinstance(section, PullSection)
+            else rate_at(section.bandwidth(), calendar, now_ns)
+        )
         found: dict[str, Waiting] = {}
         for one in (r for r in queue if r.destination == name):
             before = found.get(one.purpose, Waiting(one.purpose))

@@ -21,13 +21,14 @@ from agent.commands.common import (
 from agent.commands.plain import PlainTable
 from agent.config.section import seconds
 from agent.desk.tokens import parse_tokens
-from agent.model.identity import Device, Token, parse_scope
+from agent.model.identity import Device, Right, Token, parse_scope
 from agent.store.directory import ID_DIGITS, Directory, LastUse, digest_of
 
 LONGEST_LIFE_S = seconds("100 years")
 
 app = typer.Typer(
-    help="Tokens of the REST interface: of agents, their phones and desktops, supervisors, monitoring.",
+    help="Tokens of the REST interface: of agents, their phones and desktops, supervisors, monitoring, central "
+    "systems.",
     no_args_is_help=True,
 )
 
@@ -35,7 +36,11 @@ app = typer.Typer(
 @app.command("add")
 def add(
     scope: Annotated[
-        str, typer.Argument(help="`admin`, `supervisor`, `metrics`, or `agent:EXTENSION` for one agent's own calls.")
+        str,
+        typer.Argument(
+            help="`admin`, `supervisor`, `metrics`, `agent:EXTENSION` for one agent's own calls, or `feed:PURPOSE` "
+            "for a central system that fetches the artifacts of this purpose."
+        ),
     ],
     name: Annotated[str, typer.Argument(help="What it is called in journal and lists.")] = "desk",
     device: Annotated[
@@ -47,11 +52,14 @@ def add(
     """Make a token. It is shown once; only its SHA-256 is stored."""
     now_ns = time.time_ns()
     with changing_directory():
-        right, extension = parse_scope(scope)
+        right, of = parse_scope(scope)
         until_ns = None if expires is None else now_ns + _lifetime_s(expires) * 1_000_000_000
         settings = settings_of(config)
+        of_whom = {"purpose" if right is Right.FEED else "extension": of}
+        if right is Right.FEED and of not in settings.purpose:
+            raise ValueError(f"there is no [purpose.{of}] (known: {', '.join(settings.purpose) or 'none'})")
         directory = Directory(settings.directory_path)
-        made = directory.add_token(right, now_ns, extension=extension, device=device, name=name, expires_ns=until_ns)
+        made = directory.add_token(right, now_ns, device=device, name=name, expires_ns=until_ns, **of_whom)
         journalled(settings, "token.added", token=digest_of(made)[:ID_DIGITS], scope=scope, device=device, name=name)
     console.print(made, highlight=False, soft_wrap=True)
 
@@ -69,10 +77,9 @@ def list_tokens(config: ConfigOption = DEFAULT_CONFIG) -> None:
     with changing_directory():
         tokens = Directory(settings.directory_path).tokens()
     for token in tokens:
-        scope = f"{token.right}:{token.extension}" if token.extension else token.right.value
         made, until = utc(token.created_ns)[:10], utc(token.expires_ns)[:10] if token.expires_ns else "never"
         last = used.get(token.token_id, "–")
-        table.add_row(token.token_id, scope, token.device or "", token.name, made, until, last, _state(token))
+        table.add_row(token.token_id, token.scope, token.device or "", token.name, made, until, last, _state(token))
     console.print(table)
 
 

@@ -24,6 +24,8 @@ class Desk(Section):
     """`auto`: on unless `host` is loopback and no certificate is named; `off`: in clear, for a proxy that encrypts."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Authorities of the client certificates of `[puller.NAME]`, or these certificates themselves."""
     embedded_by: Annotated[tuple[Origin, ...], BeforeValidator(listed)] = ()
     """Origins of softphones and CRMs that may show the agent's page in a frame; none may otherwise."""
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from agent.config.bandwidth import Paced
 from agent.config.desk import LOOPBACK
+from agent.config.section import Section
 
 Verify = Literal["read", "checksum"]
 """How it is known that what was sent is there: all of it is read back, or the server's own digest is believed."""
@@ -122,6 +123,25 @@ class PutSection(DestinationSection):
         return self
 
 
-AnyDestination = Annotated[FolderSection | S3Section | SftpSection | PutSection, Field(discriminator="kind")]
+class PullSection(Section):
+    """Nothing is sent: artifacts wait until a central system has fetched them from the feed (docs/feed.md)."""
 
-KINDS: dict[str, type[Paced]] = {"folder": FolderSection, "s3": S3Section, "sftp": SftpSection, "put": PutSection}
+    kind: Literal["pull"]
+
+    @property
+    def deleted_by_us(self) -> bool:
+        """Whoever fetched it deletes it."""
+        return False
+
+
+SentSection = FolderSection | S3Section | SftpSection | PutSection
+"""What the courier sends to by itself."""
+AnyDestination = Annotated[SentSection | PullSection, Field(discriminator="kind")]
+
+KINDS: dict[str, type[Section]] = {
+    "folder": FolderSection,
+    "s3": S3Section,
+    "sftp": SftpSection,
+    "put": PutSection,
+    "pull": PullSection,
+}

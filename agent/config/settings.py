@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from agent.config.cti import Cti
 from agent.config.delivery import Courier
 from agent.config.desk import ContextPage, Desk
-from agent.config.destinations import AnyDestination
+from agent.config.destinations import AnyDestination, PullSection
+from agent.config.feed import Puller, Webhook, check_feed
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
@@ -234,6 +235,8 @@ class Settings(Section):
     timestamp: Timestamp | None = None
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
+    puller: dict[PurposeName, Puller] = Field(default_factory=dict, max_length=256)
+    webhook: dict[PurposeName, Webhook] = Field(default_factory=dict, max_length=64)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(None)
 
@@ -259,6 +262,7 @@ class Settings(Section):
         for name, page in self.context.items():
             for purpose in sorted(set(page.purposes) - set(self.purpose)):
                 raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")
+        check_feed(self.puller, self.webhook, self.purpose, self.desk)
         return self
 
     @property
@@ -327,6 +331,11 @@ class Settings(Section):
         return self.site.state_dir / "models"
 
     @property
+    def pulled(self) -> tuple[str, ...]:
+        """Destinations that nothing is sent to: central systems fetch (docs/feed.md)."""
+        return tuple(name for name, section in self.destination.items() if isinstance(section, PullSection))
+
+    @property
     def catalog_path(self) -> Path:
         """The catalog."""
         return self.site.state_dir / "catalog.sqlite3"
@@ -345,6 +354,21 @@ class Settings(Section):
     def desk_tls_dir(self) -> Path:
         """Where the desk keeps the certificate that it made for itself, and its key."""
         return self.site.keys_dir / "desk"
+
+    @property
+    def receipt_key_path(self) -> Path:
+        """The desk's own key for custody receipts; its public part lies beside it."""
+        return self.site.state_dir / "desk" / "receipt.pem"
+
+    @property
+    def receipt_certificate_path(self) -> Path:
+        """The site's word for that key, by the scribe."""
+        return self.site.state_dir / "receipt" / "certificate.json"
+
+    @property
+    def courier_socket(self) -> Path:
+        """Where the courier hands artifacts over to the feed; beside `run_dir`, for it sees nobody else's socket."""
+        return self.site.run_dir.with_name(f"{self.site.run_dir.name}-courier") / "courier.sock"
 
     @property
     def recorder_socket(self) -> Path:

@@ -1,5 +1,5 @@
-"""The life of the courier: lanes and orders, a thread each for every destination, and the sweep of what is past its
-deadline."""
+"""The life of the courier: lanes and orders, a thread each for every destination, the counter for what is fetched,
+webhooks, timestamps, and the sweep of what is past its deadline."""
 
 import sqlite3
 import threading
@@ -9,8 +9,10 @@ import structlog
 
 from agent.config import Settings
 from agent.config.budget import budget_of
-from agent.config.destinations import AnyDestination
+from agent.config.destinations import PullSection, SentSection
 from agent.config.purposes import by_importance
+from agent.courier.counter import Counter
+from agent.courier.hooks import Hook
 from agent.courier.lane import Lane
 from agent.courier.orders import PLAN_S, Orders
 from agent.courier.timestamps import Timestamps
@@ -42,9 +44,17 @@ class Courier:
         self._stop = stop
         self._catalog = Catalog(settings.catalog_path)
         self._journal = Journal(settings.journal_dir, "courier", time.time_ns)
+        self._trusted = TrustedClock(self._catalog, self._journal, settings.retention, read_clocks)
         self._calendar = Calendar(settings.site.timezone, settings.site.holidays)
-        self._lanes = [self._lane(name, section) for name, section in settings.destination.items()]
-        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
+        sent_to = {n: s for n, s in settings.destination.items() if not isinstance(s, PullSection)}
+        lanes = [self._lane(name, section) for name, section in sent_to.items()]
+        orders = [self._orders(name, section) for name, section in sent_to.items()]
+        hooks = [
+            Hook(name, section, settings.courier, self._catalog, self._journal, stop)
+            for name, section in settings.webhook.items()
+        ]
+        runs = [*(lane.run for lane in lanes), *(order.run for order in orders), *(hook.run for hook in hooks)]
+        self._threads = [threading.Thread(target=run, daemon=True) for run in runs]
         if settings.timestamp is not None:
             timestamps = Timestamps(
                 settings.timestamp,
@@ -60,15 +70,13 @@ class Courier:
             self._threads.append(threading.Thread(target=timestamps.run, daemon=True))
         self._relief = Relief(budget_of(settings.purpose, settings.courier), self._catalog, self._journal)
         self._next_relief_s = 0.0
-        self._trusted = TrustedClock(self._catalog, self._journal, settings.retention, read_clocks)
-        self._threads += [
-            threading.Thread(target=self._orders(name, section).run, daemon=True)
-            for name, section in settings.destination.items()
-        ]
+        pulled = settings.pulled
+        counter = Counter(settings.courier_socket, pulled, self._catalog, self._journal, time.time_ns)
+        self._counter = counter if pulled else None
         self._overdue: set[str] = set()
         self._next_plan = 0.0
 
-    def _lane(self, name: str, section: AnyDestination) -> Lane:
+    def _lane(self, name: str, section: SentSection) -> Lane:
         settings = self._settings
         valve = Valve(
             *(name, section.bandwidth(), self._calendar, self._catalog.lanes), clock_ns=time.time_ns,
@@ -87,7 +95,7 @@ class Courier:
             self._stop,
         )
 
-    def _orders(self, name: str, section: AnyDestination) -> Orders:
+    def _orders(self, name: str, section: SentSection) -> Orders:
         settings = self._settings
         return Orders(
             open_destination(name, section, settings.courier.part_mib << 20),
@@ -100,7 +108,9 @@ class Courier:
         )
 
     def run(self) -> None:
-        """Start the lanes, the orders and the fetching of timestamps, and sweep until told to stop."""
+        """Start the lanes, the orders, the hooks and the fetching of timestamps, and sweep until told to stop."""
+        if self._counter is not None:
+            self._counter.start()
         for thread in self._threads:
             thread.start()
         log.info("courier.ready", destinations=sorted(self._settings.destination))
@@ -113,6 +123,8 @@ class Courier:
             pause_s = max(self._settings.courier.poll_s, 10 * (time.monotonic() - begun))
         for thread in self._threads:
             thread.join(timeout=10)  # an upload in progress is taken up at the next start
+        if self._counter is not None:
+            self._counter.stop()
 
     def relieve(self) -> None:
         """Keep the outbox within its budgets; errors are said and tried again."""

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.desk import context, events, measured, page, phones, presses, reading
+from agent.desk import context, events, feed, measured, page, phones, presses, reading
 from agent.desk.hand import Desk
 from agent.desk.limits import SmallBodies
 
@@ -58,12 +58,13 @@ def build_app(desk: Desk) -> FastAPI:
             with suppress(asyncio.CancelledError):
                 await task
         desk.recorder.close()
+        desk.handover.courier.close()
 
     app = FastAPI(title="Greffier desk", version="1", docs_url=None, redoc_url=None, lifespan=life)
     app.add_middleware(SmallBodies)
     app.add_middleware(Guarded)
     app.add_exception_handler(RequestValidationError, _not_understood)
-    for part in (measured, presses, events, reading, context, phones, page):
+    for part in (measured, presses, events, reading, context, phones, page, feed):
         app.include_router(part.router(desk))
     return app
 

@@ -8,30 +8,43 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from cryptography.x509 import Certificate
 from fastapi import HTTPException, Request
 
 from agent.desk.limits import Buckets, address_key
+from agent.desk.pullers import shown_certificate
 from agent.desk.tokens import IdentityUnknown
 from agent.model.identity import Device, Right, Scope
 
 Find = Callable[[str], Scope | None]
+FindPuller = Callable[[Certificate], Scope | None]
 Refused = Callable[[str, str], None]
 
 OWN_RATE_S, OWN_BURST = 10.0, 20
 SITE_RATE_S, SITE_BURST = 1000.0, 2000
 """Tokens that press for every agent belong to programs."""
+FEED_RATE_S, FEED_BURST = 200.0, 400
+"""A central system fetches and acknowledges as fast as files are small."""
 FAILED_RATE_S, FAILED_BURST = 10 / 60, 10
 
 
 class Door:
     """Lets in by token. `find` is asked anew for each request; `refused(what, actor)` journals each refusal."""
 
-    def __init__(self, find: Find, refused: Refused, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        find: Find,
+        refused: Refused,
+        monotonic: Callable[[], float] = time.monotonic,
+        find_puller: FindPuller = lambda _: None,
+    ) -> None:
         self._find = find
+        self._find_puller = find_puller
         self.refused = refused
         self._monotonic = monotonic
         self._own = Buckets(OWN_RATE_S, OWN_BURST)
         self._site = Buckets(SITE_RATE_S, SITE_BURST)
+        self._feed = Buckets(FEED_RATE_S, FEED_BURST)
         self._failed = Buckets(FAILED_RATE_S, FAILED_BURST)
 
     def bearer(self, request: Request, *rights: Right) -> Scope:
@@ -54,6 +67,13 @@ class Door:
             raise HTTPException(403, "not done: no phone's token; this one should not be in a URL, revoke it")
         return who
 
+    def feed(self, request: Request) -> Scope:
+        """Whose feed is read, by a token for it, or by a client certificate where no token is sent."""
+        certificate = None if "authorization" in request.headers else shown_certificate(request.scope)
+        if certificate is None:
+            return self.bearer(request, Right.FEED)
+        return self._let_in(request, self._find_puller(certificate))
+
     def own_agent(self, who: Scope, extension: str) -> None:
         """Pass if `who` may press for this agent; raises 403."""
         if not who.may_press_for(extension):
@@ -69,20 +89,29 @@ class Door:
             return False
 
     def _known(self, request: Request, token: str) -> Scope:
-        address = address_key(request.client.host if request.client else None)
         try:
             who = self._find(token) if token else None
         except IdentityUnknown:
             raise HTTPException(503, "not done: whose the token is cannot be told now") from None
+        return self._let_in(request, who)
+
+    def _let_in(self, request: Request, who: Scope | None) -> Scope:
+        address = address_key(request.client.host if request.client else None)
         if who is None:
             self.refused("token", "unknown")
             _wait(self._failed.take(address, self._monotonic()))
             raise HTTPException(
                 401, "not done: a good token is needed; `greffier token add` makes one", {"WWW-Authenticate": "Bearer"}
             )
-        of_whom = f"{who.token_id} {request.method}"  # who asks too often how it stands can press all the same
-        _wait((self._site if who.sees_all else self._own).take(of_whom, self._monotonic()))
+        # who asks too often how it stands can press all the same
+        of_whom = f"{who.token_id} {who.name} {request.method}"
+        _wait(self._buckets(who).take(of_whom, self._monotonic()))
         return who
+
+    def _buckets(self, who: Scope) -> Buckets:
+        if who.right is Right.FEED:
+            return self._feed
+        return self._site if who.sees_all else self._own
 
 
 def _wait(seconds: float) -> None:

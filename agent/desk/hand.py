@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from agent.control.client import ControlClient, NoAnswer
 from agent.desk.door import Door
+from agent.desk.handover import Handover
 from agent.desk.livetext import LiveText
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
@@ -51,6 +52,7 @@ class Desk:
     presence: Presence
     livetext: LiveText
     metrics: Metrics
+    handover: Handover
     pages: dict[str, tuple[str, ...]]
     """Pages that pause a call while they are open → the purposes they pause; none: all."""
     embedded_by: tuple[str, ...] = ()

@@ -6,11 +6,11 @@ import ssl
 import h11
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.config import Settings
-from agent.desk.tls import identity_of
+from agent.desk.tls import TlsUnusable, identity_of
 
 log = structlog.get_logger()
 
@@ -30,6 +30,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The head of the first request is due."""
         super().connection_made(transport)
+        self._show_certificate(transport)
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -47,6 +48,20 @@ class PatientProtocol(H11Protocol):
             self._impatience.cancel()
         super().connection_lost(exc)
 
+    def _show_certificate(self, transport: asyncio.Transport) -> None:
+        """Tell the application the client's certificate, as ASGI's TLS extension does."""
+        tls = transport.get_extra_info("ssl_object")
+        shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        if shown is None:
+            return
+        inner, chain = self.app, [ssl.DER_cert_to_PEM_cert(shown)]
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            extensions = {**scope.get("extensions", {}), "tls": {"client_cert_chain": chain}}
+            await inner({**scope, "extensions": extensions}, receive, send)
+
+        self.app = app
+
     def _wait_for_head(self) -> None:
         if self._impatience is None:
             self._impatience = self.loop.call_later(HEAD_S, self.transport.close)
@@ -61,6 +76,13 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     identity.load_into(context)
+    if settings.puller and settings.desk.tls_client_ca is not None:
+        try:
+            context.load_verify_locations(settings.desk.tls_client_ca)
+        except OSError as error:  # ssl.SSLError among them
+            raise TlsUnusable(f"desk: {settings.desk.tls_client_ca} cannot be used: {error.strerror}") from None
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     log.info("desk.tls", certificate_sha256=identity.fingerprint(), made_here=identity.made_here)
     return context
 

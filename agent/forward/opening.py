@@ -1,6 +1,6 @@
 """From a `[destination.NAME]` section to something that delivers."""
 
-from agent.config.destinations import AnyDestination, FolderSection, PutSection, S3Section, SftpSection
+from agent.config.destinations import FolderSection, PutSection, S3Section, SentSection, SftpSection
 from agent.forward.destination import Destination, Throttle
 from agent.forward.folder import FolderDestination
 from agent.forward.put import PutDestination
@@ -11,7 +11,7 @@ PART_BYTES = 8 << 20
 
 
 def open_destination(
-    name: str, section: AnyDestination, part_bytes: int = PART_BYTES, throttle: Throttle | None = None
+    name: str, section: SentSection, part_bytes: int = PART_BYTES, throttle: Throttle | None = None
 ) -> Destination:
     """The destination of a section; nothing is contacted yet. Without a throttle it sends as fast as it can."""
     match section:

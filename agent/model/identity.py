@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 EXTENSION = re.compile(r"[0-9A-Za-z+*#._-]{1,40}")
+PURPOSE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
 """What a token may be called: it is written into the journal as part of the actor."""
 
 
 class Right(StrEnum):
-    """What a token is for. `SUPERVISOR` sees and may press for every agent; `METRICS` reads /metrics alone."""
+    """What a token is for. `SUPERVISOR` sees and may press for every agent; `METRICS` reads /metrics alone; `FEED`
+    fetches the artifacts of one purpose, and nothing else."""
 
     ADMIN = "admin"
     SUPERVISOR = "supervisor"
     AGENT = "agent"
     METRICS = "metrics"
+    FEED = "feed"
 
 
 class Device(StrEnum):
@@ -37,7 +40,8 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token; times are UTC ns. `token_id` is the beginning of its digest and opens nothing."""
+    """What is kept of a token; times are UTC ns. `token_id` is the beginning of its digest and opens nothing; `purpose`
+    is that of a feed."""
 
     token_id: str
     right: Right
@@ -47,6 +51,13 @@ class Token:
     created_ns: int
     expires_ns: int | None = None
     revoked_ns: int | None = None
+    purpose: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """As `parse_scope` reads it."""
+        of = self.extension or self.purpose
+        return f"{self.right}:{of}" if of else self.right.value
 
     def is_good(self, now_ns: int) -> bool:
         """Neither revoked nor expired."""
@@ -55,7 +66,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Who asks: a good token, and the extensions that are its agent's own."""
+    """Who asks: a good token, and the extensions that are its agent's own, or the purpose whose feed it reads."""
 
     right: Right
     extension: str | None = None
@@ -63,6 +74,7 @@ class Scope:
     device: Device | None = None
     name: str = "desk"
     token_id: str = ""
+    purpose: str | None = None
 
     @property
     def sees_all(self) -> bool:
@@ -81,10 +93,13 @@ class Scope:
 
 
 def parse_scope(text: str) -> tuple[Right, str | None]:
-    """Right and extension of `admin`, `supervisor`, `metrics`, `agent:EXTENSION`. Raises ValueError."""
-    kind, colon, extension = text.partition(":")
-    if kind == Right.AGENT and EXTENSION.fullmatch(extension):
-        return Right.AGENT, extension
+    """Right, and extension or purpose, of `admin`, `supervisor`, `metrics`, `agent:EXTENSION`, `feed:PURPOSE`. Raises
+    ValueError."""
+    kind, colon, of = text.partition(":")
+    if kind == Right.AGENT and EXTENSION.fullmatch(of):
+        return Right.AGENT, of
+    if kind == Right.FEED and PURPOSE.fullmatch(of):
+        return Right.FEED, of
     if colon or kind not in (Right.ADMIN, Right.SUPERVISOR, Right.METRICS):
-        raise ValueError("the scope is `admin`, `supervisor`, `metrics` or `agent:EXTENSION`")
+        raise ValueError("the scope is `admin`, `supervisor`, `metrics`, `agent:EXTENSION` or `feed:PURPOSE`")
     return Right(kind), None

@@ -27,6 +27,7 @@ from agent.scribe.logindex import LogIndex
 from agent.scribe.names import Names
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
+from agent.scribe.receiptkey import certify_receipt_key
 from agent.scribe.rewrite import Rewriter
 from agent.scribe.testimony import Testimony
 from agent.scribe.withdrawal import Withdrawal
@@ -199,6 +200,7 @@ class Scribe:
                 self.catalog.legal_holds.kept_calls,
             )
             self._follow_site_key()
+            certify_receipt_key(s, self._site_key, time.time_ns(), self.journal)
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
                 seal(self._settings.journal_dir, self._site_key, time.time_ns())

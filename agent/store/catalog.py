@@ -19,9 +19,11 @@ from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
 from agent.store.clock import Clock
 from agent.store.corrections import OPEN, Corrections
+from agent.store.custody import Custody
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
 from agent.store.holds import Holds
+from agent.store.hooks import Hooks
 from agent.store.indexed import Indexed
 from agent.store.lanes import ASIDE, WAITING, Lanes
 from agent.store.orders import Orders
@@ -50,6 +52,8 @@ class Catalog:
         self.orders = Orders(self._base, self.legal_holds)
         self.clock = Clock(self._base)
         self.retained = Retained(self._base, self.legal_holds)
+        self.custody = Custody(self._base)
+        self.hooks = Hooks(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""

@@ -14,6 +14,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS extensions (
 CREATE TABLE IF NOT EXISTS tokens (
     token_id TEXT PRIMARY KEY, digest TEXT NOT NULL, scope TEXT NOT NULL, extension TEXT, device TEXT,
     name TEXT NOT NULL, created_ns INTEGER NOT NULL, expires_ns INTEGER, revoked_ns INTEGER);
+CREATE TABLE IF NOT EXISTS feeds (token_id TEXT PRIMARY KEY REFERENCES tokens, purpose TEXT NOT NULL);
 """
 _COLUMNS = "token_id, scope, extension, device, name, created_ns, expires_ns, revoked_ns"
 
@@ -92,18 +94,21 @@ class Directory:
         device: Device | None = None,
         name: str = "desk",
         expires_ns: int | None = None,
+        purpose: str | None = None,
     ) -> str:
-        """Make a token and return it: it is shown this once, and kept nowhere."""
+        """Make a token and return it: it is shown this once, and kept nowhere. `purpose` is that of a feed."""
         made = secrets.token_urlsafe(TOKEN_BYTES)
-        self.add_digests([(digest_of(made), right, extension, device, name, expires_ns)], now_ns)
+        self.add_digests([(digest_of(made), right, extension, device, name, expires_ns)], now_ns, purpose)
         return made
 
     def add_digests(
         self,
         tokens: Iterable[tuple[str, Right, str | None, Device | None, str, int | None]],
         now_ns: int,
+        purpose: str | None = None,
     ) -> int:
         """Tokens of which only (digest, right, extension, device, name, expires_ns) is known; those known are skipped.
+        `purpose` is that of all of them, if they are of a feed.
 
         Returns how many are new.
         """
@@ -112,11 +117,15 @@ class Directory:
             for digest, right, extension, device, name, expires_ns in tokens:
                 if (right is Right.AGENT) != (extension is not None) or (device and right is not Right.AGENT):
                     raise ValueError("an extension, and a device, belong to the scope `agent:EXTENSION` alone")
+                if (right is Right.FEED) != (purpose is not None):
+                    raise ValueError("a purpose belongs to the scope `feed:PURPOSE` alone")
                 if not NAME.fullmatch(name):
                     raise ValueError("a token is called by up to 32 letters, digits, dots, dashes and underscores")
                 row = [digest[:ID_DIGITS], digest, right, extension, device, name, now_ns, expires_ns]
                 sql = "INSERT OR IGNORE INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
                 new += db.execute(sql, row).rowcount
+                if purpose is not None:
+                    db.execute("INSERT OR IGNORE INTO feeds VALUES (?, ?)", [digest[:ID_DIGITS], purpose])
             return new
 
     def revoke(self, prefix: str, now_ns: int) -> Token:
@@ -128,7 +137,7 @@ class Directory:
                 raise ValueError(
                     "several tokens have an id that begins so" if prefix and found else "no token has this id"
                 )
-            token = _token(found[0])
+            token = _token(db, found[0])
             if token.revoked_ns is None:
                 db.execute("UPDATE tokens SET revoked_ns = ? WHERE token_id = ?", [now_ns, token.token_id])
         return token
@@ -137,7 +146,7 @@ class Directory:
         """All tokens, the newest last."""
         with self._reading() as db:
             sql = f"SELECT {_COLUMNS} FROM tokens ORDER BY created_ns, token_id"  # noqa: S608
-            return [_token(row) for row in db.execute(sql)]
+            return [_token(db, row) for row in db.execute(sql).fetchall()]
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -191,7 +200,7 @@ class DirectoryReader:
         row = db.execute(sql, [digest[:ID_DIGITS]]).fetchone()
         if row is None or not hmac.compare_digest(row[-1], digest):
             return None
-        kept = _token(row[:-1])
+        kept = _token(db, row[:-1])
         return self._scope(db, kept) if kept.is_good(now_ns) else None
 
     def knows(self, token: str) -> bool:
@@ -202,7 +211,7 @@ class DirectoryReader:
 
     def _scope(self, db: sqlite3.Connection, kept: Token) -> Scope:
         if kept.extension is None:
-            return Scope(kept.right, name=kept.name, token_id=kept.token_id)
+            return Scope(kept.right, name=kept.name, token_id=kept.token_id, purpose=kept.purpose)
         siblings = "SELECT extension FROM extensions WHERE agent = (SELECT agent FROM extensions WHERE extension = ?)"
         own = frozenset([kept.extension, *(row[0] for row in db.execute(siblings, [kept.extension]))])
         boss = "SELECT supervisor FROM agents JOIN extensions ON agent = name WHERE extension = ?"
@@ -284,6 +293,10 @@ def _check_agent(agent: Agent) -> None:
             raise ValueError(f"{extension!r} is no extension")
 
 
-def _token(row: Any) -> Token:
+def _token(db: sqlite3.Connection, row: Any) -> Token:
     token_id, right, extension, device, *rest = row
-    return Token(token_id, Right(right), extension, Device(device) if device else None, *rest)
+    token = Token(token_id, Right(right), extension, Device(device) if device else None, *rest)
+    if token.right is not Right.FEED:  # a directory of before there were feeds has no such table
+        return token
+    (purpose,) = db.execute("SELECT purpose FROM feeds WHERE token_id = ?", [token_id]).fetchone()
+    return replace(token, purpose=purpose)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import clock, holds, lanes, orders, retained, timestamps
+from agent.store import clock, custody, feed, holds, hooks, lanes, orders, retained, timestamps
 from agent.store.rows import ARTIFACT_COLUMNS
 
 
@@ -211,4 +211,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     orders.tables,
     retained.tables,
     clock.tables,
+    feed.tables,
+    custody.tables,
+    hooks.tables,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.commands.run import PROCESSES as NICE
+from agent.config import Settings
 from agent.desk.server import MOST_CONNECTIONS
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -141,10 +142,7 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
                 "/searchkeys",
             ],
         ),
-        (
-            "desk",
-            ["identities", "callkeys", "capture", "outbox", "purpose-keys", "/tls", "/searchkeys", "/destinations"],
-        ),
+        ("desk", ["identities", "callkeys", "capture", "purpose-keys", "/tls", "/searchkeys", "/destinations"]),
     ],
 )
 def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:
@@ -155,8 +153,21 @@ def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:
 
 def test_of_the_keys_the_desk_sees_its_own_alone() -> None:
     unit = settings(UNITS / "greffier-desk.service")
-    assert unit["TemporaryFileSystem"] == "/etc/greffier/keys:ro"
+    assert "/etc/greffier/keys:ro" in unit["TemporaryFileSystem"].split()
     assert unit["BindPaths"] == "-/etc/greffier/keys/desk"
+
+
+def test_of_the_outbox_the_desk_sees_nothing_until_it_is_told_to() -> None:
+    unit = settings(UNITS / "greffier-desk.service")
+    assert "/var/lib/greffier/outbox:ro" in unit["TemporaryFileSystem"].split()
+    assert "outbox" not in unit["BindPaths"] + unit["ReadWritePaths"] and "BindReadOnlyPaths" not in unit
+
+
+def test_the_courier_has_a_socket_and_sees_none_of_the_others() -> None:
+    unit = settings(UNITS / "greffier-courier.service")
+    assert Settings().courier_socket.parent == Path("/run") / unit["RuntimeDirectory"]
+    assert unit["RuntimeDirectoryPreserve"] == "yes", "the desk goes on seeing the folder"
+    assert "-/run/greffier" in unit["InaccessiblePaths"].split()
 
 
 def test_the_desk_may_have_as_many_connections_as_it_takes() -> None:

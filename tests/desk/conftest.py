@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from fed_site import PULLED, OutboxSite, running_courier
 from running_site import wait_for
 from scripted_recorder import ScriptedRecorder, scripted_recorder
 
@@ -150,3 +152,16 @@ def desk(running: DeskUnderTest) -> DeskUnderTest:
 def start_desk() -> Callable[..., Any]:
     """`with start_desk(folder, desk='tls = "off"') as desk`: one of one's own."""
     return running_desk
+
+
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A desk with a feed, a courier beside it, and a catalog that the test fills: `desk`, `site`, `ask`, `public`, and
+    tokens of the feeds, called as the purposes."""
+    folder = tmp_path_factory.mktemp("feed")
+    with running_desk(folder, PULLED) as desk:
+        site = OutboxSite(folder / "greffier.toml")
+        for purpose in ("evidence", "training"):
+            desk.tokens[purpose] = desk.token("feed", purpose=purpose, name=f"archive-{purpose}")
+        with running_courier(site, folder / "courier.log"):
+            yield SimpleNamespace(desk=desk, site=site, ask=desk.ask, public=site.certify().public)

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.config import Settings
 from agent.control.client import ControlClient
 from agent.control.server import ControlSocket
 from agent.desk.app import build_app
 from agent.desk.door import Door
 from agent.desk.hand import Desk
+from agent.desk.handover import handover_of
 from agent.desk.livetext import LiveText
 from agent.desk.metrics import Metrics
 from agent.desk.presence import Presence
@@ -24,6 +27,7 @@ from agent.model.media import StreamCounts
 from agent.model.quality import ChannelQuality
 from agent.store.catalog import Catalog
 from agent.store.heard import HeardCalls
+from agent.store.journal import Journal
 
 STATS = {"calls": 3, "segment": 1, "media": "ring", "dropped_packets": 7, "stray_packets": 2, "lag_p99_ms": 12.5}
 STATS["forgotten_pauses"] = 4
@@ -121,7 +125,8 @@ def test_only_this_machine_or_an_admin_may_ask(tmp_path: Path, host: str, header
         door = Door(TOKENS.get, lambda what, _: refusals.append(what))
         presence = Presence(socket, 300)
         text = LiveText(tmp_path / "scribe.sock", presence)
-        app = build_app(Desk(ControlClient(socket), door, presence, text, metrics, {}))
+        handover = handover_of(Settings(), Journal(tmp_path / "journal", "desk", time.time_ns))
+        app = build_app(Desk(ControlClient(socket), door, presence, text, metrics, handover, {}))
         transport = httpx.ASGITransport(app=app, client=(host, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             reply = await client.get("/metrics", headers=headers)
