@@ -94,9 +94,6 @@ def verify(
         fail(f"there is nothing of greffier's in {folder}")
     problems = [problem for one in reports for problem in one.problems]
     proofs = [p for one in reports for p in one.proofs if call_id is not None and f"/{call_id}." in p.path]
-    if report is not None and call_id is not None:
-        source = Source(roots, identities, keys, catalog)
-        write_report(report, language, call_id, purpose, proofs, problems, source, time.time_ns())
     if as_json:
         found = {
             "intact": not problems,
@@ -106,12 +103,17 @@ def verify(
         counts = [one.counts for one in reports]
         console.print(json.dumps(found | {"checked": counts}), highlight=False, soft_wrap=True, markup=False)
     else:
-        _say(reports, proofs, report)
+        _say(reports, proofs)
+    if report is not None and call_id is not None:
+        source = Source(roots, identities, keys, catalog)
+        write_report(report, language, call_id, purpose, proofs, problems, source, time.time_ns())
+        if not as_json:
+            console.print(f"[green]✓[/] {report}", highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
 
 
-def _say(reports: list[Report], proofs: list[Proof], page: Path | None) -> None:
+def _say(reports: list[Report], proofs: list[Proof]) -> None:
     """What was found, in lines."""
     for one in reports:
         for problem in one.problems:
@@ -120,8 +122,6 @@ def _say(reports: list[Report], proofs: list[Proof], page: Path | None) -> None:
         console.print(f"{'[yellow]![/]' if one.problems else '[green]✓[/]'} checked {checked}", highlight=False)
     for proof in proofs:
         _say_proof(proof)
-    if page is not None:
-        console.print(f"[green]✓[/] {page}", highlight=False, soft_wrap=True)
     if not any(one.problems for one in reports):
         console.print("[green]✓[/] everything is as it was written")
 

@@ -21,9 +21,11 @@ from tsa import TimestampAuthority, serving
 from agent.config import Endpoint
 from agent.courier.timestamps import Timestamps
 from agent.model.artifact import Delivery
+from agent.model.purpose import ArtifactKind
 from agent.probe import ProbeCall, dialogue
 from agent.store.journal import Journal
 from agent.store.report import Report
+from agent.store.timestamps import Queue
 from agent.store.verify import verify_folder, verify_site
 from agent.vault.sealed import Box
 from agent.vault.signing import load_public
@@ -41,6 +43,8 @@ class Sealed:
     site: RunningSite
     tsa: TimestampAuthority
     call: str
+    waited: Queue
+    """How the queue of timestamps stood when all else was delivered, and the authority was still away."""
 
     @property
     def public(self) -> Path:
@@ -91,21 +95,26 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
                 await probe.bye()
 
         with running_site(folder / "site", edit=edit) as site:
+            tsa.away = True
             asyncio.run(call(site))
             (row,) = wait_for("the call", lambda: site.catalog().calls() or None)
 
-            def stamped() -> bool:
+            def delivered(kind: ArtifactKind) -> bool:
                 made = site.catalog().artifacts(call_id=row.call_id, purpose="evidence")
-                return len([a for a in made if a.kind.value == "timestamp" and a.delivery is Delivery.SENT]) > 0
+                return any(a.kind is kind and a.delivery is Delivery.SENT for a in made)
 
-            wait_for("the manifest's timestamp at the centre", stamped, 60)
+            wait_for("the manifest at the centre", lambda: delivered(ArtifactKind.MANIFEST), 60)
+            queue = site.catalog().timestamps.queue
+            waited = wait_for("a question in vain", lambda: q if (q := queue()).detail else None, 60)
+            tsa.away = False
+            wait_for("the manifest's timestamp at the centre", lambda: delivered(ArtifactKind.TIMESTAMP), 60)
             wait_for("a stamped checkpoint", lambda: site.catalog().timestamps.checkpoints() or None, 90)
         s, catalog = site.settings, site.catalog()
         journal = Journal(s.journal_dir, "courier", time.time_ns)
         folders = (s.courier, s.outbox_dir, s.journal_dir)
         courier = Timestamps(s.timestamp, ("evidence",), *folders, catalog, journal, threading.Event(), time.time_ns)
         courier.step()  # the checkpoint of the scribe's end, as at the courier's next start
-        yield Sealed(site, tsa, row.call_id)
+        yield Sealed(site, tsa, row.call_id, waited)
 
 
 def flipped(path: Path, at: int) -> Callable[[], None]:
@@ -135,6 +144,13 @@ def test_s37_intact_is_said_offline_with_public_keys_only(sealed: Sealed, tmp_pa
     assert report.problems == [] and report.counts["timestamps"] == 1
     (proof,) = [p for p in sealed.verify(key=True).proofs if p.path.startswith("evidence/")]
     assert proof.opened and proof.follows and proof.line and proof.seal and proof.seal_stamp and proof.stamp
+
+
+@pytest.mark.slow
+def test_s37_while_the_authority_is_away_all_is_delivered_and_only_timestamps_wait(sealed: Sealed) -> None:
+    assert sealed.waited.waiting >= 1 and "HTTP 503" in sealed.waited.detail
+    (mine,) = [row for row in sealed.site.catalog().timestamps.of_call(sealed.call) if row.purpose == "evidence"]
+    assert mine.state == "done" and mine.at_ns > sealed.waited.oldest_ns, "it says when it came, and nothing else"
 
 
 @pytest.mark.slow
