@@ -26,6 +26,8 @@ _QUANTITY = re.compile(
     r"|[€$£]?\d{1,9}(?:[.,]\d{1,3})*(?:[€$£%]|eur|km|kg|cm|mm|go|mo|ml|kw|kwh|m2|am|pm)|[€$£]\d{1,9}(?:[.,]\d{1,3})*"
     r"|\d{1,2}(?:\.\d{1,3}){2}|\d{3}\.\d{1,3}\.\d{1,2}\.\d{1,3}|\d{1,4}(?:er|ere|e|eme|nd|nde|st|rd|th|s)"
 )
+_ADDRESS = re.compile(r"(?!(?:\d\d\.){3}\d\d$)(?:(?:0|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]|[1-9])(?:\.(?!$)|$)){4}")
+"""An address of the Internet protocol, in which not all four figures are pairs: those may be read out."""
 _PIECE = re.compile(r"\+(?=\d)|[0-9]+|[a-z]+(?:'[a-z]+)*|[€$£%@]")
 _DECIMAL = re.compile(r"\d+(?:[.,]\d+)+")
 _FIGURES = re.compile(r"\d[\d.,-]*")
@@ -93,7 +95,7 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
                     capital=bare.lstrip("\"«(“'")[:1].isupper(),
                     ends=last and bare.endswith(_STOPS),
                     comma=last and bare.endswith((",", ":")),
-                    decimal=text == QUANTITY and _DECIMAL.fullmatch(fold(bare).strip(_MARKS)) is not None,
+                    decimal=text == QUANTITY and _is_decimal(fold(bare).strip(_MARKS)),
                 )
             )
     return found
@@ -115,9 +117,14 @@ def _decimals_read_out(conversation: Sequence[Said]) -> set[int]:
         bare = fold(said.word.text).strip(_MARKS)
         before, text = last.get(said.channel, (-1, ""))
         if _FIGURES.fullmatch(bare) and _FIGURES.fullmatch(text):
-            found |= {n for n, one in ((before, text), (number, bare)) if _DECIMAL.fullmatch(one)}
+            found |= {n for n, one in ((before, text), (number, bare)) if _is_decimal(one)}
         last[said.channel] = (number, bare)
     return found
+
+
+def _is_decimal(bare: str) -> bool:
+    """Whether it is figures with points or commas between them, that engines put between any digits."""
+    return _DECIMAL.fullmatch(bare) is not None and _ADDRESS.fullmatch(bare) is None
 
 
 def _pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
@@ -128,7 +135,7 @@ def _pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
     if "@" in bare and len(bare) > 1:
         yield bare, False
         return
-    if _QUANTITY.fullmatch(bare) and (is_sum or not _DECIMAL.fullmatch(bare)):
+    if _ADDRESS.fullmatch(bare) or _QUANTITY.fullmatch(bare) and (is_sum or not _is_decimal(bare)):
         yield QUANTITY, False
         return
     for match in _PIECE.finditer(folded):

@@ -211,6 +211,10 @@ def _role(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> Role:
         return Role.DATE if _is_month_near(atoms, found[n - 1]) else Role.READ
     if figure.digits[:2] in ("19", "20") and len(figure.digits) == 4 and before in BEFORE_YEARS:
         return Role.READ if _is_followed(found, n) else Role.DATE
+    if figure.digits == "0" and follower == "x":
+        return Role.QUANTITY  # hexadecimal
+    if n and found[n - 1].role is Role.QUANTITY and atoms[figure.first - 1].text == "x" and before:
+        return Role.QUANTITY
     if (follower in UNITS or before in ("€", "$", "£")) and _run_before(found, n) + len(figure.digits) <= _SUM_DIGITS:
         return Role.QUANTITY
     return Role.QUANTITY if follower == QUANTITY and len(figure.digits) <= 3 else Role.READ

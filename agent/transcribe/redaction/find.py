@@ -8,7 +8,7 @@ validity. A word belongs to one secret only, the first that claims it.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from agent.model.redaction import Secret, SecretKind, Stretch
 from agent.model.text import Said, Transcript
@@ -17,11 +17,13 @@ from agent.transcribe.redaction.atoms import LINK_S, QUANTITY, atoms
 from agent.transcribe.redaction.figures import Role, figures, pending
 from agent.transcribe.redaction.lexicon import MONTHS
 from agent.transcribe.redaction.runs import Channel, Run, is_neutral, runs
-from agent.transcribe.redaction.sorts import CODE_S, Heard, kind_of
+from agent.transcribe.redaction.sorts import CODE_S, Heard, judged
 from agent.transcribe.redaction.topics import Topic, mentions
 
 END_WORDS = 14
 """After the word that asks for it, so many words may hold the end of a card's validity."""
+END_DIGITS, END_GAP_WORDS = 3, 3
+"""What comes more words after a month and a year is no more of it."""
 CARD_S, NAMED_WORDS = 120.0, 5
 """The end of validity is that of a card when one was spoken of within this time, or is named right after."""
 
@@ -73,12 +75,12 @@ def find(said: Sequence[Said], language: str, now_s: float | None = None, others
     found = runs(channels, now_s)
     claims: list[_Claim] = []
     cards: list[float] = []
-    for at, run in enumerate(found):
-        kind = kind_of(run, heard, found[:at], english[run.channel])
-        if kind is not None:
-            claims.append(_Claim(kind, _words(said, channels, run, kind), min(run.readings(), key=len)))
-        if kind is SecretKind.CARD:
-            cards.append(run.end_s)
+    for one in judged(found, heard, _counted(said, channels), frozenset(c for c in english if english[c])):
+        if one.kind is not None:
+            words = _words(said, channels, one.run, one.kind)
+            claims.append(_Claim(one.kind, words, min(one.run.readings(), key=len)))
+        if one.kind is SecretKind.CARD:
+            cards.append(one.run.end_s)
     claims += _ends(channels, heard, cards)
     for number, channel in channels.items():
         claims += _spelled(channel, heard, english[number])
@@ -110,6 +112,13 @@ def _heard(channels: Mapping[int, Channel]) -> list[Heard]:
         for m in c.mentions
     ]
     return sorted(found, key=lambda h: (h.last_word, h.first_word))
+
+
+def _counted(said: Sequence[Said], channels: Mapping[int, Channel]) -> list[int]:
+    """Of each word, and of what follows the last one, how many words before it are no fillers."""
+    filled = {a.word for c in channels.values() for at, a in enumerate(c.atoms) if is_neutral(c.atoms, at)}
+    said_with_sense = {a.word for c in channels.values() for at, a in enumerate(c.atoms) if not is_neutral(c.atoms, at)}
+    return [0, *accumulate(word in said_with_sense or word not in filled for word in range(len(said)))]
 
 
 def _words(said: Sequence[Said], channels: Mapping[int, Channel], run: Run, kind: SecretKind) -> set[int]:
@@ -145,11 +154,13 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
         ]
         limit = min([*others, asked.last_word + END_WORDS + 1])
         words: set[int] = set()
-        value = ""
+        value, last = "", None
         for channel in channels.values():
             for begin, after, text in _dates(channel):
                 atom = channel.atoms[begin]
-                if first < atom.word < limit and atom.start_s - asked.end_s <= CODE_S:
+                late = last is not None and atom.word - last > END_GAP_WORDS and len(value) >= END_DIGITS
+                if first < atom.word < limit and atom.start_s - asked.end_s <= CODE_S and not late:
+                    last = channel.atoms[after - 1].word
                     words |= _words_of(channel, begin, after)
                     value += text
         if words:

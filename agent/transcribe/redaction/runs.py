@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from itertools import groupby
 
 from agent.transcribe.redaction.atoms import PLUS, Atom
-from agent.transcribe.redaction.checks import IBAN_LENGTHS
+from agent.transcribe.redaction.checks import IBAN_LENGTHS, looks_like_card, luhn
 from agent.transcribe.redaction.figures import Figure, Role
 from agent.transcribe.redaction.lexicon import CORRECTIONS, FILLERS, RESTARTS
 from agent.transcribe.redaction.topics import Mention, Topic
@@ -27,11 +27,19 @@ _ANNOUNCED_JOINS = (*_JOINS, (3, 3, 5, OTHERS_WORDS), (5, 2, 3, OTHERS_WORDS), (
 other
 party; and of a number that was announced as a secret."""
 _ANNOUNCING = frozenset({Topic.CARD, Topic.BANK, Topic.NIR})
+_NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.THING)
+_CODES = (Topic.CVV, Topic.EXPIRY)
+_HARMLESS = (Topic.ORDER, Topic.THING)
+ASKED_WORDS = 30
+"""So many words after it an announcement still says how a number goes on: that of a thing over fillers only."""
+CODE_DIGITS = range(3, 5)
+"""So many digits right after a card's code or end was asked for are whole."""
 ANNOUNCED_WORDS = 60
 OWN_WORDS = 5
 ANCHOR_DIGITS = 3
 LEAD_ATOMS = 5
 _PHONE = re.compile(r"0[1-9]\d{8,9}")
+_SUMS = re.compile(r"([1-9]\d{0,2} )*[1-9]\d? \d{3}( [1-9]\d{0,2}( \d{3})?)*")
 _NO_LETTERS = frozenset("aiy")
 """Single letters that are words as well."""
 ECHO_SHARE, ECHO_DIGITS = 0.75, 3
@@ -76,6 +84,8 @@ class Run:
     lead: str = ""
     lead_word: int = 0
     open: bool = False
+    asked: Topic | None = None
+    """What was announced last before it, by either party, not long ago."""
 
     @property
     def digits(self) -> str:
@@ -126,7 +136,12 @@ class Run:
         return "".join(p.figure.digits for p in self._said_once())
 
     def _said_once(self) -> list[Placed]:
-        """The figures of the party whose digits the others only repeat after it; else all."""
+        """The figures of the party whose digits the others only repeat after it, or the first half of what was said
+        twice; else all."""
+        half = len(self.figures) // 2
+        first, second = ("".join(p.figure.digits for p in part) for part in (self.figures[:half], self.figures[half:]))
+        if first == second and len(set(first)) > 2 and not looks_like_card(first + second):
+            return self.figures[:half]
         for main in {p.channel: 0 for p in self.figures}:
             said, echo, strange = "", 0, 0
             for channel, group in groupby(self.figures, key=lambda p: p.channel):
@@ -145,7 +160,10 @@ class Run:
     def readings(self) -> list[str]:
         """What the number may be: all that was said, or what one party said most of, with and without corrections."""
         found: list[str] = []
-        for part in (self.figures, [p for p in self.figures if p.channel == self.channel]):
+        once = self._said_once()
+        whole = self.figures if len(once) == len(self.figures) else once
+        mine = [p for p in whole if p.channel == self.channel]
+        for part in (whole, mine or whole):
             plain, corrected, anew = "", "", ""
             for p in part:
                 plain += p.figure.digits
@@ -162,6 +180,8 @@ class _Gap:
 
     words: dict[int, int] = field(default_factory=dict)
     broken: bool = False
+    named: bool = False
+    """Some thing's number was announced, and asked for something: that ends a number which no secret announced."""
     corrects: bool = False
     restarts: bool = False
 
@@ -170,7 +190,8 @@ class _Gap:
 
     def hear(self, event: "_Event") -> bool:
         """Another atom; whether a lead before it still leads to what comes."""
-        self.broken |= event.topic not in (None, Topic.CARD)
+        self.broken |= event.topic not in _NOT_BREAKING
+        self.named |= event.topic is Topic.THING
         self.corrects |= event.atom.text in CORRECTIONS
         self.restarts |= event.atom.text in RESTARTS
         if event.neutral or event.atom.text == PLUS:
@@ -182,7 +203,7 @@ class _Gap:
         """This gap, then a number that is none of it, then another gap."""
         words = {c: self.words.get(c, 0) + other.words.get(c, 0) for c in {**self.words, **other.words}}
         words[channel] = words.get(channel, 0) + figures
-        return _Gap(words, self.broken or other.broken)
+        return _Gap(words, self.broken or other.broken, self.named or other.named)
 
     def allows(self, speakers: Container[int], own: int, others: int = OTHERS_WORDS) -> bool:
         """Whether a number may go on over it, that these channels say."""
@@ -213,6 +234,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
     lead, lead_word = "", 0
     joined = True
     announced: list[int] = []
+    asked, asked_word = None, -1
     undecided = min((c.atoms[c.pending].word for c in channels.values() if c.pending < len(c.atoms)), default=None)
     for event in _events(channels):
         placed = event.placed
@@ -221,6 +243,8 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
                 continue
             if event.topic in _ANNOUNCING:
                 announced.append(event.atom.word)
+            if event.topic not in (None, Topic.NUMBER):
+                asked, asked_word = event.topic, event.atom.word
             lead = lead if gap.hear(event) else ""
             if event.lead:
                 lead, lead_word = event.lead, event.atom.word
@@ -231,6 +255,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
             if chunk is not None:
                 anchor, anchor_gap = (anchor, gap) if joined else _anchored(anchor, anchor_gap, chunk, gap)
             chunk = Run([_corrected(placed, gap)], lead, lead_word)
+            chunk.asked = asked if placed.first_word - asked_word <= ASKED_WORDS else None
             found.append(chunk)
             joined = False
         lead, gap = "", _Gap()
@@ -274,15 +299,28 @@ def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool
     if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or _is_whole(anchor):
         return False
     before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
+    if anchor.asked in _HARMLESS and len(anchor.lead) < 2:
+        return False
     known = bool(announced) and anchor.first_word - announced[-1] <= ANNOUNCED_WORDS
+    if not known and len(anchor.lead) < 2 and (gap.named or _is_sum(chunk) or _is_sum(anchor)):
+        return False
     joins = _ANNOUNCED_JOINS if known or len(anchor.lead) == 2 else _JOINS
     speakers = {anchor.figures[-1].channel, chunk.figures[0].channel}
     return any(before >= b and after >= a and gap.allows(speakers, own, others) for b, a, own, others in joins)
 
 
 def _is_whole(run: Run) -> bool:
-    """Whether a number is a phone number, complete: nothing is missing of it."""
-    return any(_PHONE.fullmatch(text) for text in run.readings())
+    """Whether nothing is missing of a number: it is a phone number, a card's by its check digit, or a card's code that
+    was asked for."""
+    if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
+        return True
+    return any(_PHONE.fullmatch(text) or (len(text) == 16 and looks_like_card(text) and luhn(text))
+               for text in run.readings())
+
+
+def _is_sum(run: Run) -> bool:
+    """Whether it is nothing but numbers of thousands as engines write them, "33 870", and others below a thousand."""
+    return _SUMS.fullmatch(" ".join(p.figure.digits for p in run.figures)) is not None
 
 
 def _may_join(anchor: Run, gap: _Gap, until_s: float) -> bool:
@@ -334,7 +372,7 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
                 continue
             lead, length = _lead(channel.atoms, at, reading)
             topic = topics.get(at)
-            neutral = topic in (None, Topic.CARD) and is_neutral(channel.atoms, at)
+            neutral = topic in (None, Topic.CARD, Topic.NUMBER) and is_neutral(channel.atoms, at)
             found.append((atom.word, at, _Event(atom, None, topic, neutral, lead)))
             at += length
     found.sort(key=lambda entry: entry[:2])

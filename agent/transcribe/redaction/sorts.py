@@ -1,12 +1,12 @@
 """What kind of secret a number is: by its length, what announces it, and where they help its check digits."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
 from agent.model.redaction import SecretKind
-from agent.transcribe.redaction.checks import hides_card, is_nir, is_siret, looks_like_card
+from agent.transcribe.redaction.checks import hides_card, is_nir, is_siret, looks_like_card, luhn
 from agent.transcribe.redaction.runs import Run
 from agent.transcribe.redaction.topics import Topic
 
@@ -19,12 +19,21 @@ IBAN_DIGITS = 10
 ANNOUNCED_WORDS, ANNOUNCED_S = 60, 60.0
 """How far back an announcement counts."""
 EXEMPT_WORDS, MATTER_WORDS = 8, 2
-"""An order number is announced right before it as the number of something; the bare thing must be nearer still."""
+"""An order number is announced right before it as the number of something; the bare thing must be nearer still, unless
+it was said that a number follows."""
+EXEMPT_FILLED_WORDS = 20
+"""… fillers not counted, but with them no farther than this."""
+HARMLESS_WORDS = {Topic.ORDER: EXEMPT_WORDS, Topic.THING: EXEMPT_WORDS, Topic.MATTER: MATTER_WORDS}
+AGAIN_DIGITS = 5
+"""A number of so many digits is known again."""
 EXEMPT_DIGITS = 24
 CODE_WORDS, CODE_S = 30, 20.0
 """How soon after being asked for a card's code or end is said."""
 RETRO_WORDS, RETRO_S = 5, 10.0
 _FRENCH_PHONES = re.compile(r"(0[1-9]\d{8})+|0033[1-9]\d{8}")
+_WHOLE_PHONE = re.compile(r"0[1-9]\d{8,9}|(0033|44)?[1-9]\d{8,9}|1[2-9]\d{9}")
+_NATIONAL_PHONE = re.compile(r"0[1-9]\d{8,9}|7\d{9}|1?[2-9]\d{2}[2-9]\d{6}")
+"""A British number, its zero missed or not, and one of the North American numbering plan."""
 _ROUGH_PHONE = re.compile(r"0[1-9]\d{7,10}|00\d{7,12}")
 
 
@@ -39,26 +48,39 @@ class Heard:
     end_s: float
 
 
-def kind_of(run: Run, heard: Sequence[Heard], before: Sequence[Run], english: bool) -> SecretKind | None:
-    """The kind of a run, None when it is no secret. `heard` are all announcements of the conversation in order,
-    `before`
-    the runs before this one."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A number and what it is. `harmless`: it was announced as one that is no secret."""
+
+    run: Run
+    kind: SecretKind | None
+    harmless: bool = False
+
+
+def judged(found: Sequence[Run], heard: Sequence[Heard], counted: Sequence[int], english: Set[int]) -> list[Judged]:
+    """What each number of a conversation is. `heard`: all announcements in order; `counted`: of each word, how many
+    words before it are no fillers; `english`: the channels that speak English."""
+    known: list[Judged] = []
+    for run in found:
+        known.append(_judge(run, _topics(run, heard, counted, known), heard, known, run.channel in english))
+    return known
+
+
+def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[Judged], english: bool) -> Judged:
     readings = [_digits(text) for text in run.readings()]
     code = _code(run, heard)
     if code is not None:
-        return code
-    topics = _topics(run, heard)
+        return Judged(run, code)
     carded = any(looks_like_card(r) for r in readings)
-    harmless = _is_exempt(run, topics, before) and not carded and not hides_card(_digits(run.once))
-    if harmless or (topics.siret and any(is_siret(r) for r in readings)):
-        return None
+    if not carded and not hides_card(_digits(run.once)) and _is_harmless(run, topics, readings, known):
+        return Judged(run, None, harmless=True)
     other = _account(run, topics, carded)
     if other is None and _is_phone(run, topics, readings, english):
         other = SecretKind.PHONE
     if other is not None or _is_counting(run):
-        return other
+        return Judged(run, other)
     announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS
-    return SecretKind.CARD if run.length >= CARD_DIGITS or announced or carded else None
+    return Judged(run, SecretKind.CARD if run.length >= CARD_DIGITS or announced or carded else None)
 
 
 def _digits(text: str) -> str:
@@ -68,32 +90,41 @@ def _digits(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Topics:
-    """What was announced before a run, and how near: `nearest` of all but mere things, and whether these are within
-    reach."""
+    """What was announced before a run, and how near: `nearest` of all that say what a number is, `harmless` of what
+    is no secret where it is within reach."""
 
     nearest: Topic | None
-    order: bool
+    harmless: Topic | None
     siret: bool
     nir: bool
     bank: bool
     phone: bool
 
 
-def _topics(run: Run, heard: Sequence[Heard]) -> _Topics:
+def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Sequence[Judged]) -> _Topics:
+    first = run.figures[0].first_word
     near = [
         h
         for h in heard
-        if h.last_word < run.figures[0].first_word
-        and run.figures[0].first_word - h.last_word <= ANNOUNCED_WORDS
-        and run.start_s - h.end_s <= ANNOUNCED_S
+        if h.last_word < first and first - h.last_word <= ANNOUNCED_WORDS and run.start_s - h.end_s <= ANNOUNCED_S
     ]
-    nearest = max(near, key=lambda h: h.last_word, default=None)
-    reach = {Topic.ORDER: EXEMPT_WORDS, Topic.MATTER: MATTER_WORDS}.get(nearest.topic, 0) if nearest else 0
-    order = nearest is not None and run.figures[0].first_word - nearest.last_word <= reach
-    named = max((h for h in near if h.topic is not Topic.MATTER), key=lambda h: h.last_word, default=None)
+    plain = [h for h in near if h.topic not in (Topic.NUMBER, Topic.TAIL)]
+    nearest = max(plain, key=lambda h: h.last_word, default=None)
+    harmless = None
+    if nearest is not None and nearest.topic in HARMLESS_WORDS:
+        reach = HARMLESS_WORDS[nearest.topic]
+        numbered = any(h.topic is Topic.NUMBER and h.last_word > nearest.last_word for h in near)
+        if nearest.topic is Topic.MATTER and numbered and not _is_among(near, Topic.CARD):
+            reach = EXEMPT_WORDS
+        far = first - nearest.last_word
+        between = counted[first] - counted[nearest.last_word + 1]
+        filled = reach > MATTER_WORDS and between < reach and far <= EXEMPT_FILLED_WORDS
+        harmless = nearest.topic if far <= reach or filled else None
+    named = max((h for h in plain if h.topic is not Topic.MATTER), key=lambda h: h.last_word, default=None)
+    topic = None if named is None or _is_answered(named, run, known) else named.topic
     return _Topics(
-        named.topic if named else None,
-        order,
+        topic,
+        harmless,
         _is_among(near, Topic.SIRET),
         _is_among(near, Topic.NIR),
         _is_among(near, Topic.BANK),
@@ -105,12 +136,38 @@ def _is_among(near: Sequence[Heard], topic: Topic) -> bool:
     return any(h.topic is topic for h in near)
 
 
-def _is_exempt(run: Run, topics: _Topics, before: Sequence[Run]) -> bool:
-    """Whether it was announced as a number that is no secret, and nothing else was read out since."""
-    if not topics.order or run.heard_length > EXEMPT_DIGITS or len(run.lead) == 2:
+def _is_answered(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
+    """Whether the number that was announced has been said, whole, and this is another one."""
+    for one in known:
+        if one.run.first_word < asked.last_word or _digits(run.once) in _digits(one.run.digits):
+            continue
+        readings = [_digits(text) for text in one.run.readings()]
+        if asked.topic is Topic.PHONE and one.kind is SecretKind.PHONE:
+            return any(_WHOLE_PHONE.fullmatch(r) for r in readings)
+        if asked.topic is Topic.CARD and one.kind is SecretKind.CARD:
+            return any(len(r) == 16 and luhn(r) for r in readings)
+    return False
+
+
+def _is_harmless(run: Run, topics: _Topics, readings: Sequence[str], known: Sequence[Judged]) -> bool:
+    """Whether it is known to be no secret: a SIRET with its word, a number that was announced as another thing's, or
+    one that was, said again."""
+    if topics.siret and any(is_siret(r) for r in readings):
+        return True
+    if len(run.lead) == 2 or run.heard_length > EXEMPT_DIGITS:
+        return False
+    mine = _digits(run.once)
+    again = any(one.harmless and mine == _digits(one.run.once) for one in known)
+    if again and len(mine) >= AGAIN_DIGITS and topics.nearest not in (Topic.CARD, Topic.BANK, Topic.NIR):
+        return True
+    if topics.harmless is None or (topics.harmless is Topic.THING and any(_FRENCH_PHONES.fullmatch(r) for r in readings)):
         return False
     since = run.figures[0].first_word - EXEMPT_WORDS
-    return not any(len(r.digits) >= ANNOUNCED_DIGITS and r.last_word >= since for r in before)
+    return not any(
+        len(one.run.digits) >= ANNOUNCED_DIGITS and one.run.last_word >= since and _digits(one.run.once) != mine
+        for one in known
+        if not (one.harmless or one.kind)
+    )
 
 
 def _account(run: Run, topics: _Topics, carded: bool) -> SecretKind | None:
@@ -137,8 +194,12 @@ def _is_phone(run: Run, topics: _Topics, readings: Sequence[str], english: bool)
     if rough or (run.lead == "+" and length >= 8):
         return True
     announced = topics.phone and topics.nearest is Topic.PHONE and 8 <= length <= 12
-    national = english and 10 <= run.heard_length <= 11 and topics.nearest not in (Topic.CARD, Topic.BANK, Topic.ORDER)
-    return announced or national
+    return announced or (
+        english
+        and topics.nearest not in (Topic.CARD, Topic.BANK, Topic.ORDER)
+        and topics.harmless is None
+        and any(_NATIONAL_PHONE.fullmatch(r) for r in readings)
+    )
 
 
 def _is_counting(run: Run) -> bool:
@@ -152,7 +213,9 @@ def _code(run: Run, heard: Sequence[Heard]) -> SecretKind | None:
     digits = run.length
     if not 2 <= digits <= 6:
         return None
-    last = [h for h in heard if h.last_word < run.figures[0].first_word and h.topic is not Topic.CARD]
+    last = [
+        h for h in heard if h.last_word < run.figures[0].first_word and h.topic not in (Topic.CARD, Topic.NUMBER)
+    ]
     if last:
         asked = max(last, key=lambda h: h.last_word)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
