@@ -96,8 +96,10 @@ def show(conversations: Sequence[Marked]) -> None:
             for first in sorted(word for word in wrong if word - 1 not in wrong):
                 after = next(n for n in range(first, len(one.said) + 1) if n not in wrong)
                 kind = mine[first] if name == "false" else one.secret[first]
-                part = [" ".join(s.word.text for s in one.said[max(0, a):b])
-                        for a, b in ((first - AROUND, first), (first, after), (after, after + AROUND))]
+                part = [
+                    " ".join(s.word.text for s in one.said[max(0, a) : b])
+                    for a, b in ((first - AROUND, first), (first, after), (after, after + AROUND))
+                ]
                 print(f"{name} {kind} {one.language}: {part[0]} >>{part[1]}<< {part[2]}")
 
 

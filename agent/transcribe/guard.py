@@ -13,9 +13,9 @@ from enum import StrEnum
 from agent.model.text import Said, Word
 from agent.transcribe.redaction.atoms import Atom, atoms, fold
 from agent.transcribe.redaction.find import understood
+from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.runs import Channel, Run, runs
 from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS, EXEMPT_WORDS
-from agent.transcribe.redaction.topics import Topic
 
 FRESH_S = 4.0
 """What was said so long before the last word heard is no reason any more."""

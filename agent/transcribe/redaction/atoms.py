@@ -135,7 +135,7 @@ def _pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
     if "@" in bare and len(bare) > 1:
         yield bare, False
         return
-    if _ADDRESS.fullmatch(bare) or _QUANTITY.fullmatch(bare) and (is_sum or not _is_decimal(bare)):
+    if _ADDRESS.fullmatch(bare) or (_QUANTITY.fullmatch(bare) and (is_sum or not _is_decimal(bare))):
         yield QUANTITY, False
         return
     for match in _PIECE.finditer(folded):

@@ -25,6 +25,11 @@ def is_siret(digits: str) -> bool:
     return luhn(digits) or (digits.startswith("356000000") and sum(map(int, digits)) % 5 == 0)
 
 
+def is_gtin(digits: str) -> bool:
+    """Whether it is the number below a bar code, of 13 digits (GS1 General Specifications 7.9)."""
+    return len(digits) == 13 and sum(int(d) * (3 if at % 2 else 1) for at, d in enumerate(digits)) % 10 == 0
+
+
 def looks_like_card(digits: str) -> bool:
     """Whether a number that is said to be something else must be taken for a card (ISO/IEC 7812).
 

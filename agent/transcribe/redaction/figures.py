@@ -211,13 +211,17 @@ def _role(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> Role:
         return Role.DATE if _is_month_near(atoms, found[n - 1]) else Role.READ
     if figure.digits[:2] in ("19", "20") and len(figure.digits) == 4 and before in BEFORE_YEARS:
         return Role.READ if _is_followed(found, n) else Role.DATE
-    if figure.digits == "0" and follower == "x":
-        return Role.QUANTITY  # hexadecimal
-    if n and found[n - 1].role is Role.QUANTITY and atoms[figure.first - 1].text == "x" and before:
+    counted = follower in UNITS or before in ("€", "$", "£")
+    if counted and _run_before(found, n) + len(figure.digits) <= _SUM_DIGITS:
         return Role.QUANTITY
-    if (follower in UNITS or before in ("€", "$", "£")) and _run_before(found, n) + len(figure.digits) <= _SUM_DIGITS:
-        return Role.QUANTITY
-    return Role.QUANTITY if follower == QUANTITY and len(figure.digits) <= 3 else Role.READ
+    small = follower == QUANTITY and len(figure.digits) <= 3
+    hexadecimal = (figure.digits == "0" and follower == "x") or (n > 0 and _is_hexadecimal(found[n - 1], before))
+    return Role.QUANTITY if small or hexadecimal else Role.READ
+
+
+def _is_hexadecimal(zero: Figure, before: str) -> bool:
+    """Whether a figure follows the "0x" before a hexadecimal number."""
+    return before == "x" and zero.digits == "0" and zero.role is Role.QUANTITY
 
 
 def _is_month_near(atoms: Sequence[Atom], figure: Figure) -> bool:

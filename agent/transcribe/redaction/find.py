@@ -15,10 +15,11 @@ from agent.model.text import Said, Transcript
 from agent.transcribe.redaction import addresses, emails
 from agent.transcribe.redaction.atoms import LINK_S, QUANTITY, atoms
 from agent.transcribe.redaction.figures import Role, figures, pending
-from agent.transcribe.redaction.lexicon import MONTHS
+from agent.transcribe.redaction.lexicon import FILLERS, MONTHS
+from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.runs import Channel, Run, is_neutral, runs
 from agent.transcribe.redaction.sorts import CODE_S, Heard, judged
-from agent.transcribe.redaction.topics import Topic, mentions
+from agent.transcribe.redaction.topics import mentions
 
 END_WORDS = 14
 """After the word that asks for it, so many words may hold the end of a card's validity."""
@@ -130,7 +131,10 @@ def _words(said: Sequence[Said], channels: Mapping[int, Channel], run: Run, kind
             words |= _words_of(channel, figure.first, figure.after)
         for before, after in pairwise(mine):
             between = channel.atoms[before.after : after.first]
-            if kind is SecretKind.IBAN or all(is_neutral(channel.atoms, before.after + n) for n in range(len(between))):
+            filled = all(
+                is_neutral(channel.atoms, before.after + n) or between[n].text in FILLERS for n in range(len(between))
+            )
+            if kind is SecretKind.IBAN or filled:
                 words |= {atom.word for atom in between}
     if run.lead:
         first = run.figures[0]

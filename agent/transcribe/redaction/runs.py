@@ -15,7 +15,8 @@ from agent.transcribe.redaction.atoms import PLUS, Atom
 from agent.transcribe.redaction.checks import IBAN_LENGTHS, looks_like_card, luhn
 from agent.transcribe.redaction.figures import Figure, Role
 from agent.transcribe.redaction.lexicon import CORRECTIONS, FILLERS, RESTARTS
-from agent.transcribe.redaction.topics import Mention, Topic
+from agent.transcribe.redaction.phrases import Topic
+from agent.transcribe.redaction.topics import Mention
 
 LONGEST_GAP_S = 30.0
 """A number goes on after a silence, or another's words, of at most this length."""
@@ -27,9 +28,9 @@ _ANNOUNCED_JOINS = (*_JOINS, (3, 3, 5, OTHERS_WORDS), (5, 2, 3, OTHERS_WORDS), (
 other
 party; and of a number that was announced as a secret."""
 _ANNOUNCING = frozenset({Topic.CARD, Topic.BANK, Topic.NIR})
-_NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.THING)
+_NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.PAYING, Topic.THING, Topic.MATTER)
 _CODES = (Topic.CVV, Topic.EXPIRY)
-_HARMLESS = (Topic.ORDER, Topic.THING)
+_HARMLESS = (Topic.ORDER, Topic.THING, Topic.OTHER)
 ASKED_WORDS = 30
 """So many words after it an announcement still says how a number goes on: that of a thing over fillers only."""
 CODE_DIGITS = range(3, 5)
@@ -191,7 +192,7 @@ class _Gap:
     def hear(self, event: "_Event") -> bool:
         """Another atom; whether a lead before it still leads to what comes."""
         self.broken |= event.topic not in _NOT_BREAKING
-        self.named |= event.topic is Topic.THING
+        self.named |= event.topic in (Topic.THING, Topic.MATTER)
         self.corrects |= event.atom.text in CORRECTIONS
         self.restarts |= event.atom.text in RESTARTS
         if event.neutral or event.atom.text == PLUS:
@@ -243,7 +244,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
                 continue
             if event.topic in _ANNOUNCING:
                 announced.append(event.atom.word)
-            if event.topic not in (None, Topic.NUMBER):
+            if event.topic not in (None, Topic.NUMBER, Topic.PAYING):
                 asked, asked_word = event.topic, event.atom.word
             lead = lead if gap.hear(event) else ""
             if event.lead:
@@ -301,7 +302,7 @@ def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool
     before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
     if anchor.asked in _HARMLESS and len(anchor.lead) < 2:
         return False
-    known = bool(announced) and anchor.first_word - announced[-1] <= ANNOUNCED_WORDS
+    known = any(0 <= anchor.first_word - word <= ANNOUNCED_WORDS for word in reversed(announced))
     if not known and len(anchor.lead) < 2 and (gap.named or _is_sum(chunk) or _is_sum(anchor)):
         return False
     joins = _ANNOUNCED_JOINS if known or len(anchor.lead) == 2 else _JOINS
@@ -314,8 +315,9 @@ def _is_whole(run: Run) -> bool:
     was asked for."""
     if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
         return True
-    return any(_PHONE.fullmatch(text) or (len(text) == 16 and looks_like_card(text) and luhn(text))
-               for text in run.readings())
+    return any(
+        _PHONE.fullmatch(text) or (len(text) == 16 and looks_like_card(text) and luhn(text)) for text in run.readings()
+    )
 
 
 def _is_sum(run: Run) -> bool:
@@ -372,7 +374,7 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
                 continue
             lead, length = _lead(channel.atoms, at, reading)
             topic = topics.get(at)
-            neutral = topic in (None, Topic.CARD, Topic.NUMBER) and is_neutral(channel.atoms, at)
+            neutral = topic in (None, Topic.CARD, Topic.NUMBER, Topic.PAYING) and is_neutral(channel.atoms, at)
             found.append((atom.word, at, _Event(atom, None, topic, neutral, lead)))
             at += length
     found.sort(key=lambda entry: entry[:2])
@@ -382,6 +384,8 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
 def is_neutral(atoms: Sequence[Atom], at: int) -> bool:
     """Whether a number goes on over an atom: fillers, single letters, and "comme François" after one."""
     text = atoms[at].text
+    if text in ("et", "and"):  # by itself it parts two numbers
+        return at + 1 < len(atoms) and atoms[at + 1].text in FILLERS
     if text in FILLERS or (len(text) == 1 and text.isalpha() and text not in _NO_LETTERS):
         return True
     if text in ("comme", "as", "for"):

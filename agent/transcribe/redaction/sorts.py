@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import pairwise
 
 from agent.model.redaction import SecretKind
-from agent.transcribe.redaction.checks import hides_card, is_nir, is_siret, looks_like_card, luhn
+from agent.transcribe.redaction.checks import hides_card, is_gtin, is_nir, is_siret, looks_like_card, luhn
+from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.runs import Run
-from agent.transcribe.redaction.topics import Topic
 
 CARD_DIGITS = 13
 """The shortest card number; there are none longer than 19, but with what was misheard and repeated a run may be."""
@@ -23,7 +24,11 @@ EXEMPT_WORDS, MATTER_WORDS = 8, 2
 it was said that a number follows."""
 EXEMPT_FILLED_WORDS = 20
 """… fillers not counted, but with them no farther than this."""
-HARMLESS_WORDS = {Topic.ORDER: EXEMPT_WORDS, Topic.THING: EXEMPT_WORDS, Topic.MATTER: MATTER_WORDS}
+ANSWER_WORDS, PAYING_WORDS = 12, 30
+"""The answer of the other party may come later; and what is paid is not what a number is of."""
+NO_CARD = "01789"
+"""No card begins so; with a digit misheard, one of more than 13 digits still may."""
+AGAIN_SHARE = 0.8
 AGAIN_DIGITS = 5
 """A number of so many digits is known again."""
 EXEMPT_DIGITS = 24
@@ -31,7 +36,8 @@ CODE_WORDS, CODE_S = 30, 20.0
 """How soon after being asked for a card's code or end is said."""
 RETRO_WORDS, RETRO_S = 5, 10.0
 _FRENCH_PHONES = re.compile(r"(0[1-9]\d{8})+|0033[1-9]\d{8}")
-_WHOLE_PHONE = re.compile(r"0[1-9]\d{8,9}|(0033|44)?[1-9]\d{8,9}|1[2-9]\d{9}")
+_WHOLE_PHONE = re.compile(r"0[1-9]\d{8,9}|00(33|44)[1-9]\d{8,9}")
+_ANSWER_PHONE = re.compile(rf"{_WHOLE_PHONE.pattern}|1?[2-9]\d{{9}}")
 _NATIONAL_PHONE = re.compile(r"0[1-9]\d{8,9}|7\d{9}|1?[2-9]\d{2}[2-9]\d{6}")
 """A British number, its zero missed or not, and one of the North American numbering plan."""
 _ROUGH_PHONE = re.compile(r"0[1-9]\d{7,10}|00\d{7,12}")
@@ -80,7 +86,14 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
     if other is not None or _is_counting(run):
         return Judged(run, other)
     announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS
-    return Judged(run, SecretKind.CARD if run.length >= CARD_DIGITS or announced or carded else None)
+    long = run.length >= CARD_DIGITS and not (_is_goods(run) and topics.nearest is not Topic.CARD)
+    return Judged(run, SecretKind.CARD if long or announced or carded else None)
+
+
+def _is_goods(run: Run) -> bool:
+    """Whether a number of 13 digits is that of an article (GTIN-13), by its check digit, or begins as no card does."""
+    digits = _digits(run.once)
+    return len(digits) == 13 and run.length == len(digits) and (is_gtin(digits) or digits[0] in NO_CARD)
 
 
 def _digits(text: str) -> str:
@@ -108,18 +121,9 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         for h in heard
         if h.last_word < first and first - h.last_word <= ANNOUNCED_WORDS and run.start_s - h.end_s <= ANNOUNCED_S
     ]
-    plain = [h for h in near if h.topic not in (Topic.NUMBER, Topic.TAIL)]
+    plain = [h for h in near if h.topic not in (Topic.NUMBER, Topic.PAYING, Topic.TAIL)]
     nearest = max(plain, key=lambda h: h.last_word, default=None)
-    harmless = None
-    if nearest is not None and nearest.topic in HARMLESS_WORDS:
-        reach = HARMLESS_WORDS[nearest.topic]
-        numbered = any(h.topic is Topic.NUMBER and h.last_word > nearest.last_word for h in near)
-        if nearest.topic is Topic.MATTER and numbered and not _is_among(near, Topic.CARD):
-            reach = EXEMPT_WORDS
-        far = first - nearest.last_word
-        between = counted[first] - counted[nearest.last_word + 1]
-        filled = reach > MATTER_WORDS and between < reach and far <= EXEMPT_FILLED_WORDS
-        harmless = nearest.topic if far <= reach or filled else None
+    harmless = nearest.topic if nearest is not None and _reaches(nearest, run, near, counted) else None
     named = max((h for h in plain if h.topic is not Topic.MATTER), key=lambda h: h.last_word, default=None)
     topic = None if named is None or _is_answered(named, run, known) else named.topic
     return _Topics(
@@ -130,6 +134,19 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         _is_among(near, Topic.BANK),
         _is_among(near, Topic.PHONE),
     )
+
+
+def _reaches(nearest: Heard, run: Run, near: Sequence[Heard], counted: Sequence[int]) -> bool:
+    """Whether what was announced last is a thing that is no secret, and the number is near enough to be its own."""
+    first = run.figures[0].first_word
+    far, between = first - nearest.last_word, counted[first] - counted[nearest.last_word + 1]
+    if nearest.topic is Topic.MATTER:
+        paying = any(h.topic in (Topic.PAYING, Topic.CARD) and first - h.last_word <= PAYING_WORDS for h in near)
+        numbered = any(h.topic is Topic.NUMBER and h.last_word > nearest.last_word for h in near)
+        filled = not paying and between < (EXEMPT_WORDS if numbered else 1) and far <= EXEMPT_FILLED_WORDS
+        return far <= MATTER_WORDS or filled
+    reach = EXEMPT_WORDS if nearest.channel == run.channel else ANSWER_WORDS
+    return nearest.topic in (Topic.ORDER, Topic.THING) and between < reach and far <= EXEMPT_FILLED_WORDS
 
 
 def _is_among(near: Sequence[Heard], topic: Topic) -> bool:
@@ -143,7 +160,7 @@ def _is_answered(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
             continue
         readings = [_digits(text) for text in one.run.readings()]
         if asked.topic is Topic.PHONE and one.kind is SecretKind.PHONE:
-            return any(_WHOLE_PHONE.fullmatch(r) for r in readings)
+            return any(_ANSWER_PHONE.fullmatch(r) for r in readings)
         if asked.topic is Topic.CARD and one.kind is SecretKind.CARD:
             return any(len(r) == 16 and luhn(r) for r in readings)
     return False
@@ -157,10 +174,12 @@ def _is_harmless(run: Run, topics: _Topics, readings: Sequence[str], known: Sequ
     if len(run.lead) == 2 or run.heard_length > EXEMPT_DIGITS:
         return False
     mine = _digits(run.once)
-    again = any(one.harmless and mine == _digits(one.run.once) for one in known)
+    again = any(one.harmless and _is_same(mine, _digits(one.run.once)) for one in known)
     if again and len(mine) >= AGAIN_DIGITS and topics.nearest not in (Topic.CARD, Topic.BANK, Topic.NIR):
         return True
-    if topics.harmless is None or (topics.harmless is Topic.THING and any(_FRENCH_PHONES.fullmatch(r) for r in readings)):
+    if topics.harmless is None or (
+        topics.harmless is not Topic.ORDER and any(_WHOLE_PHONE.fullmatch(r) for r in readings)
+    ):
         return False
     since = run.figures[0].first_word - EXEMPT_WORDS
     return not any(
@@ -168,6 +187,14 @@ def _is_harmless(run: Run, topics: _Topics, readings: Sequence[str], known: Sequ
         for one in known
         if not (one.harmless or one.kind)
     )
+
+
+def _is_same(digits: str, before: str) -> bool:
+    """Whether a number is one that was said before, but for what was misheard."""
+    if digits == before or len(digits) < AGAIN_DIGITS:
+        return digits == before
+    blocks = SequenceMatcher(None, before, digits, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks if block.size > 1) >= AGAIN_SHARE * max(len(digits), len(before))
 
 
 def _account(run: Run, topics: _Topics, carded: bool) -> SecretKind | None:
@@ -213,9 +240,7 @@ def _code(run: Run, heard: Sequence[Heard]) -> SecretKind | None:
     digits = run.length
     if not 2 <= digits <= 6:
         return None
-    last = [
-        h for h in heard if h.last_word < run.figures[0].first_word and h.topic not in (Topic.CARD, Topic.NUMBER)
-    ]
+    last = [h for h in heard if h.last_word < run.figures[0].first_word and h.topic not in (Topic.CARD, Topic.NUMBER)]
     if last:
         asked = max(last, key=lambda h: h.last_word)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
