@@ -149,7 +149,7 @@ def _town(atoms: Sequence[Atom], street: Words, by_first: Mapping[int, Figure]) 
             digits += figure.digits
             after = figure.after
             figure = by_first.get(figure.after)
-        if len(digits) != 5:
+        if len(digits) != 5 or figure is not None:  # a longer number is no postal code
             continue
         end = after
         while end < len(atoms) and end - after < _TOWN:

@@ -100,6 +100,8 @@ def _joins(atoms: Sequence[Atom], first: int, sign: int, inside: Container[int])
         return True
     if atoms[first - 1].ends:
         return False
+    if _is_loose(atoms, first, inside) and first > 1 and atoms[first - 2].text in _LINKS:
+        return True
     return _is_loose(atoms, first, inside) and _is_loose(atoms, first - 1, inside)
 
 

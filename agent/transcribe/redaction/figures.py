@@ -172,11 +172,14 @@ def _is_article(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
     figure = found[n]
     if figure.after - figure.first > 1 or atoms[figure.first].text not in ("un", "une", "one", "neuf"):
         return False
-    if n and all(atom.text in FILLERS for atom in atoms[found[n - 1].after : figure.first]):
-        return False
     if figure.after >= len(atoms):
         return False
     follower = atoms[figure.after]
+    if follower.text in ("tiret", "espace", "dash", "space"):
+        return True
+    anew = n > 0 and atoms[figure.first].capital and atoms[figure.first - 1].ends
+    if n and not anew and all(atom.text in FILLERS for atom in atoms[found[n - 1].after : figure.first]):
+        return False
     if follower.text in _REPEATS or follower.text in _OH:
         return False
     return follower.linked and follower.text not in FILLERS and not _is_followed(found, n)

@@ -23,6 +23,8 @@ from agent.transcribe.redaction.topics import mentions
 
 END_WORDS = 14
 """After the word that asks for it, so many words may hold the end of a card's validity."""
+AFTER_CARD_S = 6.0
+"""So soon after a card's number any date that is asked for is its end."""
 END_DIGITS, END_GAP_WORDS = 3, 3
 """What comes more words after a month and a year is no more of it."""
 CARD_S, NAMED_WORDS = 120.0, 5
@@ -134,7 +136,7 @@ def _words(said: Sequence[Said], channels: Mapping[int, Channel], run: Run, kind
             filled = all(
                 is_neutral(channel.atoms, before.after + n) or between[n].text in FILLERS for n in range(len(between))
             )
-            if kind is SecretKind.IBAN or filled:
+            if filled or (kind is SecretKind.IBAN and run.lead):
                 words |= {atom.word for atom in between}
     if run.lead:
         first = run.figures[0]
@@ -146,7 +148,8 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
     """The ends of cards' validity: asked for, and a card was spoken of. A day of a month is no end of a card."""
     carded = [*cards, *(h.end_s for h in heard if h.topic is Topic.CARD)]
     found: list[_Claim] = []
-    for asked in (h for h in heard if h.topic is Topic.EXPIRY):
+    asking = [h for h in heard if h.topic is Topic.EXPIRY or (h.topic is Topic.DATE and _is_after(h, cards))]
+    for asked in asking:
         first = asked.last_word
         if not any(0 <= asked.end_s - at <= CARD_S for at in carded):
             named = [h.last_word for h in heard if h.topic is Topic.CARD and 0 < h.first_word - first <= NAMED_WORDS]
@@ -154,22 +157,37 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
                 continue
             first = named[0]
         others = [
-            h.first_word for h in heard if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY)
+            h.first_word
+            for h in heard
+            if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY, Topic.DATE)
         ]
         limit = min([*others, asked.last_word + END_WORDS + 1])
         words: set[int] = set()
-        value, last = "", None
-        for channel in channels.values():
-            for begin, after, text in _dates(channel):
-                atom = channel.atoms[begin]
-                late = last is not None and atom.word - last > END_GAP_WORDS and len(value) >= END_DIGITS
-                if first < atom.word < limit and atom.start_s - asked.end_s <= CODE_S and not late:
-                    last = channel.atoms[after - 1].word
-                    words |= _words_of(channel, begin, after)
-                    value += text
+        value, last = "", 0
+        for begun, (channel, begin, after, text) in _all_dates(channels):
+            whole = len(value) >= END_DIGITS and begun - last > END_GAP_WORDS
+            if first < begun < limit and channel.atoms[begin].start_s - asked.end_s <= CODE_S and not whole:
+                words |= _words_of(channel, begin, after)
+                value, last = value + text, channel.atoms[after - 1].word
         if words:
             found.append(_Claim(SecretKind.EXPIRY, words, value))
     return found
+
+
+def _is_after(asked: Heard, cards: Sequence[float]) -> bool:
+    """Whether a date is asked for right after a card's number was said."""
+    return any(0 <= asked.end_s - at <= AFTER_CARD_S for at in cards)
+
+
+def _all_dates(channels: Mapping[int, Channel]) -> list[tuple[int, tuple[Channel, int, int, str]]]:
+    """What may be an end of validity, by the word with which it begins; nothing that announces something."""
+    found = []
+    for channel in channels.values():
+        said = {at for m in channel.mentions for at in range(m.first, m.after)}
+        for begin, after, text in _dates(channel):
+            if begin not in said:
+                found.append((channel.atoms[begin].word, (channel, begin, after, text)))
+    return sorted(found, key=lambda one: (one[0], one[1][1]))
 
 
 def _dates(channel: Channel) -> list[tuple[int, int, str]]:

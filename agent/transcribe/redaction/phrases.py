@@ -27,6 +27,7 @@ class Topic(Enum):
     TAIL = "tail"
     MATTER = "matter"
     SIRET = "siret"
+    DATE = "date"
     OTHER = "other"
 
 
@@ -40,7 +41,7 @@ _THINGS = (
     " palette borne station relais ordonnance formulaire libelle immatriculation finess duns amc"
     " garantie abonnement inscription candidature annonce retour virement"
     " flight seal batch permit receipt group consignment docket voucher bill statement"
-    " locker lease warranty subscription referral prescription toner shipment waybill"
+    " railcard locker lease warranty subscription referral prescription toner shipment waybill"
 )
 _NUMBERED = (
     "order case ticket invoice tracking booking policy claim customer confirmation asset meter parcel job fault"
@@ -84,7 +85,7 @@ PHRASES = {
     Topic.CVV: "cryptogramme|crypto gramme|crypto|cvv|cvc|csc|cvv2|cv v|c v v|c v c|code de securite|code visuel"
     "|chiffres au dos|au dos de la carte|dos de la carte|code au dos"
     "|trois chiffres|3 chiffres|trois derniers chiffres|3 derniers chiffres|security code|three digits|3 digits"
-    "|three digit|digits on the back|numbers on the back|back of the card|four digits on the front"
+    "|three digit|digits on the back|numbers on the back|back of the card|four digits on the front|last three on the back|three on the back|trois au dos|trois derriere"
     "|quatre chiffres devant|verification code|code de verification",
     Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru"
     "|date de fin"
@@ -103,13 +104,14 @@ PHRASES = {
     Topic.SIRET: "siret|siren",
     Topic.ORDER: _ORDER,
     Topic.MATTER: "commandes|dossiers|factures|contrats|billets|tickets|orders|invoices|parcels|bookings|order is"
-    "|order was|case is|" + "|".join(_MATTERS.split()),
+    "|order was|case is|bon de livraison|bon de commande|" + "|".join(_MATTERS.split()),
     Topic.NUMBER: "numero|numeros|number|suite de chiffres|row of digits|string of digits",
     Topic.PAYING: "regler|regle|solder|acquitter|pay|paying|settle|settling",
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
-    "|montant|total|date|etage|naissance|extension number|amount"
+    "|montant|total|etage|naissance|extension number|amount"
     "|code confidentiel|passeport|passport|tva|annee"
     f"|{_OTHER_CARDS}",
+    Topic.DATE: "date|la date",
     Topic.TAIL: "se terminant par|terminant par|finissant par|finit par|se termine par"
     "|ending|ending in|ends in|ends with",
 }

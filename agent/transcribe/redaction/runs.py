@@ -27,10 +27,16 @@ _ANNOUNCED_JOINS = (*_JOINS, (3, 3, 5, OTHERS_WORDS), (5, 2, 3, OTHERS_WORDS), (
 """Digits before, digits after, and the most words between them that are no fillers, of whom said either and of the
 other
 party; and of a number that was announced as a secret."""
-_ANNOUNCING = frozenset({Topic.CARD, Topic.BANK, Topic.NIR})
+_ANNOUNCING = frozenset({Topic.CARD, Topic.NIR})
+"""After these a number goes on over other words as well. An account's does only while its country says that digits are
+missing: much else is said of money."""
 _NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.PAYING, Topic.THING, Topic.MATTER)
 _CODES = (Topic.CVV, Topic.EXPIRY)
-_HARMLESS = (Topic.ORDER, Topic.THING, Topic.OTHER)
+_HARMLESS = (Topic.ORDER, Topic.THING, Topic.OTHER, Topic.DATE, Topic.SIRET)
+IBAN_LETTERS = 8
+"""So many characters of an IBAN are letters at most, of the countries' where numbers are read so, the first two too."""
+CODE_LETTERS = 2
+"""So many letters in a row are part of a code, and only accounts have such."""
 ASKED_WORDS = 30
 """So many words after it an announcement still says how a number goes on: that of a thing over fillers only."""
 CODE_DIGITS = range(3, 5)
@@ -181,6 +187,7 @@ class _Gap:
 
     words: dict[int, int] = field(default_factory=dict)
     broken: bool = False
+    letters: int = 0
     named: bool = False
     """Some thing's number was announced, and asked for something: that ends a number which no secret announced."""
     corrects: bool = False
@@ -192,6 +199,7 @@ class _Gap:
     def hear(self, event: "_Event") -> bool:
         """Another atom; whether a lead before it still leads to what comes."""
         self.broken |= event.topic not in _NOT_BREAKING
+        self.letters += len(event.atom.text) == 1 and event.atom.text.isalpha()
         self.named |= event.topic in (Topic.THING, Topic.MATTER)
         self.corrects |= event.atom.text in CORRECTIONS
         self.restarts |= event.atom.text in RESTARTS
@@ -204,7 +212,7 @@ class _Gap:
         """This gap, then a number that is none of it, then another gap."""
         words = {c: self.words.get(c, 0) + other.words.get(c, 0) for c in {**self.words, **other.words}}
         words[channel] = words.get(channel, 0) + figures
-        return _Gap(words, self.broken or other.broken, self.named or other.named)
+        return _Gap(words, self.broken or other.broken, 0, self.named or other.named)
 
     def allows(self, speakers: Container[int], own: int, others: int = OTHERS_WORDS) -> bool:
         """Whether a number may go on over it, that these channels say."""
@@ -274,6 +282,8 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
 
 def _goes_on(chunk: Run, gap: _Gap, placed: Placed, lead: str) -> bool:
     """Whether a figure belongs to the chunk before it: fillers only are between, and no country of an account."""
+    if gap.letters >= CODE_LETTERS and len(chunk.lead) < 2 and chunk.asked not in (Topic.BANK, Topic.NIR):
+        return False
     near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
     return near and (len(lead) < 2 or len(chunk.lead) == 2)
 
@@ -300,10 +310,10 @@ def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool
     if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or _is_whole(anchor):
         return False
     before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
-    if anchor.asked in _HARMLESS and len(anchor.lead) < 2:
+    if _is_sum(chunk) or (anchor.asked in _HARMLESS and len(anchor.lead) < 2):
         return False
     known = any(0 <= anchor.first_word - word <= ANNOUNCED_WORDS for word in reversed(announced))
-    if not known and len(anchor.lead) < 2 and (gap.named or _is_sum(chunk) or _is_sum(anchor)):
+    if not known and len(anchor.lead) < 2 and (gap.named or _is_sum(anchor)):
         return False
     joins = _ANNOUNCED_JOINS if known or len(anchor.lead) == 2 else _JOINS
     speakers = {anchor.figures[-1].channel, chunk.figures[0].channel}
@@ -314,6 +324,8 @@ def _is_whole(run: Run) -> bool:
     """Whether nothing is missing of a number: it is a phone number, a card's by its check digit, or a card's code that
     was asked for."""
     if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
+        return True
+    if len(run.lead) == 2 and len(run.digits) >= IBAN_LENGTHS[run.lead] - IBAN_LETTERS:
         return True
     return any(
         _PHONE.fullmatch(text) or (len(text) == 16 and looks_like_card(text) and luhn(text)) for text in run.readings()

@@ -9,7 +9,7 @@ from itertools import pairwise
 from agent.model.redaction import SecretKind
 from agent.transcribe.redaction.checks import hides_card, is_gtin, is_nir, is_siret, looks_like_card, luhn
 from agent.transcribe.redaction.phrases import Topic
-from agent.transcribe.redaction.runs import Run
+from agent.transcribe.redaction.runs import CODE_DIGITS, Run
 
 CARD_DIGITS = 13
 """The shortest card number; there are none longer than 19, but with what was misheard and repeated a run may be."""
@@ -40,7 +40,7 @@ _WHOLE_PHONE = re.compile(r"0[1-9]\d{8,9}|00(33|44)[1-9]\d{8,9}")
 _ANSWER_PHONE = re.compile(rf"{_WHOLE_PHONE.pattern}|1?[2-9]\d{{9}}")
 _NATIONAL_PHONE = re.compile(r"0[1-9]\d{8,9}|7\d{9}|1?[2-9]\d{2}[2-9]\d{6}")
 """A British number, its zero missed or not, and one of the North American numbering plan."""
-_ROUGH_PHONE = re.compile(r"0[1-9]\d{7,10}|00\d{7,12}")
+_ROUGH_PHONE = re.compile(r"0[1-9]\d{7,10}|00[1-9]\d{6,11}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def judged(found: Sequence[Run], heard: Sequence[Heard], counted: Sequence[int],
 
 def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[Judged], english: bool) -> Judged:
     readings = [_digits(text) for text in run.readings()]
-    code = _code(run, heard)
+    code = _code(run, heard, known)
     if code is not None:
         return Judged(run, code)
     carded = any(looks_like_card(r) for r in readings)
@@ -235,7 +235,13 @@ def _is_counting(run: Run) -> bool:
     return len(values) > 2 and all(b - a == 1 for a, b in pairwise(values))
 
 
-def _code(run: Run, heard: Sequence[Heard]) -> SecretKind | None:
+def _is_told(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
+    """Whether a code was said since it was asked for, and this is not that again."""
+    since = [one.run for one in known if one.kind is SecretKind.CVV and one.run.first_word > asked.last_word]
+    return any(len(one.once) in CODE_DIGITS and run.once not in one.digits for one in since)
+
+
+def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """CVV or expiry, asked for shortly before, or a CVV that is named right after."""
     digits = run.length
     if not 2 <= digits <= 6:
@@ -244,6 +250,8 @@ def _code(run: Run, heard: Sequence[Heard]) -> SecretKind | None:
     if last:
         asked = max(last, key=lambda h: h.last_word)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
+        if near and asked.topic is Topic.CVV and _is_told(asked, run, known):
+            return None
         if near and asked.topic in (Topic.CVV, Topic.EXPIRY):
             return SecretKind.CVV if asked.topic is Topic.CVV and digits <= 5 else None
     following = [
