@@ -37,6 +37,8 @@ missing_packages() {
     command -v systemd-analyze >/dev/null || echo systemd
     command -v Xvfb >/dev/null || echo xvfb
     command -v xdotool >/dev/null || echo xdotool
+    command -v swtpm >/dev/null || printf '%s\n' swtpm libtss2-tcti-swtpm0
+    command -v tpm2_unseal >/dev/null || echo tpm2-tools
     # Ubuntu's Chromium is a snap, which no driver in a package goes with: the tests of the agent's page are skipped there.
     if ! grep -qx 'ID=ubuntu' /etc/os-release 2>/dev/null; then
         command -v chromium >/dev/null || echo chromium

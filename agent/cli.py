@@ -1,5 +1,7 @@
 """The `greffier` command: parses, calls, prints. Each command is a file of `agent.commands`."""
 
+from typing import Annotated
+
 import typer
 
 from agent.commands import (
@@ -14,6 +16,7 @@ from agent.commands import (
     hold,
     ingest,
     init,
+    keys,
     mask,
     model,
     policy,
@@ -25,6 +28,8 @@ from agent.commands import (
     transcribe,
     verify,
 )
+from agent.commands.common import fail
+from agent.vault import passphrase
 
 app = typer.Typer(
     name="greffier",
@@ -62,6 +67,21 @@ app.add_typer(model.app, name="model")
 app.add_typer(policy.app, name="policy")
 app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
+app.add_typer(keys.app, name="keys")
+
+
+@app.callback()
+def every_command(
+    passphrase_fd: Annotated[
+        int | None,
+        typer.Option(help="Read the passphrase of this box's keys from this descriptor; asked for without it."),
+    ] = None,
+) -> None:
+    """What holds for every command."""
+    try:
+        passphrase.take_from(passphrase_fd, may_ask=True)
+    except (OSError, ValueError) as error:
+        fail(f"--passphrase-fd {passphrase_fd}: {error}", 2)
 
 
 def main() -> None:

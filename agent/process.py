@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from agent.config import ConfigError, Settings, load
+from agent.vault import passphrase
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: the supervisor and systemd need not try again."""
@@ -24,7 +25,10 @@ def main(name: str, serve: Callable[[Settings], None]) -> None:
     """Run process `name` until `serve` returns; its exceptions are logged and end the process with status 1."""
     parser = argparse.ArgumentParser(prog=f"python -m agent.{name}", description=f"The {name} process of Greffier.")
     parser.add_argument("--config", type=Path, required=True, help="path of greffier.toml")
-    path = parser.parse_args().config
+    parser.add_argument("--passphrase-fd", type=int, help="descriptor that the passphrase of the keys is read from")
+    arguments = parser.parse_args()
+    path = arguments.config
+    passphrase.take_from(arguments.passphrase_fd)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # a socket a stream

@@ -3,9 +3,12 @@
 `recall` is the share of generated utterances (`bench.utterances`) of which every word that carries the secret is
 hidden, `kind_right` of which it is also hidden as what it is. `false_per_1000_words` counts words hidden without cause
 in the calls of `tests/transcribe/redaction` on which the rules were tuned, and where the folder is there, in the
-references of `shared/speech`. `mending` and `held_out` are the same of two halves of later calls: the rules were
-mended by the first, and only measured on the second. `us_per_word` is the CPU of recognition in whole calls,
-`live_us_per_word` that of words that come one by one. `--show` prints what is hidden without cause, or is not hidden.
+references of `shared/speech`. `mending` and `held_out` are the same of two halves of later calls: rules may be
+mended by the first, and are only measured on the second. `us_per_word` is the CPU of recognition in whole calls,
+`live_us_per_word` that of words that come one by one. `word_thread` is what the scribe's thread of words takes of a
+core for one call that is spoken without a break: each word is in two guesses before it is decided, guarded and
+redacted; `rereading` the same if all of the last minutes were read for every one of them. `--show` prints what is
+hidden without cause, or is not hidden.
 """
 
 import argparse
@@ -18,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.model.redaction import Policy, SecretKind
-from agent.model.text import Said
+from agent.model.text import Said, Word
+from agent.transcribe.guard import Guard, Rules
 from agent.transcribe.redaction.find import find
 from agent.transcribe.redaction.live import LiveRedactor
 from bench.marked import Marked, calls, marked
@@ -30,6 +34,9 @@ SPEECH = ROOT.parent / "shared" / "speech" / "manifest.csv"
 SEED = 1
 AROUND = 14
 """Words that `--show` prints on both sides."""
+OF_WORD_THREAD = 2
+NUMBERS = Policy(mask=frozenset({SecretKind.CARD, SecretKind.CVV, SecretKind.EXPIRY, SecretKind.IBAN, SecretKind.NIR}))
+"""What a live purpose hides by default."""
 
 
 def hidden(said: Sequence[Said], language: str) -> dict[int, SecretKind]:
@@ -120,11 +127,55 @@ def pace(conversations: Sequence[Marked]) -> dict[str, float]:
     return {"us_per_word": round(1e6 * whole / words, 1), "live_us_per_word": round(1e6 * single / words, 1)}
 
 
+class Rereading(LiveRedactor):
+    """Reads all again for every word."""
+
+    def _says_nothing(self, words: Sequence[Said]) -> bool:
+        return False
+
+
+class Rejudging(Guard):
+    """Judges every guess."""
+
+    def _is_idle(self, heard_s: float, words: Sequence[Word]) -> bool:
+        return False
+
+
+def word_thread(conversations: Sequence[Marked]) -> dict[str, float]:
+    """Shares of a core, and how many times as much rereading takes."""
+    lazy = sum(
+        _said_live(one, LiveRedactor(NUMBERS, one.language), Guard(Rules(), one.language)) for one in conversations
+    )
+    thorough = sum(
+        _said_live(one, Rereading(NUMBERS, one.language), Rejudging(Rules(), one.language)) for one in conversations
+    )
+    length_s = sum(one.said[-1].word.end_s for one in conversations)
+    return {
+        "core_share": round(lazy / length_s, 5),
+        "rereading": round(thorough / length_s, 5),
+        "ratio": round(thorough / lazy, 1),
+    }
+
+
+def _said_live(one: Marked, redactor: LiveRedactor, guard: Guard) -> float:
+    """CPU seconds of a conversation in guesses of three words, the first of which is then decided."""
+    began = time.process_time()
+    for at, said in enumerate(one.said):
+        guess = [later for later in one.said[at : at + 3] if later.channel == said.channel]
+        guard.hear(said.channel, [g.word for g in guess], stable=False)
+        redactor.preview(guess)
+        guard.hear(said.channel, [said.word], stable=True)
+        redactor.feed([said])
+    redactor.flush()
+    return time.process_time() - began
+
+
 def measure(count: int) -> dict[str, Any]:
     """All figures."""
     conversations = texts()
     halves = {half: falsely(fresh(half)) for half in ("mending", "held_out")}
-    return recall(list(utterances(count, SEED))) | falsely(conversations) | halves | pace(conversations)
+    figures = recall(list(utterances(count, SEED))) | falsely(conversations) | halves | pace(conversations)
+    return figures | {"word_thread": word_thread(conversations[:OF_WORD_THREAD])}
 
 
 def main() -> None:

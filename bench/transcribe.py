@@ -6,7 +6,8 @@ done, then the words are replaced by ones that were laid out over the real speec
 in 30 % of cases, any other in 6 % (assumed, not measured: there are no real weights here). Calls are played in real
 time, two channels each. `calls_at_p95_3s`: the most calls of which 95 % of words are stable within 3 s of being said,
 with guesses for all of them. `padded`: in the same run, the same windows by faster-whisper's own `transcribe`, which
-pads them to 30 s and decides nothing beforehand. docs/transcription.md says how to read it.
+pads them to 30 s and decides nothing beforehand. `final` comes from `bench.finals`, `redaction` from `bench.redaction`.
+docs/transcription.md says how to read it.
 """
 
 import argparse
@@ -25,15 +26,16 @@ import numpy as np
 
 from agent.model.call import CLOCK_RATE, Role
 from agent.model.text import Word
-from agent.scribe.hearing import transcribe
 from agent.transcribe import whisper
 from agent.transcribe.device import Device, pick
-from agent.transcribe.engine import ENGINE_RATE, Heard
+from agent.transcribe.engine import ENGINE_RATE, Heard, Spoken
 from agent.transcribe.live.events import LiveEvent, LiveText
 from agent.transcribe.live.room import LiveRoom
 from agent.transcribe.live.schedule import Job
 from agent.transcribe.models import add
+from bench import redaction
 from bench.cpu import cpu_s, rss_kib
+from bench.finals import final
 from bench.random_whisper import SHAPES, build
 from bench.talk import Talk, conversation, utterances
 
@@ -46,7 +48,6 @@ WARM_UP_S, TAIL_S = 6.0, 6.0
 """Of a step, what is left out of its lags: where queues fill, and what the end cuts off."""
 SILENT_CALLS = 8
 NOISE_DBFS = -60.0
-FINAL_S = 120.0
 
 
 class ScriptedRoom(LiveRoom):
@@ -55,7 +56,7 @@ class ScriptedRoom(LiveRoom):
     talks: dict[tuple[str, int], Talk]
     padded = False
 
-    def _transcribed(self, engine: Any, job: Job) -> tuple[Heard | None, str | None]:
+    def _transcribed(self, engine: Any, job: Job) -> tuple[Heard | None, Spoken | None]:
         window = job.window
         if self.padded:
             found, _ = engine._model.transcribe(
@@ -66,7 +67,7 @@ class ScriptedRoom(LiveRoom):
         else:
             engine.transcribe_window(window.pcm16k, "fr", window.prefix)
         after_s = window.start / ENGINE_RATE + (window.prefix[-1].end_s if window.prefix else -1.0)
-        return Heard(tuple(self._misheard(job, after_s))), "fr"
+        return Heard(tuple(self._misheard(job, after_s))), None
 
     def _misheard(self, job: Job, after_s: float) -> Iterator[Word]:
         start_s, end_s = job.window.start / ENGINE_RATE, job.window.end / ENGINE_RATE
@@ -80,7 +81,7 @@ class ScriptedRoom(LiveRoom):
 
 
 def engine_of(size: str, folder: Path, device: Device) -> whisper.WhisperEngine:
-    """A model of that shape. Final texts are bounded as live ones are, and decoded once."""
+    """A model of that shape. Final texts are decoded once."""
     engine = whisper.WhisperEngine(add(build(folder / size, SHAPES[size]), folder / "models"), device, TOKENS_PER_S)
     engine._model.max_length = 2 * int(30 * TOKENS_PER_S)  # CTranslate2 takes half of it
     whisper.TEMPERATURES = (0.0,)
@@ -167,14 +168,6 @@ def quiet(engine: whisper.WhisperEngine, seconds: float, dbfs: float | None) -> 
     return round(used / seconds, 3)
 
 
-def final(engine: whisper.WhisperEngine, spoken: Any, seconds: float) -> float:
-    """CPU seconds for the final text of an hour of a call of two channels."""
-    pair = np.stack([talk.pcm for talk in conversation(spoken, seconds, 99)])
-    before = cpu_s(os.getpid())
-    transcribe(engine, pair, CLOCK_RATE, ((0, pair.shape[1]),), "fr")
-    return round((cpu_s(os.getpid()) - before) / seconds * 3600, 1)
-
-
 def one(size: str, asked: argparse.Namespace) -> dict[str, Any]:
     """All figures of one model, in a process of its own so that its memory is its own."""
     spoken = utterances()
@@ -188,7 +181,7 @@ def one(size: str, asked: argparse.Namespace) -> dict[str, Any]:
         figures["live"] = sustained(lambda calls: live(engine, spoken, calls, asked.seconds), asked.most_calls)
         figures["rss_mb"] = max(step["rss_mb"] for step in figures["live"]["steps"] if step["calls"] <= SILENT_CALLS)
         figures["padded"] = sustained(lambda calls: live(engine, spoken, calls, asked.seconds, True), asked.most_calls)
-        figures["final_cpu_s_per_hour"] = final(engine, spoken, min(FINAL_S, 4 * asked.seconds))
+        figures["final"] = final(engine, spoken, asked.seconds, TOKENS_PER_S)
     return figures
 
 
@@ -198,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=45.0, help="of each step (default 45)")
     parser.add_argument("--most-calls", type=int, default=CALLS[-1], help="where to stop at the latest")
     parser.add_argument("--sizes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="shapes of models")
+    parser.add_argument("--utterances", type=int, default=5000, help="for redaction (bench.redaction)")
     parser.add_argument("--one", choices=list(SHAPES), help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     asked = parser.parse_args()
@@ -205,9 +199,9 @@ def main() -> None:
         print(json.dumps(one(asked.one, asked)))
         return
     each = {size: _child(size, asked) for size in asked.sizes}
-    names = ("live", "padded", "final_cpu_s_per_hour", "silence_cpu", "line_noise_cpu", "rss_mb", "device")
+    names = ("live", "padded", "final", "silence_cpu", "line_noise_cpu", "rss_mb", "device")
     sums: dict[str, Any] = {name: {size: figures[name] for size, figures in each.items()} for name in names}
-    sums["final"] = {size: {"cpu_s_per_hour": value} for size, value in sums.pop("final_cpu_s_per_hour").items()}
+    sums["redaction"] = redaction.measure(asked.utterances)
     print(json.dumps(sums, indent=None if asked.json else 2))
 
 

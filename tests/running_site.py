@@ -153,11 +153,13 @@ class RunningSite:
         )
 
     def wait_state(self, call_id: str, state: str, patience_s: float = 60) -> None:
-        """Wait until the catalog has the call in `state`."""
+        """Wait until the catalog has the call in `state`, or beyond it."""
         catalog = self.catalog()
+        states = ["live", "ended", "finalised", "forgotten"]
+        late_enough = states[states.index(state) :]
 
         def reached() -> bool:
-            return any(c.call_id == call_id and c.state == state for c in catalog.calls(1000))
+            return any(c.call_id == call_id and c.state in late_enough for c in catalog.calls(1000))
 
         wait_for(f"call {call_id} to be {state}", reached, patience_s)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.model.text import Word
-from agent.transcribe.engine import ENGINE_RATE, Capabilities, Heard
+from agent.transcribe.engine import ENGINE_RATE, Capabilities, Heard, Spoken
 
 LEVELS = 40
 _LOWEST, _STEP = 0.1, 0.02
@@ -65,8 +65,8 @@ class LevelEngine:
         after_s = prefix[-1].end_s - 0.05 if prefix else -1.0
         return Heard(tuple(w for w in self._words(pcm16k) if w.start_s >= after_s))
 
-    def detect_language(self, pcm16k: np.ndarray) -> str:
-        return "it"
+    def detect_language(self, pcm16k: np.ndarray) -> Spoken:
+        return Spoken("it", 0.9, len(pcm16k) / ENGINE_RATE)
 
     def _words(self, pcm16k: np.ndarray) -> list[Word]:
         loud = np.concatenate([[False], np.abs(pcm16k) > _LOWEST / 2, [False]])

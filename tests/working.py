@@ -22,6 +22,7 @@ from agent.store.catalog import Catalog
 from agent.store.corrections import Corrections
 from agent.store.journal import Journal, read
 from agent.store.rewrites import Rewrites
+from agent.transcribe.engine import Spoken
 from agent.vault import age
 
 CALL = "0192f0a0" + "0" * 23 + "1"
@@ -76,8 +77,8 @@ class Reader:
     def __init__(self, name: str, text: str) -> None:
         self.name, self.model, self.text = name, f"{name}-model", text
 
-    def detect_language(self, pcm16k: np.ndarray) -> str | None:
-        return "fr"
+    def detect_language(self, pcm16k: np.ndarray) -> Spoken | None:
+        return Spoken("fr", 0.9, len(pcm16k) / 16000)
 
     def transcribe(self, pcm16k: np.ndarray, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:
         length = len(pcm16k) / 16000

@@ -11,6 +11,7 @@ import typer
 
 from agent.commands.calls import live_calls
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, console, settings_of
+from agent.commands.keys_list import said_of, unsealed
 from agent.config import Endpoint, Settings
 from agent.config.desk import LOOPBACK
 from agent.desk.tls import Identity, own_identity
@@ -24,6 +25,10 @@ from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.transcribe.engine import EngineError
 from agent.transcribe.select import choose
+from agent.vault.age import check_recipient
+from agent.vault.passphrase import NoPassphrase
+from agent.vault.protect import Kind
+from agent.vault.sealed import Box, Unsealable, kept
 from agent.vault.secretfile import read_secret
 from agent.vault.signing import SiteKey
 
@@ -254,15 +259,24 @@ def disk(settings: Settings) -> Iterator[Finding]:
 def keys(settings: Settings) -> Iterator[Finding]:
     """The site's own keys."""
     folder = settings.site.keys_dir
+    try:
+        box = Box.of(folder)
+        yield from _keeping(settings)
+    except NoPassphrase as locked:
+        yield Finding(NOTE, f"keys: not looked into: {locked}")
+        return
+    except (OSError, ValueError) as error:
+        yield Finding(BAD, f"keys: {error}", "the scribe does not start so: docs/keys.md")
+        return
     readers: dict[str, Callable[[Path], object]] = {
-        "site.pem": SiteKey.load,
-        "numbers.key": read_secret,
+        "site.pem": lambda path: SiteKey.load(path, box),
+        "numbers.key": box.read,
         "percent.key": read_secret,
     }
     for name, read in readers.items():
         try:
             read(folder / name)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Unsealable) as error:
             yield Finding(BAD, f"key {name}: {error}", "`greffier init` makes the keys; restore yours if you had them")
         else:
             yield Finding(GOOD, f"key {name}")
@@ -275,10 +289,26 @@ def keys(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _keeping(settings: Settings) -> Iterator[Finding]:
+    """How they are kept."""
+    how = kept(settings.site.keys_dir)
+    what = f"keys: {said_of(settings.site.keys_dir)}"
+    if how is Kind.FILE:
+        yield Finding(NOTE, what, "`greffier keys protect --with tpm2` (or passphrase, systemd-creds): docs/keys.md")
+    elif left := unsealed(settings):
+        mend = f"an interrupted `greffier keys protect --with {how.value}`: do it again"
+        yield Finding(BAD, f"{what}; but {len(left)} are plain", mend)
+    else:
+        yield Finding(GOOD, what)
+
+
 def recipients(settings: Settings) -> Iterator[Finding]:
     """Whether every purpose has its readers."""
     try:
         purposes = settings.purposes()
+        for purpose in purposes:
+            for recipient in purpose.recipients:
+                check_recipient(recipient)
     except (OSError, ValueError) as error:
         yield Finding(
             BAD, f"recipients: {error}", "one age public key (age1…) a line, in the purpose's recipients_file"

@@ -22,7 +22,7 @@ from agent.recorder.policy import policy_of
 from agent.store.catalog import Catalog
 from agent.store.rows import CallRow
 from agent.vault.numbers import number_hash
-from agent.vault.secretfile import read_secret
+from agent.vault.sealed import Unsealable, read_sealed
 
 KEYS = (
     "direction",
@@ -143,8 +143,8 @@ def described(text: str, settings: Settings) -> tuple[Call, int, bool]:
 def _many(policy: Policy, settings: Settings, since: str) -> list[dict[str, Any]]:
     try:
         since_ns = instant(since, ZoneInfo(settings.site.timezone))
-        key = read_secret(settings.site.keys_dir / "numbers.key")
-    except (OSError, ValueError) as error:
+        key = read_sealed(settings.site.keys_dir, "numbers.key")
+    except (OSError, ValueError, Unsealable) as error:
         fail(str(error), 2)
     catalog = catalog_of(settings)
     calls = [_past(catalog, row) for row in catalog.calls_since(since_ns)]

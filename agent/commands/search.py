@@ -31,7 +31,7 @@ from agent.search.shard import AFTER, BEFORE
 from agent.search.words import terms
 from agent.store.catalog import Catalog
 from agent.vault.numbers import number_hash
-from agent.vault.secretfile import read_secret
+from agent.vault.sealed import Box, Unsealable, read_sealed
 
 
 def search(
@@ -56,7 +56,7 @@ def search(
     began_ns = time.time_ns()
     try:
         fits = _of_agent(settings, catalog, agent) if agent is not None else lambda _: True
-        cabinet = Cabinet(settings.search_dir, settings.searchkeys_dir)
+        cabinet = Cabinet(settings.search_dir, settings.searchkeys_dir, Box.of(settings.site.keys_dir))
         found = look(cabinet, catalog, purpose, asked, now_ns=began_ns, since_ns=since_ns, fits=fits)
         shown = found[:limit]
         by_agent = {"agent_hash": _hashed(settings, agent)} if agent is not None else {}
@@ -65,7 +65,7 @@ def search(
         )
     except LookupError as error:
         fail(str(error))
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, Unsealable) as error:
         fail(f"the index cannot be read: {error}; be root, or the user the agent runs as")
     if not shown:
         console.print("Nothing found.")
@@ -102,4 +102,4 @@ def _of_agent(settings: Settings, catalog: Catalog, agent: str) -> Callable[[str
 
 
 def _hashed(settings: Settings, agent: str) -> str:
-    return number_hash(read_secret(settings.site.keys_dir / "numbers.key"), agent)
+    return number_hash(read_sealed(settings.site.keys_dir, "numbers.key"), agent)

@@ -14,6 +14,7 @@ from agent.config.desk import ContextPage, Desk
 from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
+from agent.config.recipients import read_recipients
 from agent.config.section import Duration, Patterns, Section
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.redaction import NO_REDACTION
@@ -382,12 +383,3 @@ class Settings(Section):
             )
             for name, p in self.purpose.items()
         )
-
-
-def read_recipients(path: Path) -> tuple[str, ...]:
-    """age public keys of a recipients file: one a line, `#` comments. Raises ValueError when there is none."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    keys = tuple(line for line in lines if line and not line.startswith("#"))
-    if not keys or not all(k.startswith("age1") for k in keys):
-        raise ValueError(f"{path}: expected age public keys (age1…), one a line")
-    return keys

@@ -4,9 +4,11 @@ Another thread tells; the control socket's loop passes on. A watcher that falls 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
+
+from agent.control.takenback import amend
 
 MOST_WATCHERS = 16
 MOST_WAITING = 20_000
@@ -44,6 +46,11 @@ class Watcher:
             self._queue.put_nowait(None)
             return
         self._queue.put_nowait(news)
+
+    def recall(self, change: Callable[[News], News | None]) -> None:
+        """In the loop's thread. What waits for it is told as `change` says, or not at all."""
+        if not self.is_cut_off:
+            amend(self._queue, lambda news: news and change(news))
 
     def close(self) -> None:
         """It watches no more."""
@@ -83,6 +90,11 @@ class WatchRoom:
         for watcher in self._watchers:
             watcher.put(news)
 
+    def _recall(self, change: Callable[[News], News | None], news: News) -> None:
+        for watcher in self._watchers:
+            watcher.recall(change)
+            watcher.put(news)
+
     def _begin(self, watcher: Watcher, news: Sequence[News]) -> None:
         if not watcher.is_cut_off:
             self._watchers.append(watcher)
@@ -105,3 +117,8 @@ class WatchRoom:
         """Everybody who watches hears this."""
         if self._watchers and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._spread, news)
+
+    def take_back(self, change: Callable[[News], News | None], news: News) -> None:
+        """Everybody who watches hears this; what still waits for them goes out as `change` says, or not at all."""
+        if self._watchers and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._recall, change, news)

@@ -48,5 +48,8 @@ class LiveFigures(Collector):
         yield rung
         for name, (words, key) in _SINCE_START.items():
             yield CounterMetricFamily(name, words, float(live[key]))
+        if guard:
+            unguarded = float(len(guard["off"]))
+            yield GaugeMetricFamily("greffier_guard_off_calls", "Calls to be guarded that are not heard.", unguarded)
         for name, (words, key) in _GUARD.items() if guard else ():
             yield CounterMetricFamily(name, words, float(guard[key]))

@@ -5,12 +5,14 @@ Whose call it is is what the recorder says of it now: after a transfer the next 
 
 import json
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from agent.control.client import SILENCE_S, ControlClient, NoAnswer, follow
+from agent.control.takenback import without_words
 from agent.desk.presence import AWAY, Event, Listener, Presence
 from agent.model.identity import Scope
 
@@ -85,6 +87,7 @@ class LiveText:
         event: Event = (kind, json.dumps({name: value for name, value in news.items() if name != "news"}))
         if kind == "forgotten":
             for reader in self._told.pop(call_id, set()):
+                reader.recall(partial(_without, call_id, news["from_s"]))
                 reader.tell(event)
             return
         found = self._presence.calls(call_id)
@@ -104,3 +107,11 @@ class LiveText:
             self.ready = False
             for reader in tuple(self._readers):
                 reader.tell(AWAY)
+
+
+def _without(call_id: str, from_s: float, event: Event) -> Event:
+    kind, data = event
+    if kind != "text":
+        return event
+    left = without_words({"news": kind, **json.loads(data)}, call_id, from_s)
+    return (kind, json.dumps({name: value for name, value in left.items() if name != "news"}))

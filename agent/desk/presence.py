@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from agent.control.client import SILENCE_S, follow
+from agent.control.takenback import amend
 from agent.desk.state import AgentState, newest, state_of
 
 log = structlog.get_logger()
@@ -44,6 +45,10 @@ class Listener:
             self.gone.set()
             return
         self.queue.put_nowait(event)
+
+    def recall(self, change: Callable[[Event], Event | None]) -> None:
+        """What is queued is told as `change` says, or not at all."""
+        amend(self.queue, change)
 
 
 class Presence:

@@ -23,9 +23,9 @@ from agent.media.frames import IPV4, IPV6, TAGS, parse
 BLOCK_BYTES = 1 << 18
 FRAME_BYTES = 2048
 RETIRE_MS = 8
-BEHIND_S = 0.024
-"""A block is handed over when two runs of the kernel's timer have found it the same; each is RETIRE_MS, and a tick of
-4 ms may come to it."""
+BEHIND_S = 3 * RETIRE_MS / 1000
+"""A block is handed over when two runs of the kernel's timer have found it the same; each is RETIRE_MS, and ticks come
+to it."""
 MOST_PACKETS = 1 << 15
 """Packets of one read; a single kernel block may bring it beyond."""
 NS = 1_000_000_000

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+UNDETERMINED = "und"
+"""ISO 639-2 for a language that cannot be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

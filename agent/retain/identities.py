@@ -1,8 +1,8 @@
 """Working identities: the age keys that wrap call keys, rotated on time, destroyed once no call needs them.
 
 `<UTC ns>.age-identity` holds a secret (mode 0600, scribe only); the recipient that the recorder wraps new call keys to
-is published in a folder of its own. A destroyed identity turns what is left of its calls in old disk blocks into noise
-(DESIGN §3).
+is published in a folder of its own. They are sealed where the site's keys are (`agent.vault.sealed`). A destroyed
+identity turns what is left of its calls in old disk blocks into noise (DESIGN §3).
 """
 
 from itertools import pairwise
@@ -12,7 +12,8 @@ import structlog
 
 from agent.store.journal import Journal
 from agent.vault.age import WrongKey, decrypt, new_identity
-from agent.vault.secretfile import sync_folder, write_private
+from agent.vault.sealed import PLAIN, Box
+from agent.vault.secretfile import make_folder, sync_folder, write_private
 
 log = structlog.get_logger()
 
@@ -22,56 +23,73 @@ GRACE_NS = 60 * 1_000_000_000
 """A recorder that read the recipient just before a rotation has written its call key long before this."""
 
 
-def ensure_current(identities_dir: Path, recipient_file: Path, rotation_s: int, now_ns: int, journal: Journal) -> None:
-    """Make a new working identity when there is none or the newest is older than `rotation_s`. Raises OSError.
+def ensure_current(
+    identities_dir: Path, recipient_file: Path, rotation_s: int, now_ns: int, journal: Journal, box: Box = PLAIN
+) -> None:
+    """Make a new working identity when there is none or the newest is older than `rotation_s`. Raises OSError;
+    Unsealable.
 
     While the clock is behind the newest identity, that one goes on: ages are only ever counted forwards.
     """
-    identities_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    make_folder(identities_dir)
     known = _known(identities_dir)
     newest = max(known, default=None)
     if newest is None or now_ns - newest >= rotation_s * 1_000_000_000:
         newest = now_ns
         made = new_identity()
         text = f"# public key: {made.recipient}\n{made.secret}\n"
-        write_private(identities_dir / f"{newest}{SUFFIX}", text.encode("ascii"))
+        box.write(identities_dir / f"{newest}{SUFFIX}", text.encode("ascii"))
         journal.append("identity.rotated", identity=str(newest), recipient=made.recipient)
         log.info("identity.rotated", identity=newest)
         _publish(recipient_file, made.recipient)
     else:
-        recipient = _recipient(known[newest])
+        recipient = _recipient(known[newest], box)
         before = recipient_file.read_text(encoding="ascii").strip() if recipient_file.exists() else None
         if recipient and before != recipient:
             _publish(recipient_file, recipient)  # a kill came between the two files
 
 
-def destroy_unused(identities_dir: Path, callkeys_dir: Path, now_ns: int, journal: Journal) -> None:
+def destroy_unused(identities_dir: Path, callkeys_dir: Path, now_ns: int, journal: Journal, box: Box = PLAIN) -> None:
     """Destroy each identity that was succeeded at least a minute ago and that no call key left needs. Raises OSError.
 
     Call keys are looked at by age first, and tried with the identity itself before it is destroyed: a clock that
     jumped may keep an identity too long, but never destroys one that is needed.
     """
     for left in identities_dir.glob(f"*{DOOMED}"):
-        _destroy(left, journal)
+        _destroy(left, journal, box)
     known = _known(identities_dir)
     ages = sorted(known)
     wrapped = list(callkeys_dir.glob("*.age")) if callkeys_dir.is_dir() else []
     for age, successor in pairwise(ages):
         if now_ns < successor + GRACE_NS or any(_written_ns(key) < successor + GRACE_NS for key in wrapped):
             return  # younger identities wait for the older ones
-        if _opens_any(known[age], wrapped):
+        if _opens_any(known[age], wrapped, box):
             log.error("identity.kept", identity=age, reason="it opens a newer call key: the clock jumped")
             return
         doomed = known[age].with_suffix(DOOMED)
         known[age].rename(doomed)
-        _destroy(doomed, journal)
+        _destroy(doomed, journal, box)
 
 
-def _destroy(doomed: Path, journal: Journal) -> None:
-    journal.append("identity.destroyed", identity=doomed.stem, recipient=_recipient(doomed))
+def _destroy(doomed: Path, journal: Journal, box: Box) -> None:
+    journal.append("identity.destroyed", identity=doomed.stem, recipient=_recipient(doomed, box))
     doomed.unlink()
     sync_folder(doomed.parent)
     log.info("identity.destroyed", identity=doomed.stem)
+
+
+def ages_s(identities_dir: Path, now_ns: int) -> list[int]:
+    """How old the working identities are, youngest first."""
+    return sorted((now_ns - made) // 1_000_000_000 for made in _known(identities_dir))
+
+
+def check(identities_dir: Path, box: Box) -> None:
+    """Read every identity once. Raises OSError; Unsealable: then this must not go on."""
+    for path in _known(identities_dir).values():
+        try:
+            box.read(path)
+        except ValueError as error:  # spoiled, and what it opened is lost; the others are good
+            log.error("identity.spoiled", error=str(error))
 
 
 def _known(identities_dir: Path) -> dict[int, Path]:
@@ -80,7 +98,7 @@ def _known(identities_dir: Path) -> dict[int, Path]:
 
 def _publish(recipient_file: Path, recipient: str) -> None:
     """For the recorder, which is of the same group and sees nothing else of this."""
-    recipient_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    make_folder(recipient_file.parent)
     partial = recipient_file.with_name(".current.partial")
     write_private(partial, f"{recipient}\n".encode("ascii"))
     partial.chmod(0o640)
@@ -88,9 +106,12 @@ def _publish(recipient_file: Path, recipient: str) -> None:
     sync_folder(recipient_file.parent)
 
 
-def _recipient(path: Path) -> str | None:
+def _recipient(path: Path, box: Box) -> str | None:
     prefix = "# public key: "
-    lines = path.read_text(encoding="ascii").splitlines()
+    try:
+        lines = box.read(path).decode("ascii").splitlines()
+    except ValueError:
+        return None  # a spoiled file
     return next((line.removeprefix(prefix) for line in lines if line.startswith(prefix)), None)
 
 
@@ -101,8 +122,8 @@ def _written_ns(key: Path) -> int:
         return 1 << 62  # its call was just finalised
 
 
-def _opens_any(identity: Path, wrapped: list[Path]) -> bool:
-    secret = next(x for x in identity.read_text(encoding="ascii").splitlines() if x.startswith("AGE-SECRET-KEY-"))
+def _opens_any(identity: Path, wrapped: list[Path], box: Box) -> bool:
+    secret = next(x for x in box.read(identity).decode("ascii").splitlines() if x.startswith("AGE-SECRET-KEY-"))
     for key in wrapped:
         try:
             decrypt(key.read_bytes(), secret)

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from agent.control.client import ControlClient, NoAnswer
+from agent.store.journal import Journal
 from agent.transcribe.guard import Alarm
 
 log = structlog.get_logger()
@@ -28,6 +29,50 @@ class GuardState:
     pauses: int = 0
     too_late: int = 0
     failed: int = 0
+
+
+class Unguarded:
+    """Calls that are to be guarded while nothing of them is heard, because the box gave up their live text: said in the
+    log, in the journal (`guard.off`, `guard.on`) and to who asks. `journal` None: nowhere else."""
+
+    def __init__(self, journal: Journal | None) -> None:
+        self._journal = journal
+        self._unheard: dict[str, str] = {}
+        """Calls without live text, and why."""
+        self._to_guard: set[str] = set()
+
+    @property
+    def calls(self) -> list[str]:
+        """Those calls."""
+        return sorted(set(tuple(self._unheard)) & set(tuple(self._to_guard)))
+
+    def guard(self, call_id: str) -> None:
+        """A call is to be guarded."""
+        if call_id not in self._to_guard:
+            self._to_guard.add(call_id)
+            if call_id in self._unheard:
+                self._say("guard.off", call_id, self._unheard[call_id])
+
+    def hear(self, call_id: str, on: bool, why: str) -> None:
+        """A call has live text from now on, or has none."""
+        if on is (call_id not in self._unheard):
+            return
+        if on:
+            del self._unheard[call_id]
+        else:
+            self._unheard[call_id] = why
+        if call_id in self._to_guard:
+            self._say("guard.on" if on else "guard.off", call_id, why)
+
+    def end(self, call_id: str) -> None:
+        """A call is over."""
+        self._unheard.pop(call_id, None)
+        self._to_guard.discard(call_id)
+
+    def _say(self, kind: str, call_id: str, why: str) -> None:
+        log.warning(kind, call=call_id, why=why)
+        if self._journal is not None:
+            self._journal.append(kind, call_id=call_id, why=why)
 
 
 class Guarding:

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from agent.model.call import CLOCK_RATE
 from agent.model.spans import merge
-from agent.model.text import LeftOut, Segment, Transcript
+from agent.model.text import UNDETERMINED, LeftOut, Segment, Transcript
 from agent.scribe.conversation import merged
 from agent.scribe.languages import AUTO
 from agent.transcribe.engine import Engine, to_engine_rate
 from agent.transcribe.invented import sift
+from agent.transcribe.tongue import Tongue
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -24,8 +25,6 @@ VOICE_PEAK = 64
 """Peak amplitude (-54 dBFS) of 20 ms below which nobody's voice is in them, whatever an engine writes there."""
 PAD_S = 0.3
 """So much around a voice counts as voice: word times are not exact."""
-UNDETERMINED = "und"
-"""ISO 639-2 for a language that cannot be told."""
 QUIET = 16
 """Peak amplitude (of 32768) below which a piece is silence: G.711's own silence codes decode to at most 8."""
 
@@ -86,8 +85,14 @@ def _language(
     """The language of one channel; None where it is to be detected and nobody speaks."""
     if engine.only_language is not None or asked != AUTO:
         return engine.only_language or asked
-    detected = (engine.detect_language(to_engine_rate(pcm[start:end], rate)) for start, end in pieces)
-    return next((language for language in detected if language is not None), None)
+    tongue = Tongue(None)
+    for start, end in pieces:
+        spoken = engine.detect_language(to_engine_rate(pcm[start:end], rate))
+        if spoken is not None:
+            tongue.hear(spoken)
+        if tongue.language is not None:
+            break
+    return tongue.likely
 
 
 def _voice(pcm: npt.NDArray[np.int16], rate: int, offset_s: float) -> list[tuple[float, float]]:

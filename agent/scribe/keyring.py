@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from agent.capture import keys
+from agent.vault.sealed import PLAIN, Box
 
 log = structlog.get_logger()
 
@@ -15,9 +16,10 @@ log = structlog.get_logger()
 class Keyring:
     """Call keys by call and epoch. `identities_dir` holds `*.age-identity`; `callkeys_dir` the wrapped call keys."""
 
-    def __init__(self, identities_dir: Path, callkeys_dir: Path) -> None:
+    def __init__(self, identities_dir: Path, callkeys_dir: Path, box: Box = PLAIN) -> None:
         self._identities_dir = identities_dir
         self._callkeys_dir = callkeys_dir
+        self._box = box
         self._opened: dict[str, dict[int, bytes]] = {}
 
     def key(self, call_id: str, epoch: int) -> bytes | None:
@@ -58,6 +60,6 @@ class Keyring:
         """The secret lines of all identity files, newest first."""
         secrets: list[str] = []
         for path in sorted(self._identities_dir.glob("*.age-identity"), reverse=True):
-            lines = path.read_text(encoding="ascii").splitlines()
+            lines = self._box.read(path).decode("ascii").splitlines()
             secrets += [line.strip() for line in lines if line.startswith("AGE-SECRET-KEY-")]
         return secrets

@@ -25,11 +25,13 @@ from agent.control.watching import Watcher, WatchRoom
 from agent.model.call import CLOCK_RATE
 from agent.model.live import Conversation, Dropped, Forget, Hello, Message, Over, Sound
 from agent.model.purpose import Purpose
-from agent.scribe.guarding import Guarding
+from agent.model.text import UNDETERMINED
+from agent.scribe.guarding import Guarding, Unguarded
 from agent.scribe.languages import AUTO, language_of
 from agent.scribe.livefeed import Away, heard, messages
 from agent.scribe.livesound import LiveSound
-from agent.scribe.livetext import CallText, News
+from agent.scribe.livetext import CallText, News, newest_guesses
+from agent.store.journal import Journal
 from agent.transcribe.engine import Engine
 from agent.transcribe.guard import Guard, Rules
 from agent.transcribe.live.events import LiveEnded, LiveEvent, LiveForgotten, LiveSwitched, LiveText
@@ -63,6 +65,9 @@ class _Forgot:
     position: int
 
 
+_News = LiveEvent | _Begun | _Forgot
+
+
 class Live:
     """`engine` gives the shared engine, or None while there is none; `pseudonyms` is the key that those come from.
 
@@ -75,15 +80,17 @@ class Live:
         engine: Callable[[], Engine | None],
         pseudonyms: bytes,
         voice: Callable[[], Voice] = Silero,
+        journal: Journal | None = None,
     ) -> None:
         self._settings = settings
         self._pseudonyms = pseudonyms
         self._purpose: Purpose | None = None
         language = settings.scribe.language
         self.room = LiveRoom(engine, self._on_event, None if language == AUTO else language, voice)
-        self._events: queue.SimpleQueue[LiveEvent | _Begun | _Forgot | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[_News | None] = queue.SimpleQueue()
         self._watchers = WatchRoom()
         self._guarding = Guarding(ControlClient(settings.recorder_socket), settings.guard.hold_s)
+        self._unguarded = Unguarded(journal)
         self._dropped = 0
         self._listens = False
         self._stop = threading.Event()
@@ -166,8 +173,11 @@ class Live:
             "ready": state.ready,
             "dropped_s": round((state.dropped + self._dropped) / CLOCK_RATE, 1),
             "live": asdict(state.live),
-            "guard": asdict(self._guarding.state) if self._settings.guard.enabled else None,
+            "guard": self._guard_stats() if self._settings.guard.enabled else None,
         }
+
+    def _guard_stats(self) -> dict[str, Any]:
+        return {**asdict(self._guarding.state), "off": self._unguarded.calls}
 
     # ---- sound ---------------------------------------------------------------------------------------------------
 
@@ -243,22 +253,33 @@ class Live:
 
     def _say(self) -> None:
         next_age = time.monotonic()
-        while True:
-            event = None
-            with suppress(queue.Empty):
-                event = self._events.get(timeout=AGE_S)
-                if event is None:
-                    return
-            try:
-                if event is not None:
-                    self._work_off(event)
-                if time.monotonic() >= next_age:
-                    next_age = time.monotonic() + AGE_S
-                    self._age()
-            except Exception as error:  # as above
-                log.error("live.words_failed", kind=type(event).__name__, error=type(error).__name__)
+        while (waiting := self._waiting()) is not None:
+            for event in newest_guesses(waiting):
+                self._safely(partial(self._work_off, event), type(event).__name__)
+            if time.monotonic() >= next_age:
+                next_age = time.monotonic() + AGE_S
+                self._safely(self._age, "age")
 
-    def _work_off(self, event: LiveEvent | _Begun | _Forgot) -> None:
+    def _waiting(self) -> list[_News] | None:
+        """What there is to say, waited for a moment; None: nothing any more."""
+        found: list[_News] = []
+        with suppress(queue.Empty):
+            event = self._events.get(timeout=AGE_S)
+            while event is not None:
+                found.append(event)
+                event = self._events.get_nowait()
+            return None
+        return found
+
+    @staticmethod
+    def _safely(what: Callable[[], None], kind: str) -> None:
+        """One call's trouble does not end the thread; what it says might be of words spoken."""
+        try:
+            what()
+        except Exception as error:
+            log.error("live.words_failed", kind=kind, error=type(error).__name__)
+
+    def _work_off(self, event: _News) -> None:
         match event:
             case _Begun():
                 self._expect(event)
@@ -269,13 +290,16 @@ class Live:
                     self._forgotten[event.call].remove(event.position)
                 if guard := self._guards.get(event.call):
                     guard.forget(event.position / CLOCK_RATE)
-                self._tell(event.call, lambda text: text.forget(event.position))
+                if text := self._texts.get(event.call):
+                    self._watchers.take_back(*text.forget(event.position))
             case LiveSwitched():
                 self._tell(event.call, lambda text: [text.switched(event.on, event.why.value)])
+                self._unguarded.hear(event.call, event.on, event.why.value)
             case LiveEnded():
                 self._tell(event.call, lambda text: text.end())
                 self._texts.pop(event.call, None)
                 self._guards.pop(event.call, None)
+                self._unguarded.end(event.call)
                 with self._lock:
                     self._forgotten.pop(event.call, None)
             case LiveForgotten():
@@ -294,7 +318,8 @@ class Live:
         if call_id in self._guards or not guard.enabled:
             return
         if any(fnmatchcase(begun.call.queue or "", pattern) for pattern in queues):
-            self._guards[call_id] = Guard(Rules(guard.digits, guard.phrases), begun.language)
+            self._guards[call_id] = Guard(Rules(guard.digits, guard.phrases, guard.hold_s), begun.language)
+            self._unguarded.guard(call_id)
 
     def _words(self, event: LiveText) -> None:
         with self._lock:
@@ -303,8 +328,7 @@ class Live:
         if until_s is not None and (text := self._texts.get(event.call)):
             text.wipe(until_s)  # what waits to be told is reached as well
         if guard := self._guards.get(event.call):
-            if event.language:
-                guard.speaks(event.channel, event.language)
+            guard.speaks(event.channel, event.language or UNDETERMINED)
             words = [word for word in event.words if until_s is None or word.end_s <= until_s]
             if alarm := guard.hear(event.channel, words, stable=event.stable):
                 self._loop.call_soon_threadsafe(self._guarding.alarm, event.call, alarm)

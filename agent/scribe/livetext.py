@@ -3,15 +3,32 @@
 Events for the desk are objects for JSON lines (docs/desk.md, "Live text"). A guess shows nothing of a number.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
+from agent.control.takenback import without_words
 from agent.model.call import CLOCK_RATE, Role
-from agent.model.text import Said, Word
+from agent.model.text import UNDETERMINED, Said, Word
 from agent.transcribe.live.events import LiveText
 from agent.transcribe.redaction.live import LiveRedactor
 
 News = dict[str, Any]
+T = TypeVar("T")
+
+
+def newest_guesses(waiting: Sequence[T]) -> list[T]:
+    """What waits to be told, in order, without guesses that something later of the same channel takes the place of:
+    whoever is behind reads the newest only."""
+    kept: list[T] = []
+    later: set[tuple[str, int]] = set()
+    for event in reversed(waiting):
+        if isinstance(event, LiveText):
+            if not event.stable and (event.call, event.channel) in later:
+                continue
+            later.add((event.call, event.channel))
+        kept.append(event)
+    return kept[::-1]
 
 
 class CallText:
@@ -28,19 +45,21 @@ class CallText:
     def hear(self, event: LiveText, until_s: float | None = None) -> list[News]:
         """What leaves after an event. Words that end after `until_s` are as good as never said."""
         self._parties[event.channel] = event.party
-        if event.language:
-            self._redactor.speaks(event.channel, event.language)
+        self._redactor.speaks(event.channel, event.language or UNDETERMINED)
         words = [Said(event.channel, w) for w in event.words if until_s is None or w.end_s <= until_s]
         if event.stable:
             told = self._decided(self._redactor.feed(words) if words else [])
             return told + self._guess(event.channel, [])
         return self._guess(event.channel, self._redactor.preview(words))
 
-    def forget(self, position: int) -> list[News]:
-        """What was said from a media position on is known no more, neither here nor where it was told."""
-        self.wipe(position / CLOCK_RATE)
+    def forget(self, position: int) -> tuple[Callable[[News], News], News]:
+        """What was said from a media position on is known no more, neither here nor where it was told: how news that
+        waits is changed by it, and what is told of it."""
+        from_s = position / CLOCK_RATE
+        self.wipe(from_s)
         self._guessed.clear()
-        return [{"news": "forgotten", "call_id": self._call_id, "from_s": position / CLOCK_RATE}]
+        told = {"news": "forgotten", "call_id": self._call_id, "from_s": from_s}
+        return partial(without_words, call_id=self._call_id, from_s=from_s), told
 
     def wipe(self, from_s: float) -> None:
         """Words that end after this moment are not known any more; that is not told yet."""

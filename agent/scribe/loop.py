@@ -31,7 +31,8 @@ from agent.search.index import Index
 from agent.store.catalog import Catalog
 from agent.store.checkpoint import seal
 from agent.store.journal import Journal
-from agent.vault.secretfile import read_secret
+from agent.vault import sitekeys
+from agent.vault.sealed import Box, in_use
 from agent.vault.signing import SiteKey
 
 log = structlog.get_logger()
@@ -50,14 +51,16 @@ class Scribe:
         keys_dir = settings.site.keys_dir
         self._settings = settings
         self._stop = stop
-        self._site_key = SiteKey.load(keys_dir / "site.pem")
+        self._box = Box.of(keys_dir)
+        identities.check(settings.identities_dir, self._box)
+        self._site_key = SiteKey.load(keys_dir / sitekeys.KEY, self._box)
         self.catalog = Catalog(settings.catalog_path)
         self.journal = Journal(settings.journal_dir, "scribe", time.time_ns)
         self._ensure_identity()
         swept = outbox.sweep_partial(settings.outbox_dir)
-        self._keyring = Keyring(settings.identities_dir, settings.callkeys_dir)
+        self._keyring = Keyring(settings.identities_dir, settings.callkeys_dir, self._box)
         self._index = LogIndex(settings.capture_dir)
-        numbers_key = read_secret(keys_dir / "numbers.key")
+        numbers_key = self._box.read(keys_dir / "numbers.key")
         self._projector = Projector(
             settings.capture_dir,
             settings.journal_dir,
@@ -70,7 +73,8 @@ class Scribe:
         testimony = Testimony(self.journal, settings.journal_dir)
         filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
         withdrawal = Withdrawal(settings.site.name, self.catalog, filing, testimony, self._site_key, time.time_ns)
-        index = Index(Cabinet(settings.search_dir, settings.searchkeys_dir), self.catalog, self.journal, time.time_ns)
+        cabinet = Cabinet(settings.search_dir, settings.searchkeys_dir, self._box)
+        index = Index(cabinet, self.catalog, self.journal, time.time_ns)
         index.remove_strays()
         self._findable = Findable(index)
         deriver = Deriver(
@@ -87,7 +91,7 @@ class Scribe:
         )
         self.purposes = purposes = Purposes(settings)
         room = EngineRoom(settings, time.monotonic)
-        self.live = Live(settings, room.engine, numbers_key)
+        self.live = Live(settings, room.engine, numbers_key, journal=self.journal)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
         rewriter = Rewriter(*(settings, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns))
         self._finisher = Finisher(
@@ -107,6 +111,8 @@ class Scribe:
             time.monotonic,
         )
         self._finisher.remove_strays()
+        self._readers: dict[str, tuple[str, ...]] = {}
+        self._tell_readers()
         self._next_care = 0.0
         self._patience_s = LIVE_FIRST_S
         self._next_checkpoint = 0.0
@@ -150,7 +156,23 @@ class Scribe:
     def _ensure_identity(self) -> None:
         s = self._settings
         rotation_s = s.scribe.identity_rotation_s
-        identities.ensure_current(s.identities_dir, s.recipient_file, rotation_s, time.time_ns(), self.journal)
+        now_ns = time.time_ns()
+        identities.ensure_current(s.identities_dir, s.recipient_file, rotation_s, now_ns, self.journal, self._box)
+
+    def _tell_readers(self) -> None:
+        """Whom each purpose is encrypted to, by whatever hand that was changed."""
+        for purpose in self.purposes.configured:
+            if purpose.recipients and self._readers.get(purpose.name) != purpose.recipients:
+                self.journal.append("readers", purpose=purpose.name, recipients=list(purpose.recipients))
+                self._readers[purpose.name] = purpose.recipients
+
+    def _follow_site_key(self) -> None:
+        """After `greffier keys rotate --site` sign with the new one."""
+        try:
+            if sitekeys.follow_change(self._settings.site.keys_dir, self._site_key, self._box):
+                log.info("site_key.followed")
+        except ValueError as error:
+            log.error("site_key.unreadable", error=str(error))
 
     def _care(self) -> None:
         """Prune the capture log, rotate identities, seal the journal: errors are said and tried again."""
@@ -159,11 +181,13 @@ class Scribe:
                 log.info("capture.pruned", segments=len(gone))
             s = self._settings
             self._ensure_identity()
-            identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal)
+            identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal, self._box)
+            self._follow_site_key()
             if time.monotonic() >= self._next_checkpoint:
                 self._next_checkpoint = time.monotonic() + CHECKPOINT_S
                 seal(self._settings.journal_dir, self._site_key, time.time_ns())
             self.purposes.refresh()
+            self._tell_readers()
             self.live.follow(self.purposes.configured)
             self._findable.sweep(self.purposes.known)
         except (OSError, sqlite3.Error) as error:
@@ -174,6 +198,11 @@ def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stop = stop_on_signal()
     stay_behind()
+    with in_use(settings.site.keys_dir):
+        _serve(settings, stop)
+
+
+def _serve(settings: Settings, stop: threading.Event) -> None:
     scribe = Scribe(settings, stop)
     scribe.live.start()
     scribe.live.follow(scribe.purposes.configured)

@@ -11,10 +11,11 @@ from collections.abc import Callable
 import structlog
 
 from agent.config import Settings
-from agent.model.purpose import Purpose
+from agent.model.purpose import ArtifactKind, Purpose
 from agent.scribe.channels import Tape
 from agent.scribe.correct import Corrector
 from agent.scribe.derive import Deriver, Means
+from agent.scribe.filing import number_of
 from agent.scribe.testimony import Testimony
 from agent.store.catalog import Catalog
 from agent.store.rows import RewriteRow
@@ -64,7 +65,7 @@ class Rewriter:
             means = Means(self._engine(row.model), "", language, progress=self._progress(row))
             written = self._deriver.rewrite(tape, purposes, means, corrected, number)
         except (EngineError, ModelError) as error:
-            self.refuse(row, str(error))
+            self.refuse(row, str(error) + self._so_far(row))
             return
         if written is None:
             self.refuse(row, "no purpose has a transcript of this call")
@@ -82,6 +83,12 @@ class Rewriter:
         self._catalog.rewrites.turn(row, "refused", self._clock_ns(), detail=why)
         self._testimony.forget(row.call_id)
         log.warning("transcribe.refused", call=row.call_id, why=why)
+
+    def _so_far(self, row: RewriteRow) -> str:
+        """Which purposes have the new version though it was not made for all."""
+        made = self._catalog.artifacts(call_id=row.call_id)
+        purposes = {a.purpose for a in made if a.kind is ArtifactKind.TRANSCRIPT and number_of(a) == row.revision}
+        return f"; version {row.revision} was made all the same for {', '.join(sorted(purposes))}" if purposes else ""
 
     def _engine(self, model: str) -> Engine:
         scribe = self._settings.scribe

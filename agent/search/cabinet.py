@@ -9,34 +9,35 @@ from collections.abc import Collection
 from pathlib import Path
 
 from agent.vault import age
-from agent.vault.secretfile import read_secret, sync_folder, write_private
+from agent.vault.sealed import PLAIN, Box
+from agent.vault.secretfile import sync_folder, write_private
 
 SHARD, KEY = ".age", ".age-identity"
 
 
 class Cabinet:
-    """Shards are named `PURPOSE/ID`, ids drawn at random. Everything raises OSError."""
+    """Shards are named `PURPOSE/ID`, ids drawn at random; their keys are sealed where the site's are. Everything raises
+    OSError, and Unsealable."""
 
-    def __init__(self, folder: Path, keys_folder: Path) -> None:
+    def __init__(self, folder: Path, keys_folder: Path, box: Box = PLAIN) -> None:
         self._folder = folder
         self._keys_folder = keys_folder
+        self._box = box
 
     def put(self, purpose: str, image: bytes) -> str:
         """Encrypt an image under a new key; both are durable when this returns. Returns the shard's name."""
         name = f"{purpose}/{secrets.token_hex(8)}"
         made = age.new_identity()
-        for path, data in (
-            (self._key(name), f"# public key: {made.recipient}\n{made.secret}\n".encode()),
-            (self._shard(name), age.encrypt(image, [made.recipient])),
-        ):
+        for path in (self._key(name), self._shard(name)):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(path, data)
+        self._box.write(self._key(name), f"# public key: {made.recipient}\n{made.secret}\n".encode())
+        write_private(self._shard(name), age.encrypt(image, [made.recipient]))
         return name
 
     def get(self, name: str) -> bytes:
         """The image. Raises LookupError when shard or key are gone, or do not fit each other."""
         try:
-            key, shard = read_secret(self._key(name)), self._shard(name).read_bytes()
+            key, shard = self._box.read(self._key(name)), self._shard(name).read_bytes()
         except (FileNotFoundError, ValueError):
             raise LookupError(f"shard {name} or its key is gone") from None
         secret = next((x for x in key.decode("ascii", "replace").splitlines() if x.startswith("AGE-SECRET-KEY-")), "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.store.journal import CHECKPOINTS, TAIL_BYTES, Journal, JournalLine, chains, decoded
 from agent.vault.chain import canonical
-from agent.vault.signing import SiteKey, verify
+from agent.vault.signing import SiteKey, Trusted, signer
 
 CONTEXT = b"greffier checkpoint 1\n"
 
@@ -28,13 +28,13 @@ def seal(folder: Path, key: SiteKey, at_ns: int) -> None:
         journal.close()
 
 
-def holds(line: JournalLine, public: bytes) -> bool:
-    """Whether the checkpoint's signature is that of the site."""
+def holds(line: JournalLine, public: Trusted) -> int | None:
+    """The place among the site's keys of the one that signed this checkpoint; None when none did."""
     try:
         signature = bytes.fromhex(str(line.fields["signature"]))
     except (KeyError, ValueError):
-        return False
-    return verify(public, signature, _signed(line.fields.get("heads"), line.prev))
+        return None
+    return signer(public, signature, _signed(line.fields.get("heads"), line.prev))
 
 
 def sealed_heads(line: JournalLine) -> dict[str, tuple[int, str]]:

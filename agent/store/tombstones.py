@@ -15,6 +15,7 @@ from agent.store.journal import JournalLine
 from agent.store.report import Report, inside, opened, sha256_of
 from agent.store.rows import CorrectionRow
 from agent.vault.manifest import BadManifest, check_manifest
+from agent.vault.signing import Trusted
 
 FORMAT = "greffier-tombstone-1"
 _SAYS = {"mask": "masked", "drop": "dropped"}
@@ -23,7 +24,7 @@ _SAYS = {"mask": "masked", "drop": "dropped"}
 class Tombstones:
     """The calls of which something was taken back; `hear` the good lines of the journal first, then `check`."""
 
-    def __init__(self, catalog: Catalog, outbox_dir: Path, public: bytes, identities: Sequence[str]) -> None:
+    def __init__(self, catalog: Catalog, outbox_dir: Path, public: Trusted, identities: Sequence[str]) -> None:
         self._catalog, self._outbox = catalog, outbox_dir
         self._public, self._identities = public, identities
         self._before = {call_id: catalog.corrections.of_call(call_id) for call_id in catalog.corrections.calls()}
@@ -116,7 +117,7 @@ def path_of(row: CorrectionRow) -> str:
     return f"{row.purpose}/{row.call_id}.tombstone{number}.json.age"
 
 
-def read(plain: bytes, public: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def read(plain: bytes, public: Trusted) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The body of a tombstone, and path and digest of each file it calls back. Raises BadManifest."""
     body = check_manifest(plain, public)
     try:
@@ -127,7 +128,7 @@ def read(plain: bytes, public: bytes) -> tuple[dict[str, Any], list[tuple[str, s
         raise BadManifest("does not list what it calls back as a tombstone does") from None
 
 
-def check_delivered(folder: Path, public: bytes, identities: Sequence[str], report: Report) -> set[str]:
+def check_delivered(folder: Path, public: Trusted, identities: Sequence[str], report: Report) -> set[str]:
     """The tombstones among delivered files: what they call back must not lie there. Returns the paths of that."""
     gone: set[str] = set()
     for grave in sorted(folder.rglob("*.tombstone*.json.age")):

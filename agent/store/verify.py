@@ -15,9 +15,10 @@ from agent.store.report import Problem, Report, inside, opened, sha256_of
 from agent.store.tombstones import Tombstones, check_delivered
 from agent.vault.chain import GENESIS
 from agent.vault.manifest import BadManifest, check_manifest
+from agent.vault.signing import Trusted
 
 
-def verify_journal(folder: Path, public: bytes) -> list[Problem]:
+def verify_journal(folder: Path, public: Trusted) -> list[Problem]:
     """Everything wrong with the journal in `folder`; nothing when it is whole and every seal is that of `public`."""
     report = Report()
     _journal(folder, public, report)
@@ -25,7 +26,7 @@ def verify_journal(folder: Path, public: bytes) -> list[Problem]:
 
 
 def verify_site(
-    journal_dir: Path, outbox_dir: Path, catalog: Catalog, public: bytes, identities: Sequence[str]
+    journal_dir: Path, outbox_dir: Path, catalog: Catalog, public: Trusted, identities: Sequence[str]
 ) -> Report:
     """The journal, every local artifact against the catalog, and what was masked or dropped; manifests and tombstones
     that an identity opens are opened."""
@@ -51,7 +52,7 @@ def verify_site(
     return report
 
 
-def verify_folder(folder: Path, public: bytes, identities: Sequence[str]) -> Report:
+def verify_folder(folder: Path, public: Trusted, identities: Sequence[str]) -> Report:
     """Delivered artifacts: each manifest and tombstone that an identity opens, and each file it speaks of."""
     report = Report()
     gone = check_delivered(folder, public, identities, report)
@@ -64,7 +65,7 @@ def verify_folder(folder: Path, public: bytes, identities: Sequence[str]) -> Rep
 def _manifest(
     root: Path,
     name: str,
-    public: bytes,
+    public: Trusted,
     identities: Sequence[str],
     report: Report,
     *,
@@ -97,7 +98,7 @@ def _manifest(
             report.bad(path, f"is not what {name} says (its SHA-256 is another)")
 
 
-def _journal(folder: Path, public: bytes, report: Report, hear: Callable[[JournalLine], None] | None = None) -> None:
+def _journal(folder: Path, public: Trusted, report: Report, hear: Callable[[JournalLine], None] | None = None) -> None:
     heads: dict[str, dict[int, str]] = {}
     for path in chains(folder):
         heads[path.stem] = {}
@@ -111,12 +112,17 @@ def _journal(folder: Path, public: bytes, report: Report, hear: Callable[[Journa
         if heads:
             report.bad(seals.name, "there is no checkpoint: nothing seals the journal")
         return
+    newest = 0
     for seal in _chain(seals, report):
         where = f"{seals.name} line {seal.seq}"
         report.count("checkpoints")
-        if not holds(seal, public):
+        if (by := holds(seal, public)) is None:
             report.bad(where, "the signature does not hold")
             continue
+        if by < newest:
+            report.bad(where, "is signed by a key that the site had given up by then")
+            continue
+        newest = by
         for process, (seq, hash_) in sealed_heads(seal).items():
             if heads.get(process, {}).get(seq) != hash_:
                 report.bad(f"{process}.jsonl line {seq}", f"is not the line that {where} sealed")

@@ -42,6 +42,15 @@ class Heard:
     logprob: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The language (ISO 639-1) that `seconds` of speech were taken for, and how sure the engine is of it (0..1)."""
+
+    language: str
+    probability: float
+    seconds: float
+
+
 class Engine(Protocol):
     """A loaded recogniser. One instance serves every thread of the process, live windows and final texts alike."""
 
@@ -84,8 +93,8 @@ class Engine(Protocol):
         `pcm16k` as above, at most `LONGEST_WINDOW_S` long. Raises EngineError.
         """
 
-    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str | None:
-        """The language spoken in a stretch or window (ISO 639-1), None when nobody speaks. Raises EngineError."""
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> Spoken | None:
+        """The language spoken in a stretch or window, None when nobody speaks. Raises EngineError."""
 
 
 def to_engine_rate(pcm: npt.NDArray[np.int16], rate: int) -> npt.NDArray[np.float32]:

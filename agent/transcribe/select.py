@@ -19,6 +19,7 @@ class Choice:
     why: str
     model: Model | None = None
     device: Device | None = None
+    grammar: Path | None = None
 
 
 def choose(
@@ -27,12 +28,14 @@ def choose(
     """What `[scribe] engine`, `model`, `device` and `workers` mean now; nothing is loaded.
 
     `auto` and `faster-whisper` mean faster-whisper with the model named, else the one added last. PocketSphinx is
-    never chosen unless it is named. Raises EngineError when a device that was asked for is not there.
+    never chosen unless it is named; its model is a grammar, a file. Raises EngineError when a device that was asked
+    for is not there.
     """
     if settings_engine == "none":
         return Choice("", "transcription is switched off (scribe.engine)")
     if settings_engine == "pocketsphinx":
-        return Choice("pocketsphinx", "pocketsphinx, a test engine, is named by scribe.engine")
+        why = "pocketsphinx, a test engine, is named by scribe.engine"
+        return Choice("pocketsphinx", why, grammar=Path(model_name) if model_name else None)
     models = installed(models_dir)
     found = [m for m in models if model_name in (None, m.name)]
     if not found:
@@ -55,7 +58,7 @@ def load(choice: Choice) -> Engine | None:
     asked for cannot be loaded.
     """
     if choice.engine == "pocketsphinx":
-        return SphinxEngine()
+        return SphinxEngine(choice.grammar)
     if choice.model is None or choice.device is None:
         return None
     if not check(choice.model):

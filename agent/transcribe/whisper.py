@@ -15,7 +15,7 @@ import numpy.typing as npt
 from agent.model.text import Segment, Word
 from agent.transcribe import window
 from agent.transcribe.device import Device
-from agent.transcribe.engine import ENGINE_RATE, LONGEST_WINDOW_S, Capabilities, EngineError, Heard, confine
+from agent.transcribe.engine import ENGINE_RATE, LONGEST_WINDOW_S, Capabilities, EngineError, Heard, Spoken, confine
 from agent.transcribe.invented import Sign, sign_of
 from agent.transcribe.models import Model
 
@@ -94,10 +94,10 @@ class WhisperEngine:
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
 
-    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> str | None:
+    def detect_language(self, pcm16k: npt.NDArray[np.float32]) -> Spoken | None:
         """See `Engine.detect_language`: by the first half minute of speech, by no more than there is."""
         if self.only_language is not None:
-            return self.only_language
+            return Spoken(self.only_language, 1.0, len(pcm16k) / ENGINE_RATE)
         from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps  # noqa: PLC0415 - as above
 
         if not (spoken := get_speech_timestamps(pcm16k, VadOptions(**VAD))):
@@ -105,9 +105,13 @@ class WhisperEngine:
         speech = np.concatenate(collect_chunks(pcm16k, spoken)[0])[: DETECT_S * ENGINE_RATE]
         try:
             if len(speech) > LONGEST_WINDOW_S * ENGINE_RATE:
-                return str(self._model.detect_language(speech)[0])
-            encoded, _ = window.encode(self._model, speech)
-            return None if encoded is None else str(self._model.model.detect_language(encoded)[0][0][0]).strip("<|>")
+                language, probability, _ = self._model.detect_language(speech)
+            else:
+                encoded, _ = window.encode(self._model, speech)
+                if encoded is None:
+                    return None
+                language, probability = self._model.model.detect_language(encoded)[0][0]
+            return Spoken(str(language).strip("<|>"), float(probability), len(speech) / ENGINE_RATE)
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"faster-whisper with model {self.model} failed: {error}") from None
 

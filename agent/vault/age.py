@@ -1,7 +1,12 @@
-"""Ordinary age files (age-encryption.org/v1): what is encrypted here opens with `age -d` anywhere."""
+"""Ordinary age files (age-encryption.org/v1): what is encrypted here opens with `age -d` anywhere.
 
+Recipients are X25519 (`age1…`) or SSH keys (`ssh-ed25519 …`), which `age -d -i ~/.ssh/id_ed25519` opens.
+"""
+
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyrage
 
@@ -17,6 +22,14 @@ class Identity:
     secret: str = field(repr=False)
     recipient: str
 
+    @classmethod
+    def of(cls, secret: str) -> "Identity":
+        """The pair of a secret key. Raises WrongKey."""
+        try:
+            return cls(secret, str(pyrage.x25519.Identity.from_str(secret).to_public()))
+        except pyrage.IdentityError:
+            raise WrongKey("the key is not an age secret key (AGE-SECRET-KEY-1…)") from None
+
 
 def new_identity() -> Identity:
     """A fresh key pair."""
@@ -25,15 +38,46 @@ def new_identity() -> Identity:
 
 
 def encrypt(data: bytes, recipients: Sequence[str]) -> bytes:
-    """`data` as a binary age file that each of `recipients` (age1…) can open. Raises ValueError without a valid one."""
+    """`data` as a binary age file that each of `recipients` can open. Raises ValueError unless all are valid."""
     if not recipients:
         raise ValueError("nothing is encrypted to nobody: a recipient is needed")
-    try:
-        keys = [pyrage.x25519.Recipient.from_str(r) for r in recipients]
-    except pyrage.RecipientError:
-        raise ValueError("a recipient is not an age public key (age1…)") from None
-    cipher: bytes = pyrage.encrypt(data, keys)
+    cipher: bytes = pyrage.encrypt(data, [_recipient(r) for r in recipients])
     return cipher
+
+
+def _recipient(text: str) -> Any:
+    kind = pyrage.ssh if text.startswith("ssh-") else pyrage.x25519
+    try:
+        return kind.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise ValueError("a recipient is not a public key that age knows (age1… or ssh-ed25519 …)") from None
+
+
+def check_recipient(text: str) -> None:
+    """Raises ValueError when nothing can be encrypted to it."""
+    _recipient(text)
+
+
+def fingerprint(public: str | bytes) -> str:
+    """What people compare: the first 16 bytes of the SHA-256 of a public key (an age recipient as text, the site's as
+    its 32 bytes) in eight groups of four hexadecimal digits."""
+    digest = hashlib.sha256(public.encode() if isinstance(public, str) else public).hexdigest()[:32]
+    return " ".join(digest[at : at + 4] for at in range(0, 32, 4))
+
+
+def encrypt_with_passphrase(data: bytes, passphrase: str) -> bytes:
+    """An age file that `age -d` opens after asking for the passphrase (scrypt, about a second of work)."""
+    cipher: bytes = pyrage.passphrase.encrypt(data, passphrase)
+    return cipher
+
+
+def decrypt_with_passphrase(data: bytes, passphrase: str) -> bytes:
+    """The content of such a file. Raises WrongKey."""
+    try:
+        plain: bytes = pyrage.passphrase.decrypt(data, passphrase)
+    except pyrage.DecryptError:
+        raise WrongKey("the passphrase does not open the file, or the file was changed") from None
+    return plain
 
 
 def decrypt(data: bytes, identity: str) -> bytes:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.vault.numbers import normalised, number_hash
-from agent.vault.secretfile import create_secret, make_folder, read_secret, write_private
+from agent.vault.protect import read_root
+from agent.vault.secretfile import create_secret, make_folder, write_private
 
 KEY_FILE = "lists.key"
 OPT_OUT, PROTECTED = "opt-out.txt", "protected.txt"
@@ -55,8 +56,8 @@ class Hasher:
 
     @classmethod
     def load(cls, keys_dir: Path, calling_code: str) -> "Hasher":
-        """Raises OSError when there is no key, or it is open to others."""
-        return cls(read_secret(keys_dir / KEY_FILE), calling_code)
+        """Raises OSError when there is no key, it is open to others, or locked; ValueError when it is spoiled."""
+        return cls(read_root(keys_dir / KEY_FILE), calling_code)
 
     @classmethod
     def made(cls, keys_dir: Path, calling_code: str) -> "Hasher":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.vault.chain import canonical
-from agent.vault.signing import SiteKey, verify
+from agent.vault.signing import SiteKey, Trusted, verify
 
 CONTEXT = b"greffier manifest 1\n"
 
@@ -25,8 +25,8 @@ def sign_manifest(body: Mapping[str, object], key: SiteKey) -> bytes:
     return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def check_manifest(data: bytes, public: bytes) -> dict[str, Any]:
-    """The body of a manifest that this public key signed. Raises BadManifest."""
+def check_manifest(data: bytes, public: Trusted) -> dict[str, Any]:
+    """The body of a manifest that this public key, or one of them, signed. Raises BadManifest."""
     try:
         document = json.loads(data)
         body, signature = document["body"], bytes.fromhex(document["signature"])

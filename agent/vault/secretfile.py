@@ -29,8 +29,9 @@ def read_secret(path: Path) -> bytes:
     return data
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` atomically, mode 0600; durable when this returns (file and folder are synced).
+def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace `path` by `data` atomically, mode 0600 unless told otherwise; durable when this returns (file and folder
+    are synced).
 
     Made by root, it belongs to the owner of its folder.
     """
@@ -39,6 +40,7 @@ def write_private(path: Path, data: bytes) -> None:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             hand_over(descriptor, path.parent)
+            os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -116,15 +116,29 @@ def test_media_of_a_mirror_port() -> None:
 
 @pytest.mark.slow
 def test_transcribe(speech) -> None:
-    result = run("transcribe", "--seconds", "8", "--most-calls", "1", "--sizes", "tiny")
-    assert set(result) == {"live", "padded", "final", "silence_cpu", "line_noise_cpu", "rss_mb", "device"}
+    result = run("transcribe", "--seconds", "5", "--most-calls", "1", "--sizes", "tiny", "--utterances", "40")
+    assert set(result) == {"live", "padded", "final", "redaction", "silence_cpu", "line_noise_cpu", "rss_mb", "device"}
+    assert result["live"]["tiny"]["calls_at_p95_3s"] in (0, 1)
+    assert {"recall", "false_per_1000_words"} <= set(result["redaction"])
     (step,) = result["live"]["tiny"]["steps"]
     assert step["calls"] == 1 and step["windows"] > 0 and step["cpu_cores"] > 0
     assert result["padded"]["tiny"]["steps"][0]["calls"] == 1
-    assert result["final"]["tiny"]["cpu_s_per_hour"] > 0 and result["rss_mb"]["tiny"] > 50
+    final = result["final"]["tiny"]
+    assert final["cpu_s_per_hour"] > 0 and final["seconds"] >= 120 and final["windows"] >= final["fewest"] >= 4
+    assert result["rss_mb"]["tiny"] > 50
 
 
 def test_redaction() -> None:
     result = run("redaction", "--utterances", "40")["redaction"]
     assert {"recall", "false_per_1000_words", "by_form", "us_per_word"} <= set(result)
+    assert 0 < result["word_thread"]["core_share"] < result["word_thread"]["rereading"]
     assert result["utterances"] == 40 and result["words"] > 2000
+
+
+@pytest.mark.slow
+def test_guard(speech) -> None:
+    result = run("guard", "--numbers", "3", "--shifts", "1", "--ordinary-seconds", "3")["guard"]
+    assert set(result) == {"scripted_fr", "scripted_en", "loaded_fr", "sphinx_digits", "sphinx_ordinary"}
+    for name, count in (("scripted_fr", 3), ("scripted_en", 3), ("loaded_fr", 3), ("sphinx_digits", 4)):
+        assert result[name]["numbers"] == count and 0 <= result[name]["hit_rate"] <= 1
+    assert result["scripted_fr"]["hours"] > 0.1 and result["sphinx_ordinary"]["hours"] > 0

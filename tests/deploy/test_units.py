@@ -1,5 +1,6 @@
 """The systemd units: accepted by systemd without a word, hardened, and each blind to what is none of its business."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -41,6 +42,33 @@ def test_systemd_accepts_them_without_a_word(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("way", ["systemd-creds", "tpm2", "passphrase"])
+def test_systemd_accepts_the_drop_ins_of_each_way_to_keep_the_keys(tmp_path: Path, way: str) -> None:
+    for path in [*SERVICES, UNITS / "greffier.target", *(UNITS / "keys" / way).glob("*.service")]:
+        text = path.read_text().replace("/opt/greffier/.venv/bin/python", sys.executable)
+        (tmp_path / path.name).write_text(text)
+    dropped = list((UNITS / "keys" / way).glob("*.conf"))
+    assert {path.stem for path in dropped} == {"greffier-scribe", "greffier-recorder"}, "they alone have secrets"
+    for path in dropped:
+        folder = tmp_path / f"{path.stem}.service.d"
+        folder.mkdir()
+        shutil.copy(path, folder / "keys.conf")
+    environment = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    units = [str(path) for path in tmp_path.glob("*.service")]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_each_process_is_given_its_own_key_and_no_other() -> None:
+    given = {path.stem: settings(path) for path in (UNITS / "keys" / "systemd-creds").glob("*.conf")}
+    assert given["greffier-scribe"]["LoadCredentialEncrypted"].startswith("greffier-box.key:")
+    assert given["greffier-recorder"]["LoadCredentialEncrypted"].startswith("greffier-lists.key:")
+    hidden = settings(UNITS / "greffier-recorder.service")["InaccessiblePaths"].split()
+    assert {"-/etc/greffier/keys/box.key", "-/etc/greffier/keys/box.key.cred"} <= set(hidden)
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)

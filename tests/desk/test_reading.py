@@ -13,12 +13,15 @@ from running_site import wait_for
 from agent.control.server import Answer, ControlSocket
 from agent.control.watching import Watcher, WatchRoom
 from agent.desk.events import MOST_STREAMS
+from agent.desk.livetext import LiveText
+from agent.desk.presence import Presence
+from agent.model.identity import Right, Scope
 
 LIVE = {
     "rung": "step_2s", "step_s": 2.0, "calls": 9, "off": ["ab"], "lag_p95_s": 2.5, "late_p95_s": 1.0, "use": 0.9,
     "windows": 40, "coalesced": 3, "failed": 1, "skipped_s": 4.5,
 }  # fmt: skip
-GUARD = {"pauses": 2, "too_late": 1, "failed": 0}
+GUARD = {"pauses": 2, "too_late": 1, "failed": 0, "off": ["a" * 32]}
 STATS = {"purpose": "assistance", "ready": True, "dropped_s": 0.0, "live": LIVE, "guard": GUARD}
 
 
@@ -40,9 +43,11 @@ class ScriptedScribe:
         self._room.welcome(watcher, [], asyncio.get_running_loop())
         return watcher
 
-    def tell(self, kind: str, call: str, **fields: Any) -> None:
-        """As soon as somebody listens."""
+    def tell(self, kind: str, call: str, *, words: str = "", **fields: Any) -> None:
+        """As soon as somebody listens. `words` are said in the first second."""
         wait_for("a watch of the scribe", lambda: self._room.is_watched)
+        if words:
+            fields |= {"words": [{"text": words, "start_s": 0.1, "end_s": 1.0}], "start_s": 0.1, "end_s": 1.0}
         self._room.tell({"news": kind, "call_id": call, **fields})
 
     def close(self) -> None:
@@ -94,7 +99,7 @@ def call_of(desk, agent: str) -> str:
 
 def texts(reader: Heard) -> list[str]:
     """The words that it has read."""
-    return [data["words"] for name, data in reader.events if name == "text"]
+    return [word["text"] for name, data in reader.events if name == "text" for word in data["words"]]
 
 
 def test_each_reads_the_calls_within_reach_and_no_others(desk, scribe, read) -> None:
@@ -177,6 +182,7 @@ def test_how_live_text_copes_is_told_to_those_who_see_all_and_to_monitoring(desk
     shown = desk.ask("GET", "/metrics").text
     assert "greffier_scribe_up 1.0" in shown and 'greffier_live_text_rung{rung="step_2s"} 1.0' in shown
     assert "greffier_live_text_off_calls 1.0" in shown and "greffier_guard_too_late_total 1.0" in shown
+    assert "greffier_guard_off_calls 1.0" in shown
     scribe.close()
     assert desk.ask("GET", "/v1/live/state", "lead").status_code == 503
     assert "greffier_scribe_up 0.0" in desk.ask("GET", "/metrics").text
@@ -186,3 +192,20 @@ def test_one_token_does_not_take_everybody_s_place(desk, scribe, read) -> None:
     for _ in range(MOST_STREAMS):
         assert read("bob").status == 200
     assert read("bob").status == 429 and read("ann").status == 200
+
+
+def test_a_reader_that_is_behind_is_not_told_what_was_taken_back() -> None:
+    presence = Presence(Path("none"), 10.0)
+    presence._calls["c1"] = {"call_id": "c1", "agent": "2001"}
+    presence.ready = True
+    text = LiveText(Path("none"), presence)
+    reader = text.listen(Scope(Right.ADMIN), None, None)
+    while not reader.queue.empty():
+        reader.queue.get_nowait()
+    for end_s in (1.0, 4.0):
+        words = [{"text": f"w{end_s:g}", "start_s": end_s - 0.3, "end_s": end_s}]
+        text._hear({"news": "text", "call_id": "c1", "purpose": "p", "seq": 0, "words": words})
+    text._hear({"news": "forgotten", "call_id": "c1", "from_s": 2.0})
+    told = [reader.queue.get_nowait() for _ in range(reader.queue.qsize())]
+    assert [kind for kind, _ in told] == ["text", "text", "forgotten"]
+    assert "w1" in told[0][1] and "w4" not in told[1][1]

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from agent.model.text import Segment
-from agent.scribe.hearing import UNDETERMINED, transcribe
+from agent.model.text import UNDETERMINED, Segment
+from agent.scribe.hearing import transcribe
 from agent.scribe.languages import language_of
+from agent.transcribe.engine import Spoken
 
 
 class Polyglot:
@@ -17,10 +18,10 @@ class Polyglot:
         self.detected: list[int] = []
         self.asked: list[tuple[int, str]] = []
 
-    def detect_language(self, pcm16k) -> str | None:
+    def detect_language(self, pcm16k) -> Spoken | None:
         peak = int(np.abs(pcm16k).max() * 32768 + 0.5)
         self.detected.append(peak)
-        return None if peak < 500 else "de" if peak > 2000 else "en"
+        return None if peak < 500 else Spoken("de" if peak > 2000 else "en", 0.9, len(pcm16k) / 16000)
 
     def transcribe(self, pcm16k, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:
         self.asked.append((channel, language))
@@ -34,16 +35,25 @@ def test_the_first_pattern_that_fits_the_queue_counts() -> None:
 
 
 def test_each_channel_is_detected_once_by_its_first_speech() -> None:
-    pcm = np.zeros((3, 12000), np.int16)
-    pcm[0, :4000], pcm[0, 4000:] = 100, 1000
+    pcm = np.zeros((3, 48000), np.int16)
+    pcm[0, :16000], pcm[0, 16000:] = 100, 1000
     pcm[1], pcm[2] = 3000, 100
     engine = Polyglot()
-    spans = ((0, 4000), (5000, 8000), (9000, 12000))
+    spans = ((0, 16000), (16500, 32500), (33000, 48000))
     made = transcribe(engine, pcm, 8000, spans, "auto")
     assert made.languages == ("en", "de", UNDETERMINED) and made.language == "en"
     assert set(engine.asked) == {(0, "en"), (1, "de")}, "and of who never speaks nothing is written"
     assert len(engine.detected) == 2 + 1 + 3
     assert [s.text for s in made.segments if s.channel == 1] == ["de"] * 3
+
+
+def test_a_first_short_word_does_not_settle_the_language() -> None:
+    pcm = np.full((1, 40000), 1000, np.int16)
+    pcm[0, :4000] = 3000
+    engine = Polyglot()
+    assert transcribe(engine, pcm, 8000, ((0, 4000), (5000, 40000)), "auto").language == "en"
+    alone = transcribe(engine, pcm[:, :4000], 8000, ((0, 4000),), "auto")
+    assert alone.language == "de", "where nothing else was said, it is all there is to go by"
 
 
 def test_a_language_that_is_known_is_not_detected() -> None:

@@ -7,17 +7,20 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 from working import CALL, Killed, Reader, dying_at, lines, manifest, opened, run, settle, tones
 
 from agent.cli import app
 from agent.model.artifact import Delivery
+from agent.model.text import Segment
 from agent.scribe import engineroom, rewrite
 from agent.scribe.loop import Scribe
 from agent.store.catalog import Catalog
 from agent.store.journal import read
 from agent.store.rows import RewriteRow
+from agent.transcribe.engine import EngineError
 from agent.transcribe.models import add
 
 GOOD = Reader("good", "je voudrais résilier mon contrat")
@@ -166,6 +169,38 @@ def test_a_model_that_went_meanwhile_is_told(make_site, monkeypatch: pytest.Monk
     settle(scribe)
     (row,) = scribe.catalog.rewrites.of_call(CALL)
     assert (row.state, row.detail) == ("refused", "no model named removed is installed")
+
+
+@pytest.mark.usefixtures("engines")
+class Failing(Reader):
+    """Breaks once it has read so many stretches."""
+
+    def __init__(self, stretches: int) -> None:
+        super().__init__("failing", "bonjour")
+        self.left = stretches
+
+    def transcribe(self, pcm16k: np.ndarray, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:
+        self.left -= 1
+        if self.left < 0:
+            raise EngineError("out of memory")
+        return super().transcribe(pcm16k, language, channel, offset_s)
+
+
+@pytest.mark.usefixtures("engines")
+def test_what_was_made_before_an_engine_broke_is_told(make_site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, scribe = recorded(make_site)
+    greffier(site, "mask", CALL, "--from", "1", "--to", "2", "--reason", "x", "--purpose", "training")
+    settle(scribe)
+    monkeypatch.setattr(rewrite, "load", lambda *_: Failing(2))
+    ask(scribe)
+    settle(scribe)
+    (row,) = scribe.catalog.rewrites.of_call(CALL)
+    assert row.state == "refused" and row.detail.startswith("the engine failed; version 3 was made all the same for ")
+    made = row.detail.rpartition(" for ")[2].split(", ")
+    assert made and set(made) < {"evidence", "training", "analytics"}
+    for purpose in ("evidence", "training", "analytics"):
+        assert (f"{purpose}/transcript-3.json" in site.outbox()) is (purpose in made)
+    assert "made all the same for" in greffier(site, "show", CALL)
 
 
 @pytest.mark.usefixtures("engines")

@@ -54,8 +54,10 @@ class Seen:
         return found
 
     def opened(self, call_id: str, purpose: str, kind: str) -> bytes:
-        """What `age` reads at the centre with the purpose's key."""
-        plain = self.site.age_opens(purpose, self.site.centre / self.artifact(call_id, purpose, kind).path)
+        """What `age` reads at the centre with the purpose's key, once it is delivered."""
+        path = self.site.centre / self.artifact(call_id, purpose, kind).path
+        wait_for(f"the {kind} at the centre", path.exists)
+        plain = self.site.age_opens(purpose, path)
         assert plain is not None
         return plain
 

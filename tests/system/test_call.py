@@ -28,7 +28,7 @@ def lossless(text: str, edit: Callable[..., str]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("transport", "codec"), [("tcp", Codec.PCMA), ("udp", Codec.PCMU)])
-def test_every_packet_is_heard_and_every_reader_gets_only_what_is_theirs(
+def test_s01_s20_every_packet_is_heard_and_every_reader_gets_only_what_is_theirs(
     make_site, edit, find_sent, run_story, transport: str, codec: Codec
 ) -> None:
     seen = make_site(lambda text: lossless(text, edit))
@@ -186,7 +186,7 @@ def test_the_audio_of_a_bad_line_is_what_arrived_and_silence_where_nothing_did(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
-def test_with_no_network_at_all_everything_works_but_the_network(tmp_path: Path) -> None:
+def test_s23_with_no_network_at_all_everything_works_but_the_network(tmp_path: Path) -> None:
     script = Path(__file__).with_name("offline.py")
     command = ["unshare", "-n", "--", "sh", "-c", f"ip link set lo up && exec {sys.executable} {script} {tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)

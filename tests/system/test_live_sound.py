@@ -90,6 +90,7 @@ def test_both_parties_are_heard_to_the_sample_and_a_pause_stops_it_at_once(make_
             await asyncio.to_thread(site.press, "resume", agent="201", reason="over")
             await speaking
             await call.bye()
+        await asyncio.to_thread(wait_for, "the end of the call", lambda: memory.over)
         customer, theirs = (memory.said(role)[1] for role in (Role.CUSTOMER, Role.AGENT))
         whole = b"".join(frames_of(talk))
         reach = round((5 + 2 - 3 - 0.5) * 8000)
@@ -102,7 +103,6 @@ def test_both_parties_are_heard_to_the_sample_and_a_pause_stops_it_at_once(make_
     with Memory(site.settings.live_socket) as memory:
         wait_for("the recorder to have a listener", lambda: site.events("live.connected"))
         run_story(story(memory))
-        wait_for("the end of the call", lambda: memory.over)
 
 
 @pytest.mark.slow

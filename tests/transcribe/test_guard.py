@@ -1,6 +1,10 @@
 """The guard hears card numbers begin, by their first digits, and lets other numbers be."""
 
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.model.text import Word
 from agent.transcribe.guard import Alarm, Guard, Reason, Rules
@@ -58,6 +62,29 @@ def test_four_digits_are_enough(text: str, language: str, by: str, since: float)
 )
 def test_other_numbers_are_let_be(text: str, language: str) -> None:
     assert first_alarm(text, language) is None
+
+
+def test_what_a_bill_is_paid_for_exempts_no_number() -> None:
+    assert first_alarm("je voudrais régler ma facture alors je commence quatre cinq trois deux un deux", "fr")
+    assert first_alarm("ma facture quatre cinq trois deux un deux", "fr") is None, "it is the number of that"
+
+
+def test_a_number_that_was_asked_for_is_known_though_it_had_to_be_looked_for() -> None:
+    asked = "votre numéro de client sous les yeux attendez oui alors c'est le quatre cinq trois deux un deux"
+    assert first_alarm(asked, "fr") is None
+
+
+@pytest.mark.parametrize("text", ["ma carte alors dans vingt minutes", "je paie par carte le trente du mois prochain"])
+def test_one_short_figure_is_no_card_number_though_a_card_was_spoken_of(text: str) -> None:
+    assert first_alarm(text, "fr") is None
+
+
+def test_an_alarm_makes_no_others_of_numbers_long_after_it() -> None:
+    guard = Guard(Rules(digits=4, hold_s=10.0), "fr")
+    assert guard.hear(0, words("quatre cinq trois deux"), stable=False) is not None
+    guard.forget(0.0)
+    assert guard.hear(0, words("neuf deux un", 24.0), stable=False) is None
+    assert guard.hear(0, words("c'est soixante-douze", 12.0), stable=False) is None, "it may be a sum yet"
 
 
 def test_once_a_card_was_spoken_of_two_digits_are_enough() -> None:
@@ -119,3 +146,42 @@ def test_a_party_that_is_heard_late_is_guarded_all_the_same() -> None:
     guard = Guard(RULES, "fr")
     assert guard.hear(1, words("oui d'accord", 12.0), stable=True) is None
     assert guard.hear(0, words("quatre cinq trois deux", 4.0), stable=True) == Alarm(Reason.DIGITS, 4.0)
+
+
+class Thorough(Guard):
+    """Judges every guess, whatever is in it."""
+
+    def _is_idle(self, heard_s: float, words: Sequence[Word]) -> bool:
+        return False
+
+
+HEARD = (
+    "bonjour je suis la de et cette si voilà the code cryptogramme sécurité carte dos au numéro votre commande card "
+    "number double quatre deux cinq mille cent un seven zero oh 4532 euros"
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.booleans(), st.lists(st.sampled_from(HEARD.split()), min_size=1, max_size=5)),
+        min_size=2,
+        max_size=25,
+    ),
+    st.sampled_from((0.1, 1.2, 5.0)),
+)
+@settings(max_examples=300, deadline=None)
+def test_guesses_that_are_not_judged_would_have_raised_no_alarm(
+    turns: list[tuple[int, bool, list[str]]], pause_s: float
+) -> None:
+    lazy, thorough, at = Guard(RULES, "fr"), Thorough(RULES, "fr"), 0.0
+    for channel, stable, said in turns:
+        heard = words(" ".join(said), at)
+        assert lazy.hear(channel, heard, stable=stable) == thorough.hear(channel, heard, stable=stable)
+        at += pause_s + (0.4 * len(said) if stable else 0.0)
+
+
+def test_memory_does_not_grow_with_the_call() -> None:
+    guard = Guard(RULES, "fr")
+    for n in range(400):
+        guard.hear(0, words("bonjour madame je vous appelle pour le contrat", n * 4.0), stable=True)
+    assert len(guard._lines[0].decided) < 600

@@ -18,6 +18,7 @@ from agent.transcribe.live.agreement import Agreement, Words, in_order
 from agent.transcribe.live.credible import credible
 from agent.transcribe.live.held import Held
 from agent.transcribe.live.voice import FRAME, Edge, Turns, Voice
+from agent.transcribe.tongue import Tongue
 
 SCALE = ENGINE_RATE // CLOCK_RATE
 LEAD, TRAIL = int(0.6 * ENGINE_RATE), int(0.3 * ENGINE_RATE)
@@ -31,8 +32,8 @@ STRIDE = int(3 * ENGINE_RATE)
 """A full window is left behind by at least so much, whatever was understood of it."""
 MOST = int(30 * ENGINE_RATE)
 """Undecided sound beyond this is let go, the oldest first: a box that is so late has other worries."""
-TO_DETECT_S = 2.0
-"""Speech that a language is detected in."""
+TO_DETECT_S = 3.0
+"""Sound of a turn that a language is detected in, if the turn is as long."""
 _BRIDGED = CLOCK_RATE // 4
 """A gap up to this is filled with silence; a longer one ends the turn."""
 _BLEED = ENGINE_RATE // 100
@@ -76,10 +77,10 @@ class Text:
 
 
 class Channel:
-    """The sound and words of one channel. `language` None: detect it in the first window."""
+    """The sound and words of one channel. `language` None: detect it in its windows until it is settled."""
 
     def __init__(self, voice: Voice, language: str | None) -> None:
-        self.language = language
+        self.tongue = Tongue(language)
         self.skipped = 0
         """Samples at `ENGINE_RATE` that were let go undecided."""
         self._voice = voice
@@ -96,6 +97,8 @@ class Channel:
         self._begun = False
         self._end: int | None = None
         """A turn ended there: everything up to it is to be decided."""
+        self._detected = 0
+        """How far its language was detected last."""
         self._read = 0
         """How far the last window reached."""
         self._window: Window | None = None
@@ -213,7 +216,7 @@ class Channel:
             return Due.FULL
         if not held.voiced or held.voiced[-1][1] <= self._read:
             return Due.NOT
-        wanted_s = step_s if self.language else max(step_s, TO_DETECT_S)
+        wanted_s = step_s if self.tongue.likely else max(step_s, TO_DETECT_S)
         return Due.STEP if self.unread >= wanted_s * ENGINE_RATE else Due.NOT
 
     @property
@@ -235,8 +238,16 @@ class Channel:
             due, end = Due.END, max(self._end, held.start)
         origin_s = held.start / ENGINE_RATE
         prefix = tuple(Word(w.text, w.start_s - origin_s, w.end_s - origin_s, w.confidence) for w in self._decided)
-        self._window = Window(held.copy(end), held.start, end, prefix, self.language, due, self._generation)
+        self._window = Window(held.copy(end), held.start, end, prefix, self._language(due, end), due, self._generation)
         return self._window
+
+    def _language(self, due: Due, end: int) -> str | None:
+        """That of a window that ends there; None where it is to be detected: not again with every guess."""
+        fresh = end - self._detected >= TO_DETECT_S * ENGINE_RATE
+        if self.tongue.language is None and (due is Due.END or fresh or self.tongue.likely is None):
+            self._detected = end
+            return None
+        return self.tongue.likely
 
     def expects(self, window: Window) -> bool:
         """Whether this window is under way."""

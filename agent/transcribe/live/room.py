@@ -16,7 +16,7 @@ import numpy.typing as npt
 import structlog
 
 from agent.model.call import CLOCK_RATE, Role
-from agent.transcribe.engine import Engine, EngineError, Heard
+from agent.transcribe.engine import Engine, EngineError, Heard, Spoken
 from agent.transcribe.live.events import LiveEnded, LiveEvent
 from agent.transcribe.live.schedule import Job, LiveState, Schedule
 from agent.transcribe.live.voice import Silero, Voice
@@ -236,29 +236,30 @@ class LiveRoom:
                     self._lock.wait()
             if job is None or self._stopping.is_set():
                 return
-            heard, language = self._transcribed(engine, job)
+            heard, spoken = self._transcribed(engine, job)
             with self._lock:
                 now = self._monotonic()
                 done = partial(self._schedule.fail, job, now)
                 if heard is not None:
-                    done = partial(self._schedule.done, job, heard, language, now)
+                    done = partial(self._schedule.done, job, heard, spoken, now)
                 self._safely(job.call, lambda done=done: self._tell(done()))  # type: ignore[misc]
                 self._lock.notify_all()
 
-    def _transcribed(self, engine: Engine, job: Job) -> tuple[Heard | None, str | None]:
-        window = job.window
+    def _transcribed(self, engine: Engine, job: Job) -> tuple[Heard | None, Spoken | None]:
+        window, spoken = job.window, None
         language = window.language
         try:
             if language is None:
-                language = engine.detect_language(window.pcm16k)
-            if language is None:
-                return Heard(()), None
-            return engine.transcribe_window(window.pcm16k, language, window.prefix), language
+                spoken = engine.detect_language(window.pcm16k)
+                if spoken is None:
+                    return Heard(()), None
+                language = spoken.language
+            return engine.transcribe_window(window.pcm16k, language, window.prefix), spoken
         except EngineError as error:
             log.error("live.window_failed", call=job.call, channel=job.channel, error=str(error))
         except Exception as error:  # a window must not end a worker; what it says might be of words spoken
             log.error("live.window_failed", call=job.call, channel=job.channel, error=type(error).__name__)
-        return None, language
+        return None, spoken
 
     @staticmethod
     def _safely(call: str, what: Callable[[], None]) -> None:

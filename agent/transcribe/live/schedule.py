@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from agent.model.call import CLOCK_RATE, Role
 from agent.model.text import Word
-from agent.transcribe.engine import ENGINE_RATE, Capabilities, Heard
+from agent.transcribe.engine import ENGINE_RATE, Capabilities, Heard, Spoken
 from agent.transcribe.live.channel import Channel, Due, Text, Window
 from agent.transcribe.live.events import LiveEnded, LiveEvent, LiveForgotten, LiveSwitched, LiveText, Why
 from agent.transcribe.live.ladder import Ladder
@@ -173,12 +173,13 @@ class Schedule:
             return job
         return None
 
-    def done(self, job: Job, heard: Heard, language: str | None, now: float) -> list[LiveEvent]:
-        """What a window adds. `language` is the one that was detected, where it was."""
+    def done(self, job: Job, heard: Heard, spoken: Spoken | None, now: float) -> list[LiveEvent]:
+        """What a window adds. `spoken` is the language that was detected, where it was."""
         line = self._finish(job, now)
         if line is None:
             return []
-        line.channel.language = line.channel.language or language
+        if spoken is not None:
+            line.channel.tongue.hear(spoken)
         text = line.channel.give(job.window, heard)
         self._lags += ((now, line.channel.lag_s(word, now)) for word in text.decided)
         return self._after(line, text, now)
@@ -319,7 +320,7 @@ def _told(line: _Line, text: Text) -> Iterator[LiveText]:
 
 def _text(line: _Line, words: tuple[Word, ...], stable: bool) -> LiveText:
     start_s, end_s = (words[0].start_s, words[-1].end_s) if words else (0.0, 0.0)
-    start, end, language = int(start_s * CLOCK_RATE), int(end_s * CLOCK_RATE), line.channel.language or ""
+    start, end, language = int(start_s * CLOCK_RATE), int(end_s * CLOCK_RATE), line.channel.tongue.language or ""
     return LiveText(line.call, line.number, line.party, line.seq, line.rev, start, end, words, stable, language)
 
 

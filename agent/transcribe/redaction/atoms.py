@@ -9,12 +9,14 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from agent.model.text import Said
 
 QUANTITY = "#"
 """Text of an atom that is a written date, time, sum or ordinal, whole: its figures are no part of a number read out."""
 PLUS = "+"
+_OF_A_DICTIONARY = 24
 _LONGEST = 400
 """Characters of one word that are looked at; no engine writes so many."""
 
@@ -77,11 +79,11 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
         before = mine[-1] if mine else None
         together = before is not None and not before.ends and not before.comma and word.start_s - before.end_s <= LINK_S
         bare = word.text.strip()
-        pieces = list(_pieces(bare, is_sum=number not in read_out))
-        if before is not None and not pieces and bare in _STOPS:
+        parts = pieces(bare, is_sum=number not in read_out)
+        if before is not None and not parts and bare in _STOPS:
             mine[-1] = replace(before, ends=True)
-        for at, (text, hyphen) in enumerate(pieces):
-            last = at == len(pieces) - 1
+        for at, (text, hyphen) in enumerate(parts):
+            last = at == len(parts) - 1
             mine.append(
                 Atom(
                     text,
@@ -114,7 +116,8 @@ def _decimals_read_out(conversation: Sequence[Said]) -> set[int]:
     found: set[int] = set()
     last: dict[int, tuple[int, str]] = {}
     for number, said in enumerate(conversation):
-        bare = fold(said.word.text).strip(_MARKS)
+        figures = any(letter.isdigit() for letter in said.word.text)
+        bare = fold(said.word.text).strip(_MARKS) if figures else ""
         before, text = last.get(said.channel, (-1, ""))
         if _FIGURES.fullmatch(bare) and _FIGURES.fullmatch(text):
             found |= {n for n, one in ((before, text), (number, bare)) if _is_decimal(one)}
@@ -127,9 +130,21 @@ def _is_decimal(bare: str) -> bool:
     return _DECIMAL.fullmatch(bare) is not None and _ADDRESS.fullmatch(bare) is None
 
 
-def _pieces(text: str, *, is_sum: bool = True) -> Iterator[tuple[str, bool]]:
+def pieces(text: str, *, is_sum: bool = True) -> Sequence[tuple[str, bool]]:
     """Texts of the atoms of a word, and whether each hangs by a hyphen on what is before it. `is_sum`: what looks like
     a quantity is one."""
+    if len(text) > _OF_A_DICTIONARY or any(letter.isdigit() for letter in text):
+        return tuple(_pieces(text, is_sum=is_sum))
+    return _known(text)
+
+
+@lru_cache(8192)
+def _known(text: str) -> Sequence[tuple[str, bool]]:
+    """The same of a word without figures: of a dictionary, so that keeping it keeps nothing of a call."""
+    return tuple(_pieces(text, is_sum=True))
+
+
+def _pieces(text: str, *, is_sum: bool) -> Iterator[tuple[str, bool]]:
     folded = fold(text)
     bare = folded.strip(_MARKS)
     if "@" in bare and len(bare) > 1:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import zip_longest
 
+from agent.model.text import UNDETERMINED
 from agent.transcribe.redaction.atoms import QUANTITY, Atom
 from agent.transcribe.redaction.lexicon import BEFORE_YEARS, FILLERS, HOMOPHONES, MONTHS, UNITS
-from agent.transcribe.redaction.spoken import Number, Reader, english, french
+from agent.transcribe.redaction.spoken import Number, Reader, either, english, french
 
-_ZEROS = frozenset({"zero", "zeros", "zeroes", "nought", "nul"})
-_OH = frozenset({"o", "oh"})
-_REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4, "twice": 2}
-_READERS: dict[str, Reader] = {"fr": french, "en": english}
+ZEROS = frozenset({"zero", "zeros", "zeroes", "nought", "nul"})
+OH = frozenset({"o", "oh"})
+REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4, "twice": 2}
+_READERS: dict[str, Reader] = {"fr": french, "en": english, UNDETERMINED[:2]: either}
 _SUM_DIGITS = 9
 """More digits in a row than this are read out, and no sum, whatever comes after them."""
 _LONG_FIGURE = 40
@@ -58,10 +59,10 @@ def pending(atoms: Sequence[Atom], found: Sequence[Figure], ended: bool) -> int:
         return len(atoms)
     last = len(atoms) - 1
     text = atoms[last].text
-    while last and atoms[last - 1].text in _REPEATS:
+    while last and atoms[last - 1].text in REPEATS:
         last -= 1
     after_figure = bool(found) and found[-1].after == last and (text in HOMOPHONES or text in ("a", "b"))
-    beginning = atoms[last].text in _REPEATS or text in _OH or after_figure or atoms[last].decimal
+    beginning = atoms[last].text in REPEATS or text in OH or after_figure or atoms[last].decimal
     return min([f.first for f in found if not f.settled] + [last if beginning else len(atoms)])
 
 
@@ -88,9 +89,9 @@ def _figure(atoms: Sequence[Atom], at: int, reader: Reader | None, after_figure:
     if atoms[at].is_figures:
         digits = text[:_LONG_FIGURE]
         return Figure(digits, at, at + 1, len(digits))
-    if text in _ZEROS or (text in _OH and _is_oh(atoms, at, reader, after_figure)):
+    if text in ZEROS or (text in OH and _is_oh(atoms, at, reader, after_figure)):
         return Figure("0", at, at + 1, 1)
-    if text in _REPEATS:
+    if text in REPEATS:
         return _repeated(atoms, at, reader)
     number = reader(atoms, at) if reader else None
     return None if number is None else _numeral(atoms, at, number, reader)
@@ -101,8 +102,8 @@ def _repeated(atoms: Sequence[Atom], at: int, reader: Reader | None) -> Figure |
     if at + 1 >= len(atoms) or not atoms[at + 1].linked:
         return None
     begin = _the(atoms, at + 1)
-    once = _figure(atoms, begin, reader, atoms[begin].text in _OH) if atoms[begin].linked else None
-    times = _REPEATS[atoms[at].text]
+    once = _figure(atoms, begin, reader, atoms[begin].text in OH) if atoms[begin].linked else None
+    times = REPEATS[atoms[at].text]
     return once and replace(once, digits=once.digits * times, first=at, most=once.most * times)
 
 
@@ -144,7 +145,7 @@ def _starts(atoms: Sequence[Atom], at: int, reader: Reader | None) -> bool:
     if at >= len(atoms) or not atoms[at].linked:
         return False
     text = atoms[at].text
-    named = atoms[at].is_figures or text in _ZEROS or text in _OH or text in _REPEATS
+    named = atoms[at].is_figures or text in ZEROS or text in OH or text in REPEATS
     return named or (reader is not None and reader(atoms, at) is not None)
 
 
@@ -180,7 +181,7 @@ def _is_article(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
     anew = n > 0 and atoms[figure.first].capital and atoms[figure.first - 1].ends
     if n and not anew and all(atom.text in FILLERS for atom in atoms[found[n - 1].after : figure.first]):
         return False
-    if follower.text in _REPEATS or follower.text in _OH:
+    if follower.text in REPEATS or follower.text in OH:
         return False
     return follower.linked and follower.text not in FILLERS and not _is_followed(found, n)
 

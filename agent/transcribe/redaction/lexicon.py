@@ -31,7 +31,8 @@ UNITS = table(
     giga gigas mega megas mo octets watts kilowatts kilowattheures chiffre chiffres personne personnes enfants pieces
     points degrees year years month months week weeks day days hour hours second seconds times time metre meters meter
     miles mile kilometers feet foot inches grams gram litres people digit digits percent pieces items boxes nights night
-    nuit nuits o'clock clock pm am million millions milliard milliards billion thousand's points eme ieme lettres lettre letters caracteres characters kva working
+    nuit nuits o'clock clock pm am million millions milliard milliards billion thousand's points eme ieme
+    lettres lettre letters caracteres characters kva working
     """
 )
 """What comes after a number that counts something."""

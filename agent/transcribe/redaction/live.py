@@ -3,6 +3,9 @@
 Words leave in the order in which they came. From a number that can still become a secret on, all waits; one that has
 waited for long leaves as `[CHIFFRES]`, for a digit that is out can never be taken back. So no digit leaves that the
 transcript of the whole call would hide, however the words are cut into events.
+
+To know what a number is, all that was said of late is read again. Where no number is open and nothing of one is in the
+next words, nothing can be decided by that, and it is left out: most sentences cost next to nothing.
 """
 
 from collections.abc import Sequence
@@ -12,6 +15,7 @@ from agent.model.redaction import Policy, SecretKind
 from agent.model.text import Said
 from agent.transcribe.redaction.apply import label, labels
 from agent.transcribe.redaction.find import Found, find
+from agent.transcribe.redaction.plain import is_plain
 
 PATIENCE_S = 10.0
 """A number leaves after so long, hidden if nobody knows yet what it is."""
@@ -19,6 +23,10 @@ MOST_HELD = 80
 """… or when so many words wait."""
 MEMORY_S, MEMORY_WORDS = 150.0, 90
 """What was said so long ago, and so many words, says nothing of what is said now."""
+CLOSE_WORDS = 20
+"""Among so many words the last one of each party is looked at: what follows it may be read together with it."""
+_SPELLED = frozenset({SecretKind.EMAIL, SecretKind.ADDRESS})
+"""What may be made of plain words alone."""
 
 
 class LiveRedactor:
@@ -32,11 +40,17 @@ class LiveRedactor:
         self._said: list[Said] = []
         self._left = 0
         self._last: dict[int, str] = {}
+        self._speaking: dict[int, str] = {}
         self._others: dict[int, str] = {}
+        """The same, as far as it counts already."""
+        self._calm = True
+        """When all was read last, nothing in it could become anything else."""
 
     def speaks(self, channel: int, language: str) -> None:
-        """A channel speaks another language than was said."""
-        self._others[channel] = language
+        """A channel speaks another language than was said. A number that waits is read to its end as before."""
+        if self._speaking.get(channel, self._language) != language:
+            self._speaking[channel] = language
+            self._calm = False
 
     @property
     def held(self) -> int:
@@ -46,9 +60,17 @@ class LiveRedactor:
     def feed(self, words: Sequence[Said], now_s: float | None = None) -> list[Said]:
         """Stable words, in order of time, and what may leave now. `now_s`: no word to come begins before it (seconds
         from the call's media origin); without it, that is the beginning of the last word."""
+        if not self.held:
+            self._others = dict(self._speaking)
+        passes = self._says_nothing(words)
         self._said += words
-        starts = [one.word.start_s for one in self._said[-len(words) :]] if words else []
-        return self._leave(max([now_s or 0.0, *starts]), ended=False)
+        now_s = max([now_s or 0.0, *(one.word.start_s for one in words)])
+        if not passes:
+            return self._leave(now_s, ended=False)
+        self._left = len(self._said)
+        self._last |= dict.fromkeys((one.channel for one in words), "")
+        self._let_go(now_s)
+        return list(words)
 
     def flush(self) -> list[Said]:
         """The end of the call: all that still waits."""
@@ -59,6 +81,8 @@ class LiveRedactor:
         nothing after one; nothing at all while a stable word waits."""
         if self.held or not words:
             return []
+        if self._says_nothing(words):
+            return list(words)
         first = len(self._said)
         found = find([*self._said, *words], self._language, words[-1].word.start_s, self._others)
         hidden = [*found.numbers, *(n for secret in found.secrets for n in secret.words)]
@@ -78,6 +102,14 @@ class LiveRedactor:
         self._left = sum(n < self._left for n in kept)
         self._said = [self._said[n] for n in kept]
         self._last.clear()
+        self._calm = False
+
+    def _says_nothing(self, words: Sequence[Said]) -> bool:
+        """Whether nothing that is said in these words can be a secret, or part of one."""
+        if not words or not self._calm or self.held or self._policy.hidden & _SPELLED:
+            return False
+        before = {one.channel: one for one in self._said[-CLOSE_WORDS:]}
+        return all(is_plain(one.word.text) for one in (*before.values(), *words))
 
     def _leave(self, now_s: float, ended: bool) -> list[Said]:
         found = find(self._said, self._language, None if ended else now_s, self._others)
@@ -93,6 +125,7 @@ class LiveRedactor:
                 text = label(None, self._language)
             out += self._out(self._said[number], text)
         self._left = until
+        self._calm = self._open_from(found) >= len(self._said)
         self._let_go(now_s)
         return out
 

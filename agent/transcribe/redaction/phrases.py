@@ -85,7 +85,8 @@ PHRASES = {
     Topic.CVV: "cryptogramme|crypto gramme|crypto|cvv|cvc|csc|cvv2|cv v|c v v|c v c|code de securite|code visuel"
     "|chiffres au dos|au dos de la carte|dos de la carte|code au dos"
     "|trois chiffres|3 chiffres|trois derniers chiffres|3 derniers chiffres|security code|three digits|3 digits"
-    "|three digit|digits on the back|numbers on the back|back of the card|four digits on the front|last three on the back|three on the back|trois au dos|trois derriere"
+    "|three digit|digits on the back|numbers on the back|back of the card|four digits on the front"
+    "|last three on the back|three on the back|trois au dos|trois derriere"
     "|quatre chiffres devant|verification code|code de verification",
     Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru"
     "|date de fin"

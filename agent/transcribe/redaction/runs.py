@@ -396,8 +396,8 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
 def is_neutral(atoms: Sequence[Atom], at: int) -> bool:
     """Whether a number goes on over an atom: fillers, single letters, and "comme François" after one."""
     text = atoms[at].text
-    if text in ("et", "and"):  # by itself it parts two numbers
-        return at + 1 < len(atoms) and atoms[at + 1].text in FILLERS
+    if text in ("et", "and"):  # right before a figure it parts two numbers
+        return at + 1 == len(atoms) or atoms[at + 1].text in FILLERS
     if text in FILLERS or (len(text) == 1 and text.isalpha() and text not in _NO_LETTERS):
         return True
     if text in ("comme", "as", "for"):

@@ -1,7 +1,9 @@
 """Where derived audio is silent, so that nobody hears what its transcript does not say.
 
 Engines are off by some tenths of a second at the edges of words: so there is a margin on both sides, and where there is
-sound at its edge it goes on until that ends. A margin never takes more than half of a neighbouring word that is kept.
+sound at its edge it goes on until that ends. A margin never takes more than half of a neighbouring word that is kept;
+but a short word close to a number that was read out, and none that people fill pauses with, may be a digit of it,
+misheard: it is silent as a whole.
 """
 
 from collections.abc import Sequence
@@ -10,9 +12,11 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from agent.model.redaction import Secret
+from agent.model.redaction import Secret, SecretKind
 from agent.model.spans import merge
-from agent.model.text import Said
+from agent.model.text import Said, Word
+from agent.transcribe.redaction.atoms import fold
+from agent.transcribe.redaction.lexicon import FILLERS
 
 MARGIN_S = 0.5
 LEAST_S = 0.15
@@ -23,6 +27,11 @@ FRAME_S = 0.02
 QUIET_SHARE = 0.1
 """A frame is quiet below so much of the level of what is silenced."""
 
+MISHEARD_S, CLOSE_S = 0.8, 0.8
+"""A word of at most this length, so close to a number, may be a digit of it."""
+_STOPS = " .,;:!?…"
+_READ_OUT = frozenset({SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR})
+
 Seconds = tuple[float, float]
 
 
@@ -30,6 +39,7 @@ def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = 
     """By channel, in order and not overlapping: the seconds from the call's media origin that have to be silent."""
     found: dict[int, list[Seconds]] = {}
     hidden = {w for secret in secrets for w in secret.words}
+    digits = {w for secret in secrets if secret.kind in _READ_OUT for w in secret.words}
     for channel in sorted({said[w].channel for w in hidden}):
         mine = [n for n, one in enumerate(said) if one.channel == channel]
         spans: list[Seconds] = []
@@ -44,13 +54,22 @@ def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = 
             start, end = begins - margin_s, ends + margin_s
             if first:
                 before = said[mine[first - 1]].word
-                start = min(max(start, (before.start_s + before.end_s) / 2), begins - LEAST_S)
+                whole = mine[first] in digits and _may_be_digit(before, begins - before.end_s)
+                kept_s = before.start_s if whole else (before.start_s + before.end_s) / 2
+                start = min(kept_s if whole else max(start, kept_s), begins - LEAST_S)
             if after < len(mine):
                 following = said[mine[after]].word
-                end = max(min(end, (following.start_s + following.end_s) / 2), ends + LEAST_S)
+                whole = mine[after - 1] in digits and _may_be_digit(following, following.start_s - ends)
+                kept_s = following.end_s if whole else (following.start_s + following.end_s) / 2
+                end = max(kept_s if whole else min(end, kept_s), ends + LEAST_S)
             spans.append((max(0.0, start), end))
         found[channel] = merge(spans)
     return found
+
+
+def _may_be_digit(word: Word, gap_s: float) -> bool:
+    near = gap_s <= CLOSE_S and word.end_s - word.start_s <= MISHEARD_S
+    return near and fold(word.text).strip(_STOPS) not in FILLERS
 
 
 def followed(pcm: npt.NDArray[np.int16], rate: int, spans: Sequence[Seconds]) -> list[Seconds]:

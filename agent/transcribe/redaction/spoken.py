@@ -29,6 +29,10 @@ _FR_TENS |= {"vingts": 20, "octante": 80}
 _EN_UNITS = numbered("one two three four five six seven eight nine", 1)
 _EN_TEENS = numbered("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen", 10)
 _EN_TENS = numbered("twenty thirty forty fifty sixty seventy eighty ninety", 20, 10) | {"fourty": 40}
+WORDS = frozenset({*_FR_UNITS, *_FR_TEENS, *_FR_TENS, *_EN_UNITS, *_EN_TEENS, *_EN_TENS}) | {
+    "cent", "cents", "mille", "hundred", "thousand",
+}  # fmt: skip
+"""All words that numbers are made of, but those that only stand between others."""
 
 
 def french(atoms: Sequence[Atom], at: int) -> Number | None:
@@ -39,6 +43,12 @@ def french(atoms: Sequence[Atom], at: int) -> Number | None:
 def english(atoms: Sequence[Atom], at: int) -> Number | None:
     """As `french`, with "and" where the British say it; a hundred needs a number before it."""
     return _thousands(atoms, at, "thousand", _en_hundreds)
+
+
+def either(atoms: Sequence[Atom], at: int) -> Number | None:
+    """The number that begins at `at` in whichever of both languages it is longer; nobody knows which one is spoken."""
+    found = [number for number in (french(atoms, at), english(atoms, at)) if number is not None]
+    return max(found, key=lambda number: number.after, default=None)
 
 
 def _text(atoms: Sequence[Atom], at: int) -> str:

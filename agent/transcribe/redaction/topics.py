@@ -14,12 +14,15 @@ from agent.transcribe.redaction.phrases import NOT_THINGS, PHRASES, Topic
 _SECRET = frozenset(
     {Topic.CARD, Topic.CVV, Topic.EXPIRY, Topic.BANK, Topic.NIR, Topic.PHONE, Topic.EMAIL, Topic.SIRET, Topic.OTHER}
 )
-_LONGEST = 5
 _TABLE = {
     tuple(phrase.replace("d'", "").split()): topic
     for topic, phrases in PHRASES.items()
     for phrase in phrases.split("|")
 }
+_LENGTHS: dict[str, int] = {}
+"""How long the longest phrase is that begins with a word."""
+for _phrase in _TABLE:
+    _LENGTHS[_phrase[0]] = max(len(_phrase), _LENGTHS.get(_phrase[0], 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def mentions(atoms: Sequence[Atom]) -> list[Mention]:
 
 def _listed(atoms: Sequence[Atom], at: int) -> Mention | None:
     """The longest phrase of the table that begins at a position."""
-    for length in range(min(_LONGEST, len(atoms) - at), 0, -1):
+    for length in range(min(_LENGTHS.get(atoms[at].text, 0), len(atoms) - at), 0, -1):
         topic = _TABLE.get(tuple(atom.text for atom in atoms[at : at + length]))
         if topic is not None:
             return Mention(topic, at, at + length)
@@ -78,3 +81,8 @@ def _is_thing(atoms: Sequence[Atom], at: int) -> bool:
 def _begins(atoms: Sequence[Atom], at: int) -> bool:
     """Whether a sentence begins at a position, so that a capital says nothing."""
     return at == 0 or atoms[at - 1].ends
+
+
+def endings(topic: Topic) -> frozenset[str]:
+    """The last words of all that announces a topic."""
+    return frozenset(phrase[-1] for phrase, announced in _TABLE.items() if announced is topic)

@@ -135,12 +135,12 @@ def test_a_box_that_never_answers_holds_thirty_seconds_at_most() -> None:
     assert drive.decided[0].start_s > 25 and drive.channel.idle
 
 
-def test_a_language_is_detected_in_two_seconds_of_speech() -> None:
+def test_a_language_is_detected_in_three_seconds_of_a_turn() -> None:
     drive = Drive(language=None)
-    drive.play(say(talk(0.5, 1.7), 1.9))
+    drive.play(say(talk(0.5, 2.5), 2.7))
     assert drive.engine.windows == []
-    drive.play(say(talk(0.1, 1.0), 1.0), 8000 * 19 // 10)
-    assert len(drive.engine.windows) == 1 and drive.engine.windows[0] >= 2.0
+    drive.play(say(talk(0.1, 1.0), 1.0), 8000 * 27 // 10)
+    assert len(drive.engine.windows) == 1 and drive.engine.windows[0] >= 3.0
 
 
 def test_a_word_that_begins_softly_is_heard_from_its_beginning() -> None:

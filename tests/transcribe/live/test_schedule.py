@@ -41,9 +41,11 @@ class Box:
         """A tenth of a second: sound comes, windows are finished and begun."""
         self.now += TICK_S
         while self.running and self.running[0][0] <= self.now:
-            at, _, job, language = heapq.heappop(self.running)
+            at, _, job = heapq.heappop(self.running)
+            spoken = None if job.window.language else self.engine.detect_language(job.window.pcm16k)
+            language = spoken.language if spoken else job.window.language
             heard = self.engine.transcribe_window(job.window.pcm16k, language, job.window.prefix)
-            self.tell(self.schedule.done(job, heard, language, at))
+            self.tell(self.schedule.done(job, heard, spoken, at))
             self.begin(at)
         for call, channel, party, position, pcm in sounds:
             self.tell(self.schedule.hear(call, channel, party, position, pcm, self.now))
@@ -54,9 +56,8 @@ class Box:
     def begin(self, at: float) -> None:
         while len(self.running) < self.workers and (job := self.schedule.next(at)) is not None:
             self.order.append((job.call, job.channel))
-            language = job.window.language or self.engine.detect_language(job.window.pcm16k)
             done = at + self.cost(len(job.window.pcm16k) / ENGINE_RATE)
-            heapq.heappush(self.running, (done, next(self.number), job, language))
+            heapq.heappush(self.running, (done, next(self.number), job))
 
     def tell(self, events: list[LiveEvent]) -> None:
         self.told += ((self.now, event) for event in events)
@@ -195,7 +196,7 @@ def test_of_a_forgotten_stretch_nothing_is_told_and_what_was_told_is_taken_back(
 def test_a_window_that_breaks_ends_nothing() -> None:
     box = Box(lambda _: 10.0)
     box.play({"call": {0: (Role.CUSTOMER, say(talk(0.5, 2.1), 2.0))}}, 2.0)
-    ((_, _, job, _),) = box.running
+    ((_, _, job),) = box.running
     box.running, box.cost = [], cheap
     box.tell(box.schedule.fail(job, box.now))
     box.play({"call": {0: (Role.CUSTOMER, say(talk(0.1, 2.1, first=10), 4.0))}}, 4.0)

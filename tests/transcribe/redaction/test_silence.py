@@ -40,6 +40,18 @@ def test_least_margin_even_beside_a_short_word() -> None:
     assert start == pytest.approx(0.85)
 
 
+@pytest.mark.parametrize(
+    ("word", "gap_s", "lasts_s", "whole"),
+    [("in", 0.3, 0.4, True), ("merci", 0.3, 0.4, False), ("in", 1.5, 0.4, False), ("interminable", 0.3, 1.2, False)],
+)
+def test_a_short_word_close_to_a_card_may_be_its_last_digit_misheard(word, gap_s, lasts_s, whole) -> None:
+    said = [Said(0, Word("4532", n * 0.3, 0.3 + n * 0.3, 1)) for n in range(4)]
+    begins = 1.2 + gap_s
+    said.append(Said(0, Word(word, begins, begins + lasts_s, 1)))
+    ((_, end),) = silences(said, find(said, "en").secrets)[0]
+    assert (end >= begins + lasts_s) is whole
+
+
 def test_sound_at_the_edge_is_followed_and_silence_is_not() -> None:
     pcm = np.zeros(4 * RATE, np.int16)
     pcm[int(0.8 * RATE) : int(2.3 * RATE)] = 5000
