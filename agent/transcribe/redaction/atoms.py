@@ -25,6 +25,7 @@ _STOPS = (".", "!", "?", "…", ";")
 _DATE = r"\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)\d{2}|(?:19|20)\d{2}-\d{2}-\d{2}"
 _QUANTITY = re.compile(
     rf"{_DATE}|\d{{1,2}}/\d{{1,2}}|\d{{1,2}}h(?:\d{{2}})?|\d{{1,2}}:\d{{2}}(?::\d{{2}})?|\d{{1,6}}[.,]\d{{1,2}}"
+    r"|\d{1,3}(?:,\d{3}){1,2}(?:\.\d{1,2})?"
     r"|[€$£]?\d{1,9}(?:[.,]\d{1,3})*(?:[€$£%]|eur|km|kg|cm|mm|go|mo|ml|kw|kwh|m2|am|pm)|[€$£]\d{1,9}(?:[.,]\d{1,3})*"
     r"|\d{1,2}(?:\.\d{1,3}){2}|\d{3}\.\d{1,3}\.\d{1,2}\.\d{1,3}|\d{1,4}(?:er|ere|e|eme|nd|nde|st|rd|th|s)"
 )
@@ -42,7 +43,7 @@ class Atom:
     """A piece of the word at `word` in the conversation.
 
     `linked`: nothing, no comma and no pause, parts it from the atom before it on its channel; `hyphen`: it is even
-    written as one word with it. `ends`: a sentence ends with it.
+    written as one word with it. `ends`: a sentence ends with it; `asks`: a question.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Atom:
     capital: bool = False
     upper: bool = False
     ends: bool = False
+    asks: bool = False
     comma: bool = False
     decimal: bool = False
     """It is a QUANTITY as long as no figure is before or after it: engines put points and commas between any digits."""
@@ -81,7 +83,7 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
         bare = word.text.strip()
         parts = pieces(bare, is_sum=number not in read_out)
         if before is not None and not parts and bare in _STOPS:
-            mine[-1] = replace(before, ends=True)
+            mine[-1] = replace(before, ends=True, asks=bare == "?")
         for at, (text, hyphen) in enumerate(parts):
             last = at == len(parts) - 1
             mine.append(
@@ -96,6 +98,7 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
                     upper=bare.isupper(),
                     capital=bare.lstrip("\"«(“'")[:1].isupper(),
                     ends=last and bare.endswith(_STOPS),
+                    asks=last and bare.endswith("?"),
                     comma=last and bare.endswith((",", ":")),
                     decimal=text == QUANTITY and _is_decimal(fold(bare).strip(_MARKS)),
                 )

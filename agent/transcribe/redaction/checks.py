@@ -2,6 +2,8 @@
 
 import re
 
+from agent.transcribe.redaction.tables import table
+
 _NIR = re.compile(r"[1-478]\d{2}(?:0[1-9]|1[0-2]|[2-3]\d|4[0-2]|[5-9]\d)(?:\d{2}|2[AB])\d{6}(\d{2})?")
 IBAN_LENGTHS = {
     "AD": 24, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
@@ -10,6 +12,8 @@ IBAN_LENGTHS = {
     "SK": 24, "SM": 27, "VA": 22,
 }  # fmt: skip
 """Characters of an IBAN by country (SWIFT IBAN registry): those of SEPA."""
+IBAN_OF_DIGITS = table("AT BE CZ DE DK EE ES FI HR HU IS LT NO PL PT SE SI SK")
+"""The countries whose accounts have no letters."""
 
 
 def luhn(digits: str) -> bool:

@@ -97,7 +97,8 @@ PHRASES = {
     "|numero d'assure|immatriculation sociale",
     Topic.PHONE: "telephone|telephones|portable|mon fixe|le fixe|numero fixe|ligne fixe|joindre|rappeler|rappelle"
     "|rappelez|appeler|joignable|mobile|phone"
-    "|cell|cellphone|landline|call you|call me|call back|ring me|reach you|reach me|telephone number|whatsapp|sms"
+    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring on|text you|reach you|reach me|telephone number"
+    "|whatsapp|sms"
     "|numero de tel|ligne directe|direct line|phone number"
     "|my number|best number|contact number|daytime number|new number|another number|number for you|number for him"
     "|number for her|number for the driver|he's on|she's on|reach him|reach her|call him|call her",
@@ -111,10 +112,11 @@ PHRASES = {
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
     "|montant|total|etage|naissance|extension number|amount"
     "|code confidentiel|passeport|passport|tva|annee"
+    "|numero fiscal|nhs|nhs number|national insurance number"
     f"|{_OTHER_CARDS}",
     Topic.DATE: "date|la date",
     Topic.TAIL: "se terminant par|terminant par|finissant par|finit par|se termine par"
-    "|ending|ending in|ends in|ends with",
+    "|ending|ending in|ends|ends in|ends with",
 }
 NOT_THINGS = FILLERS | table(
     """a an any that this my your our his her their another other same right wrong new old best main first second third

@@ -16,6 +16,7 @@ from agent.transcribe.redaction.checks import IBAN_LENGTHS, looks_like_card, luh
 from agent.transcribe.redaction.figures import Figure, Role
 from agent.transcribe.redaction.lexicon import CORRECTIONS, FILLERS, RESTARTS
 from agent.transcribe.redaction.phrases import Topic
+from agent.transcribe.redaction.tables import table
 from agent.transcribe.redaction.topics import Mention
 
 LONGEST_GAP_S = 30.0
@@ -35,6 +36,12 @@ _CODES = (Topic.CVV, Topic.EXPIRY)
 _HARMLESS = (Topic.ORDER, Topic.THING, Topic.OTHER, Topic.DATE, Topic.SIRET)
 IBAN_LETTERS = 8
 """So many characters of an IBAN are letters at most, of the countries' where numbers are read so, the first two too."""
+ASKING_WORDS, ASKING_WORDS_ANNOUNCED = 2, 5
+"""A question of the other party of so many words that are no fillers asks for something else; of a number that was
+announced as a secret it is one only if it does not speak of figures."""
+_OF_FIGURES = table(
+    "chiffre chiffres numero numeros suite reste dernier derniers digit digits number numbers rest last figures"
+)
 CODE_LETTERS = 2
 """So many letters in a row are part of a code, and only accounts have such."""
 ASKED_WORDS = 30
@@ -49,7 +56,7 @@ _PHONE = re.compile(r"0[1-9]\d{8,9}")
 _SUMS = re.compile(r"([1-9]\d{0,2} )*[1-9]\d? \d{3}( [1-9]\d{0,2}( \d{3})?)*")
 _NO_LETTERS = frozenset("aiy")
 """Single letters that are words as well."""
-ECHO_SHARE, ECHO_DIGITS = 0.75, 3
+ECHO_SHARE, ECHO_DIGITS, WHOLE_ECHO_DIGITS = 0.75, 3, 5
 SHORT_DIGITS = 6
 AFTERWARDS, AFTERWARDS_ATOMS, AFTERWARDS_S = 8, 4, 10.0
 """What a short number was may still be said in so many words after it, its own party's atoms, and seconds."""
@@ -143,8 +150,8 @@ class Run:
         return "".join(p.figure.digits for p in self._said_once())
 
     def _said_once(self) -> list[Placed]:
-        """The figures of the party whose digits the others only repeat after it, or the first half of what was said
-        twice; else all."""
+        """The figures of the party whose digits the others only repeat after it, or of the party that repeats all that
+        was said and more; or the first half of what was said twice; else all."""
         half = len(self.figures) // 2
         first, second = ("".join(p.figure.digits for p in part) for part in (self.figures[:half], self.figures[half:]))
         if first == second and len(set(first)) > 2 and not looks_like_card(first + second):
@@ -160,8 +167,11 @@ class Run:
                 same = sum(block.size for block in blocks if block.size >= min(ECHO_DIGITS, len(digits)))
                 echo += same
                 strange += len(digits) - same
+            others = "".join(p.figure.digits for p in self.figures if p.channel != main)
             if echo + strange and echo >= ECHO_SHARE * (echo + strange):
                 return [p for p in self.figures if p.channel == main]
+            if len(said) >= WHOLE_ECHO_DIGITS and said in others:
+                return [p for p in self.figures if p.channel != main]
         return self.figures
 
     def readings(self) -> list[str]:
@@ -192,6 +202,14 @@ class _Gap:
     """Some thing's number was announced, and asked for something: that ends a number which no secret announced."""
     corrects: bool = False
     restarts: bool = False
+    carded: bool = False
+    """A card was spoken of."""
+    asking: dict[int, int] = field(default_factory=dict)
+    """Words of the sentence of each channel that goes on, fillers not counted."""
+    asks: dict[int, int] = field(default_factory=dict)
+    """The most words of a question of each channel, and of one that does not speak of figures."""
+    asks_else: dict[int, int] = field(default_factory=dict)
+    of_figures: bool = False
 
     def add(self, channel: int) -> None:
         self.words[channel] = self.words.get(channel, 0) + 1
@@ -199,7 +217,9 @@ class _Gap:
     def hear(self, event: "_Event") -> bool:
         """Another atom; whether a lead before it still leads to what comes."""
         self.broken |= event.topic not in _NOT_BREAKING
-        self.letters += len(event.atom.text) == 1 and event.atom.text.isalpha()
+        self.letters += len(event.atom.text) == 1 and event.atom.text.isalpha() and event.atom.text not in _NO_LETTERS
+        self.carded |= event.topic is Topic.CARD
+        self._follow(event)
         self.named |= event.topic in (Topic.THING, Topic.MATTER)
         self.corrects |= event.atom.text in CORRECTIONS
         self.restarts |= event.atom.text in RESTARTS
@@ -208,11 +228,34 @@ class _Gap:
         self.add(event.atom.channel)
         return False
 
+    def _follow(self, event: "_Event") -> None:
+        """Count the words of sentences, and see which are questions."""
+        channel = event.atom.channel
+        if not event.neutral:
+            self.asking[channel] = self.asking.get(channel, 0) + 1
+        self.of_figures |= event.atom.text in _OF_FIGURES
+        if event.atom.asks:
+            self.asks[channel] = max(self.asks.get(channel, 0), self.asking.get(channel, 0))
+            if not self.of_figures:
+                self.asks_else[channel] = max(self.asks_else.get(channel, 0), self.asking.get(channel, 0))
+        if event.atom.ends:
+            self.asking[channel] = 0
+            self.of_figures = False
+
+    def asks_otherwise(self, speakers: Container[int], known: bool) -> bool:
+        """Whether who does not say a number asks for something else."""
+        asks, least = (self.asks_else, ASKING_WORDS_ANNOUNCED) if known else (self.asks, ASKING_WORDS)
+        return any(count >= least for channel, count in asks.items() if channel not in speakers)
+
     def plus(self, other: "_Gap", figures: int, channel: int) -> "_Gap":
         """This gap, then a number that is none of it, then another gap."""
         words = {c: self.words.get(c, 0) + other.words.get(c, 0) for c in {**self.words, **other.words}}
         words[channel] = words.get(channel, 0) + figures
-        return _Gap(words, self.broken or other.broken, 0, self.named or other.named)
+        both = _Gap(words, self.broken or other.broken, 0, self.named or other.named)
+        both.carded = self.carded or other.carded
+        both.asks = {c: max(self.asks.get(c, 0), other.asks.get(c, 0)) for c in words}
+        both.asks_else = {c: max(self.asks_else.get(c, 0), other.asks_else.get(c, 0)) for c in words}
+        return both
 
     def allows(self, speakers: Container[int], own: int, others: int = OTHERS_WORDS) -> bool:
         """Whether a number may go on over it, that these channels say."""
@@ -313,10 +356,14 @@ def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool
     if _is_sum(chunk) or (anchor.asked in _HARMLESS and len(anchor.lead) < 2):
         return False
     known = any(0 <= anchor.first_word - word <= ANNOUNCED_WORDS for word in reversed(announced))
-    if not known and len(anchor.lead) < 2 and (gap.named or _is_sum(anchor)):
+    if not known and len(anchor.lead) < 2 and (gap.named or gap.carded or _is_sum(anchor)):
+        return False
+    if gap.letters >= CODE_LETTERS and len(anchor.lead) < 2 and anchor.asked not in (Topic.BANK, Topic.NIR):
         return False
     joins = _ANNOUNCED_JOINS if known or len(anchor.lead) == 2 else _JOINS
     speakers = {anchor.figures[-1].channel, chunk.figures[0].channel}
+    if gap.asks_otherwise(speakers, known or len(anchor.lead) == 2):
+        return False
     return any(before >= b and after >= a and gap.allows(speakers, own, others) for b, a, own, others in joins)
 
 

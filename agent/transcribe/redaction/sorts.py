@@ -7,14 +7,27 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 
 from agent.model.redaction import SecretKind
-from agent.transcribe.redaction.checks import hides_card, is_gtin, is_nir, is_siret, looks_like_card, luhn
+from agent.transcribe.redaction.checks import (
+    IBAN_LENGTHS,
+    IBAN_OF_DIGITS,
+    hides_card,
+    is_gtin,
+    is_nir,
+    is_siret,
+    looks_like_card,
+    luhn,
+)
 from agent.transcribe.redaction.phrases import Topic
-from agent.transcribe.redaction.runs import CODE_DIGITS, Run
+from agent.transcribe.redaction.runs import CODE_DIGITS, IBAN_LETTERS, Run
 
-CARD_DIGITS = 13
-"""The shortest card number; there are none longer than 19, but with what was misheard and repeated a run may be."""
+CARD_DIGITS, LONG_DIGITS = 13, 14
+"""The shortest card number, and one so long that nothing has to speak for it; there are none longer than 19, but with
+what was misheard and repeated a run may be."""
 ANNOUNCED_DIGITS = 8
 """Of a number that was announced as that of a card or an account so many digits are enough."""
+OTHER_ACCOUNTS = range(11, 13)
+"""What English calls an "account number" and has so many digits is no bank's: those have eight, with their sort code
+14."""
 IBAN_DIGITS = 10
 """After the country of an IBAN so many digits make it one; the shortest has 13."""
 ANNOUNCED_WORDS, ANNOUNCED_S = 60, 60.0
@@ -34,13 +47,23 @@ AGAIN_DIGITS = 5
 EXEMPT_DIGITS = 24
 CODE_WORDS, CODE_S = 30, 20.0
 """How soon after being asked for a card's code or end is said."""
+ASKED_TOGETHER_WORDS = 8
+"""So near each other a card's end and code are asked for together."""
+_END = re.compile(r"(0[1-9]|1[0-2])\d{2}")
 RETRO_WORDS, RETRO_S = 5, 10.0
-_FRENCH_PHONES = re.compile(r"(0[1-9]\d{8})+|0033[1-9]\d{8}")
-_WHOLE_PHONE = re.compile(r"0[1-9]\d{8,9}|00(33|44)[1-9]\d{8,9}")
+_OF_THINGS = (Topic.MATTER, Topic.ORDER, Topic.THING)
+_FRENCH_PHONES = re.compile(r"(0[1-79]\d{8})+|0033[1-9]\d{8}")
+"""Numbers with 08 are no person's."""
+_WHOLE_PHONE = re.compile(r"0[1-79]\d{8,9}|00(33|44)[1-9]\d{8,9}")
 _ANSWER_PHONE = re.compile(rf"{_WHOLE_PHONE.pattern}|1?[2-9]\d{{9}}")
-_NATIONAL_PHONE = re.compile(r"0[1-9]\d{8,9}|7\d{9}|1?[2-9]\d{2}[2-9]\d{6}")
-"""A British number, its zero missed or not, and one of the North American numbering plan."""
-_ROUGH_PHONE = re.compile(r"0[1-9]\d{7,10}|00[1-9]\d{6,11}")
+_BRITISH_PHONE = re.compile(r"0[1237]\d{9}|0[17]\d{8}")
+_AMERICAN_PHONE = re.compile(r"1?([2-9]\d{2}){2}\d{4}")
+_AMERICAN_GROUPS = ("334", "343", "3322", "31111111", "3331")
+"""The North American numbering plan, and how such numbers are read out."""
+_ROUGH_PHONE = re.compile(r"0[1-79]\d{7,9}")
+_ABROAD_PHONE = re.compile(r"00[1-9]\d{8,12}")
+_PAIRED = 0.6
+"""A number that nobody announced is a phone's if it was read out as most French phone numbers are, in pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +103,24 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
     carded = any(looks_like_card(r) for r in readings)
     if not carded and not hides_card(_digits(run.once)) and _is_harmless(run, topics, readings, known):
         return Judged(run, None, harmless=True)
-    other = _account(run, topics, carded)
+    other = _account(run, topics, carded, english)
     if other is None and _is_phone(run, topics, readings, english):
         other = SecretKind.PHONE
     if other is not None or _is_counting(run):
         return Judged(run, other)
     announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS
-    long = run.length >= CARD_DIGITS and not (_is_goods(run) and topics.nearest is not Topic.CARD)
-    return Judged(run, SecretKind.CARD if long or announced or carded else None)
+    return Judged(run, SecretKind.CARD if announced or carded or _is_long(run, topics) else None)
 
 
-def _is_goods(run: Run) -> bool:
-    """Whether a number of 13 digits is that of an article (GTIN-13), by its check digit, or begins as no card does."""
+def _is_long(run: Run, topics: "_Topics") -> bool:
+    """Whether a number is one by its length alone. Of 14 digits it must begin as a card does where it may be a thing's;
+    cards of 13 digits there are no more, but very many articles (GTIN-13): so they must begin so, and nothing be said.
+    """
     digits = _digits(run.once)
-    return len(digits) == 13 and run.length == len(digits) and (is_gtin(digits) or digits[0] in NO_CARD)
+    begins = digits[:1] not in NO_CARD
+    if run.length == CARD_DIGITS:
+        return begins and not (topics.thing or topics.nearest or is_gtin(digits))
+    return run.length > LONG_DIGITS or (run.length == LONG_DIGITS and (begins or not topics.thing))
 
 
 def _digits(text: str) -> str:
@@ -112,6 +139,8 @@ class _Topics:
     nir: bool
     bank: bool
     phone: bool
+    thing: bool
+    """A thing that has a number was spoken of last, not far away."""
 
 
 def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Sequence[Judged]) -> _Topics:
@@ -133,7 +162,15 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         _is_among(near, Topic.NIR),
         _is_among(near, Topic.BANK),
         _is_among(near, Topic.PHONE),
+        nearest is not None and _is_of_thing(nearest, near, first),
     )
+
+
+def _is_of_thing(nearest: Heard, near: Sequence[Heard], first: int) -> bool:
+    """Whether a number that begins at a word may be that of the thing which was spoken of last."""
+    if nearest.topic not in _OF_THINGS or first - nearest.last_word > ANSWER_WORDS:
+        return False
+    return nearest.topic is not Topic.MATTER or not any(h.topic is Topic.PAYING for h in near)
 
 
 def _reaches(nearest: Heard, run: Run, near: Sequence[Heard], counted: Sequence[int]) -> bool:
@@ -197,9 +234,9 @@ def _is_same(digits: str, before: str) -> bool:
     return sum(block.size for block in blocks if block.size > 1) >= AGAIN_SHARE * max(len(digits), len(before))
 
 
-def _account(run: Run, topics: _Topics, carded: bool) -> SecretKind | None:
+def _account(run: Run, topics: _Topics, carded: bool, english: bool) -> SecretKind | None:
     """A bank account or a NIR, by its form or what announces it."""
-    if len(run.lead) == 2 and run.length >= IBAN_DIGITS:
+    if len(run.lead) == 2 and run.length >= (IBAN_DIGITS if topics.bank else _least_digits(run.lead)):
         return SecretKind.IBAN
     if any(is_nir(text) for text in run.readings()):
         return SecretKind.NIR
@@ -207,26 +244,57 @@ def _account(run: Run, topics: _Topics, carded: bool) -> SecretKind | None:
     if shaped and not (carded and run.length == 16):
         return SecretKind.NIR
     announced = topics.bank and topics.nearest is Topic.BANK and run.length >= ANNOUNCED_DIGITS
-    return SecretKind.IBAN if announced and not carded else None
+    other = english and not run.lead and len(_digits(run.once)) in OTHER_ACCOUNTS
+    return SecretKind.IBAN if announced and not (carded or other) else None
+
+
+def _least_digits(country: str) -> int:
+    """How many digits an IBAN has at least that nobody announced, two of them missed."""
+    letters = 0 if country in IBAN_OF_DIGITS else IBAN_LETTERS - 2
+    return max(IBAN_DIGITS, IBAN_LENGTHS[country] - 2 - letters - 2)
 
 
 def _is_phone(run: Run, topics: _Topics, readings: Sequence[str], english: bool) -> bool:
     """Whether it is a phone number. Never of the length of a card, unless it is whole French numbers in a row."""
-    if any(_FRENCH_PHONES.fullmatch(r) for r in readings):
-        return True
+    if any(_FRENCH_PHONES.fullmatch(r) for r in readings) and not english:
+        return topics.phone or not (topics.thing and _is_spelt(run))
     length = min(run.heard_length, *map(len, readings))
     if run.heard_length >= CARD_DIGITS:
         return False
-    rough = any(_ROUGH_PHONE.fullmatch(r) for r in readings)
-    if rough or (run.lead == "+" and length >= 8):
+    if (topics.phone and topics.nearest is Topic.PHONE and 8 <= length <= 12) or (run.lead == "+" and length >= 8):
         return True
-    announced = topics.phone and topics.nearest is Topic.PHONE and 8 <= length <= 12
-    return announced or (
-        english
-        and topics.nearest not in (Topic.CARD, Topic.BANK, Topic.ORDER)
-        and topics.harmless is None
-        and any(_NATIONAL_PHONE.fullmatch(r) for r in readings)
+    if english:
+        return topics.harmless is None and _is_foreign(run, topics, readings)
+    abroad = any(_ABROAD_PHONE.fullmatch(r) for r in readings)
+    return abroad or (_is_paired(run) and any(_ROUGH_PHONE.fullmatch(r) for r in readings))
+
+
+def _is_foreign(run: Run, topics: _Topics, readings: Sequence[str]) -> bool:
+    """Whether it is a whole British phone number, or an American one that is read out as one."""
+    if topics.nearest in (Topic.CARD, Topic.BANK):
+        return False
+    grouped = "".join(str(len(p.figure.digits)) for p in run.figures).removeprefix("1")
+    american = (
+        (topics.nearest is not Topic.ORDER and grouped in _AMERICAN_GROUPS)
+        or len(run.figures) == 1
+        or (_is_spelt(run) and not topics.thing)
     )
+    return any(
+        _BRITISH_PHONE.fullmatch(r) or _ABROAD_PHONE.fullmatch(r) or (american and _AMERICAN_PHONE.fullmatch(r))
+        for r in readings
+    )
+
+
+def _is_paired(run: Run) -> bool:
+    """Whether most of its digits were said or written two by two, or all as one."""
+    sizes = [len(p.figure.digits) for p in run.figures]
+    zeros = sum(2 for p, size in zip(run.figures, sizes[1:], strict=False) if p.figure.digits == "0" and size == 1)
+    return len(sizes) == 1 or 2 * sizes.count(2) + zeros >= _PAIRED * len(run.digits)
+
+
+def _is_spelt(run: Run) -> bool:
+    """Whether it was said digit by digit, as everything but phone numbers is."""
+    return all(len(p.figure.digits) == 1 for p in run.figures if p.channel == run.channel)
 
 
 def _is_counting(run: Run) -> bool:
@@ -235,10 +303,17 @@ def _is_counting(run: Run) -> bool:
     return len(values) > 2 and all(b - a == 1 for a, b in pairwise(values))
 
 
-def _is_told(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
+def _is_told(asked: Heard, run: Run, known: Sequence[Judged], heard: Sequence[Heard]) -> bool:
     """Whether a code was said since it was asked for, and this is not that again."""
     since = [one.run for one in known if one.kind is SecretKind.CVV and one.run.first_word > asked.last_word]
-    return any(len(one.once) in CODE_DIGITS and run.once not in one.digits for one in since)
+    dated = any(
+        h.topic in (Topic.EXPIRY, Topic.DATE) and 0 <= asked.first_word - h.last_word <= ASKED_TOGETHER_WORDS
+        for h in heard
+    )
+    whole = [one for one in since if len(one.once) in CODE_DIGITS and run.once not in one.digits]
+    if dated and whole and _END.fullmatch(whole[0].once):  # the end was asked for in the same breath
+        whole = whole[1:]
+    return bool(whole)
 
 
 def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
@@ -250,7 +325,7 @@ def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKi
     if last:
         asked = max(last, key=lambda h: h.last_word)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
-        if near and asked.topic is Topic.CVV and _is_told(asked, run, known):
+        if near and asked.topic is Topic.CVV and _is_told(asked, run, known, heard):
             return None
         if near and asked.topic in (Topic.CVV, Topic.EXPIRY):
             return SecretKind.CVV if asked.topic is Topic.CVV and digits <= 5 else None
