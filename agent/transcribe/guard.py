@@ -18,8 +18,8 @@ from agent.transcribe.redaction.atoms import Atom, atoms, fold
 from agent.transcribe.redaction.find import understood
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.plain import plain_atoms
-from agent.transcribe.redaction.runs import Channel, Run, runs
-from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS, MATTER_WORDS
+from agent.transcribe.redaction.runs import MATTER_WORDS, Channel, Run, runs
+from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS
 from agent.transcribe.redaction.topics import endings
 
 FRESH_S = 4.0

@@ -42,7 +42,9 @@ def looks_like_card(digits: str) -> bool:
     """
     if len(digits) == 16 and luhn(digits):
         return True
-    if 15 <= len(digits) <= 17 and re.match(r"4|5[1-5]|2[2-7]|3[47]", digits):
+    if 15 <= len(digits) <= 17 and re.match(r"4|5[1-5]|3[47]", digits):
+        return True
+    if 16 <= len(digits) <= 17 and re.match(r"2[2-7]", digits):
         return True
     old = {13: "4", 14: r"3[0689]", 15: r"3[47]"}.get(len(digits), r"[3-6]")
     return 13 <= len(digits) <= 19 and luhn(digits) and re.match(old, digits) is not None

@@ -11,7 +11,8 @@ from agent.transcribe.redaction.tables import table
 
 class Topic(Enum):
     """What is announced. ORDER: any number that is known not to be secret; THING: that of a thing which no list knows;
-    MATTER: a thing that has one; NUMBER: only that there is one. OTHER ends a number, and announces nothing."""
+    MATTER: a thing that has one; NUMBER: only that there is one; BACK: where
+    a card's code stands. OTHER ends a number, and announces nothing."""
 
     CARD = "card"
     CVV = "cvv"
@@ -28,6 +29,7 @@ class Topic(Enum):
     MATTER = "matter"
     SIRET = "siret"
     DATE = "date"
+    BACK = "back"
     OTHER = "other"
 
 
@@ -38,7 +40,7 @@ _NOUNS = (
 )
 _THINGS = (
     "badge plomb scelle bordereau transaction groupe adhesion parcelle cadastre plaque quittance cheque avis vol train"
-    " palette borne station relais ordonnance formulaire libelle immatriculation finess duns amc"
+    " palette borne station relais ordonnance formulaire libelle puce microchip chip immatriculation finess duns amc"
     " garantie abonnement inscription candidature annonce retour virement"
     " flight seal batch permit receipt group consignment docket voucher bill statement"
     " railcard locker lease warranty subscription referral prescription toner shipment waybill"
@@ -88,7 +90,8 @@ PHRASES = {
     "|three digit|digits on the back|numbers on the back|back of the card|four digits on the front"
     "|last three on the back|three on the back|trois au dos|trois derriere"
     "|quatre chiffres devant|verification code|code de verification",
-    Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru"
+    Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru|valid to"
+    "|valid till|valid through|good until|runs out|run out"
     "|date de fin"
     "|date d'expiration|expiry date|expiration date|date de validite|end date",
     Topic.BANK: "iban|rib|i b a n|compte bancaire|coordonnees bancaires|releve d'identite bancaire|bank account"
@@ -97,24 +100,24 @@ PHRASES = {
     "|numero d'assure|immatriculation sociale",
     Topic.PHONE: "telephone|telephones|portable|mon fixe|le fixe|numero fixe|ligne fixe|joindre|rappeler|rappelle"
     "|rappelez|appeler|joignable|mobile|phone"
-    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring on|text you|reach you|reach me|telephone number"
-    "|whatsapp|sms"
-    "|numero de tel|ligne directe|direct line|phone number"
+    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring on|text you"
+    "|reach you|reach me|telephone number|whatsapp|sms|numero de tel|ligne directe|direct line|phone number"
     "|my number|best number|contact number|daytime number|new number|another number|number for you|number for him"
     "|number for her|number for the driver|he's on|she's on|reach him|reach her|call him|call her",
     Topic.EMAIL: "mail|email|e mail|mel|courriel|messagerie|adresse electronique|mails|emails",
     Topic.SIRET: "siret|siren",
     Topic.ORDER: _ORDER,
     Topic.MATTER: "commandes|dossiers|factures|contrats|billets|tickets|orders|invoices|parcels|bookings|order is"
-    "|order was|case is|bon de livraison|bon de commande|" + "|".join(_MATTERS.split()),
+    "|order|order was|case is|bon de livraison|bon de commande|" + "|".join(_MATTERS.split()),
     Topic.NUMBER: "numero|numeros|number|suite de chiffres|row of digits|string of digits",
     Topic.PAYING: "regler|regle|solder|acquitter|pay|paying|settle|settling",
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
     "|montant|total|etage|naissance|extension number|amount"
     "|code confidentiel|passeport|passport|tva|annee"
-    "|numero fiscal|nhs|nhs number|national insurance number"
-    f"|{_OTHER_CARDS}",
-    Topic.DATE: "date|la date",
+    "|numero fiscal|nhs|nhs number|national insurance number",
+    Topic.THING: _OTHER_CARDS,
+    Topic.BACK: "au dos|derriere|on the back|on the front|sur le devant|trois derniers|last three",
+    Topic.DATE: "date|la date|dates|les dates",
     Topic.TAIL: "se terminant par|terminant par|finissant par|finit par|se termine par"
     "|ending|ending in|ends|ends in|ends with",
 }

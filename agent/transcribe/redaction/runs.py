@@ -7,7 +7,7 @@ between announces another number. How long a run is decides most of what it is, 
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import groupby
 
@@ -33,7 +33,11 @@ _ANNOUNCING = frozenset({Topic.CARD, Topic.NIR})
 missing: much else is said of money."""
 _NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.PAYING, Topic.THING, Topic.MATTER)
 _CODES = (Topic.CVV, Topic.EXPIRY)
-_HARMLESS = (Topic.ORDER, Topic.THING, Topic.OTHER, Topic.DATE, Topic.SIRET)
+_HARMLESS = (Topic.ORDER, Topic.THING, Topic.MATTER, Topic.OTHER, Topic.DATE, Topic.SIRET)
+MATTER_WORDS = 2
+"""A bare thing must be so near a number that is its own."""
+WHOLE_DIGITS, COUNTED_DIGITS = 5, 2
+"""After a figure of so many digits, or after other words, so few that count something are no part of the number."""
 IBAN_LETTERS = 8
 """So many characters of an IBAN are letters at most, of the countries' where numbers are read so, the first two too."""
 ASKING_WORDS, ASKING_WORDS_ANNOUNCED = 2, 5
@@ -53,6 +57,8 @@ OWN_WORDS = 5
 ANCHOR_DIGITS = 3
 LEAD_ATOMS = 5
 _PHONE = re.compile(r"0[1-9]\d{8,9}")
+_AMERICAN_PHONE = re.compile(r"1?[2-9]\d{9}")
+_END = re.compile(r"(0[1-9]|1[0-2])\d{2}")
 _SUMS = re.compile(r"([1-9]\d{0,2} )*[1-9]\d? \d{3}( [1-9]\d{0,2}( \d{3})?)*")
 _NO_LETTERS = frozenset("aiy")
 """Single letters that are words as well."""
@@ -86,6 +92,8 @@ class Placed:
     end_s: float
     corrects: bool = False
     restarts: bool = False
+    counts: bool = False
+    """It is short, and a word follows that it may count."""
 
 
 @dataclass(slots=True)
@@ -196,6 +204,10 @@ class _Gap:
     """What was said since the last figure."""
 
     words: dict[int, int] = field(default_factory=dict)
+    heard: int = 0
+    """Atoms, fillers too."""
+    parts: bool = False
+    """A sentence, or a part of one, ended."""
     broken: bool = False
     letters: int = 0
     named: bool = False
@@ -216,6 +228,8 @@ class _Gap:
 
     def hear(self, event: "_Event") -> bool:
         """Another atom; whether a lead before it still leads to what comes."""
+        self.heard += 1
+        self.parts |= event.atom.ends or event.atom.comma
         self.broken |= event.topic not in _NOT_BREAKING
         self.letters += len(event.atom.text) == 1 and event.atom.text.isalpha() and event.atom.text not in _NO_LETTERS
         self.carded |= event.topic is Topic.CARD
@@ -251,7 +265,8 @@ class _Gap:
         """This gap, then a number that is none of it, then another gap."""
         words = {c: self.words.get(c, 0) + other.words.get(c, 0) for c in {**self.words, **other.words}}
         words[channel] = words.get(channel, 0) + figures
-        both = _Gap(words, self.broken or other.broken, 0, self.named or other.named)
+        both = _Gap(words, broken=self.broken or other.broken, named=self.named or other.named)
+        both.letters = self.letters + other.letters
         both.carded = self.carded or other.carded
         both.asks = {c: max(self.asks.get(c, 0), other.asks.get(c, 0)) for c in words}
         both.asks_else = {c: max(self.asks_else.get(c, 0), other.asks_else.get(c, 0)) for c in words}
@@ -295,7 +310,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
                 continue
             if event.topic in _ANNOUNCING:
                 announced.append(event.atom.word)
-            if event.topic not in (None, Topic.NUMBER, Topic.PAYING):
+            if event.topic not in (None, Topic.NUMBER, Topic.PAYING, Topic.BACK):
                 asked, asked_word = event.topic, event.atom.word
             lead = lead if gap.hear(event) else ""
             if event.lead:
@@ -307,10 +322,11 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
             if chunk is not None:
                 anchor, anchor_gap = (anchor, gap) if joined else _anchored(anchor, anchor_gap, chunk, gap)
             chunk = Run([_corrected(placed, gap)], lead, lead_word)
-            chunk.asked = asked if placed.first_word - asked_word <= ASKED_WORDS else None
+            reach = MATTER_WORDS if asked is Topic.MATTER else ASKED_WORDS
+            chunk.asked = asked if placed.first_word - asked_word <= reach else None
             found.append(chunk)
             joined = False
-        lead, gap = "", _Gap()
+        lead, gap = "", _Gap(parts=channels[placed.channel].atoms[placed.figure.after - 1].ends)
         if anchor is not None and not joined and _joins(anchor, anchor_gap, chunk, announced):
             anchor.figures += chunk.figures
             found.remove(chunk)
@@ -327,13 +343,30 @@ def _goes_on(chunk: Run, gap: _Gap, placed: Placed, lead: str) -> bool:
     """Whether a figure belongs to the chunk before it: fillers only are between, and no country of an account."""
     if gap.letters >= CODE_LETTERS and len(chunk.lead) < 2 and chunk.asked not in (Topic.BANK, Topic.NIR):
         return False
+    if gap.parts and placed.counts and _is_told(chunk, gap):
+        return False
+    last = chunk.figures[-1]
+    if chunk.asked in _HARMLESS and placed.channel != last.channel and _is_another(chunk, placed):
+        return False
+    if chunk.asked is Topic.EXPIRY and gap.heard and _END.fullmatch(chunk.digits):
+        return False
     near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
     return near and (len(lead) < 2 or len(chunk.lead) == 2)
 
 
+def _is_another(chunk: Run, placed: Placed) -> bool:
+    """Whether a written figure of some length repeats nothing of a number."""
+    digits = placed.figure.digits
+    return len(digits) >= WHOLE_DIGITS and digits[:ECHO_DIGITS] not in chunk.digits
+
+
+def _is_told(chunk: Run, gap: _Gap) -> bool:
+    """Whether what counts something after a number is told apart from it."""
+    return gap.heard > 0 or len(chunk.figures[-1].figure.digits) >= WHOLE_DIGITS
+
+
 def _corrected(placed: Placed, gap: _Gap) -> Placed:
-    p = placed
-    return Placed(p.figure, p.channel, p.first_word, p.last_word, p.start_s, p.end_s, gap.corrects, gap.restarts)
+    return replace(placed, corrects=gap.corrects, restarts=gap.restarts)
 
 
 def _is_anchor(run: Run) -> bool:
@@ -353,10 +386,10 @@ def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool
     if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or _is_whole(anchor):
         return False
     before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
-    if _is_sum(chunk) or (anchor.asked in _HARMLESS and len(anchor.lead) < 2):
+    if is_sum(chunk) or (anchor.asked in _HARMLESS and len(anchor.lead) < 2):
         return False
     known = any(0 <= anchor.first_word - word <= ANNOUNCED_WORDS for word in reversed(announced))
-    if not known and len(anchor.lead) < 2 and (gap.named or gap.carded or _is_sum(anchor)):
+    if not known and len(anchor.lead) < 2 and (gap.named or gap.carded or is_sum(anchor)):
         return False
     if gap.letters >= CODE_LETTERS and len(anchor.lead) < 2 and anchor.asked not in (Topic.BANK, Topic.NIR):
         return False
@@ -372,6 +405,8 @@ def _is_whole(run: Run) -> bool:
     was asked for."""
     if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
         return True
+    if run.asked is Topic.PHONE and any(_AMERICAN_PHONE.fullmatch(text) for text in run.readings()):
+        return True
     if len(run.lead) == 2 and len(run.digits) >= IBAN_LENGTHS[run.lead] - IBAN_LETTERS:
         return True
     return any(
@@ -379,7 +414,7 @@ def _is_whole(run: Run) -> bool:
     )
 
 
-def _is_sum(run: Run) -> bool:
+def is_sum(run: Run) -> bool:
     """Whether it is nothing but numbers of thousands as engines write them, "33 870", and others below a thousand."""
     return _SUMS.fullmatch(" ".join(p.figure.digits for p in run.figures)) is not None
 
@@ -427,7 +462,15 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
             figure = reading.get(at)
             if figure is not None:
                 last = channel.atoms[figure.after - 1]
-                placed = Placed(figure, number, atom.word, last.word, atom.start_s, last.end_s)
+                placed = Placed(
+                    figure,
+                    number,
+                    atom.word,
+                    last.word,
+                    atom.start_s,
+                    last.end_s,
+                    counts=_counts(channel.atoms, figure),
+                )
                 found.append((atom.word, at, _Event(atom, placed)))
                 at = figure.after
                 continue
@@ -438,6 +481,14 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
             at += length
     found.sort(key=lambda entry: entry[:2])
     return [event for _, _, event in found]
+
+
+def _counts(atoms: Sequence[Atom], figure: Figure) -> bool:
+    """Whether a short figure may count what the word after it says."""
+    if len(figure.digits) > COUNTED_DIGITS or figure.after >= len(atoms):
+        return False
+    follower = atoms[figure.after]
+    return follower.linked and len(follower.text) > 1 and follower.text.isalpha() and follower.text not in FILLERS
 
 
 def is_neutral(atoms: Sequence[Atom], at: int) -> bool:

@@ -18,7 +18,7 @@ from agent.transcribe.redaction.checks import (
     luhn,
 )
 from agent.transcribe.redaction.phrases import Topic
-from agent.transcribe.redaction.runs import CODE_DIGITS, IBAN_LETTERS, Run
+from agent.transcribe.redaction.runs import CODE_DIGITS, IBAN_LETTERS, MATTER_WORDS, Run, is_sum
 
 CARD_DIGITS, LONG_DIGITS = 13, 14
 """The shortest card number, and one so long that nothing has to speak for it; there are none longer than 19, but with
@@ -28,11 +28,13 @@ ANNOUNCED_DIGITS = 8
 OTHER_ACCOUNTS = range(11, 13)
 """What English calls an "account number" and has so many digits is no bank's: those have eight, with their sort code
 14."""
+SORT_CODE_DIGITS, BANKED_WORDS = 6, 4
+"""A British branch has so many digits, said so soon."""
 IBAN_DIGITS = 10
 """After the country of an IBAN so many digits make it one; the shortest has 13."""
 ANNOUNCED_WORDS, ANNOUNCED_S = 60, 60.0
 """How far back an announcement counts."""
-EXEMPT_WORDS, MATTER_WORDS = 8, 2
+EXEMPT_WORDS = 8
 """An order number is announced right before it as the number of something; the bare thing must be nearer still, unless
 it was said that a number follows."""
 EXEMPT_FILLED_WORDS = 20
@@ -108,19 +110,26 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
         other = SecretKind.PHONE
     if other is not None or _is_counting(run):
         return Judged(run, other)
-    announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS
+    announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS and not _is_other(run, known)
     return Judged(run, SecretKind.CARD if announced or carded or _is_long(run, topics) else None)
 
 
+def _is_other(run: Run, known: Sequence[Judged]) -> bool:
+    """Whether a number that is too short for a card begins as none does, and is not the rest of one, or is a sum."""
+    if run.length >= CARD_DIGITS:
+        return False
+    rest = any(one.kind is SecretKind.CARD and len(one.run.once) < LONG_DIGITS for one in known)
+    return is_sum(run) or (run.digits[0] in NO_CARD and not rest)
+
+
 def _is_long(run: Run, topics: "_Topics") -> bool:
-    """Whether a number is one by its length alone. Of 14 digits it must begin as a card does where it may be a thing's;
-    cards of 13 digits there are no more, but very many articles (GTIN-13): so they must begin so, and nothing be said.
-    """
+    """Whether a number is one by its length alone. It must begin as a card does where it may be a thing's; and cards of
+    13 digits there are no more, but very many articles (GTIN-13): so nothing else may be said of it."""
     digits = _digits(run.once)
     begins = digits[:1] not in NO_CARD
     if run.length == CARD_DIGITS:
         return begins and not (topics.thing or topics.nearest or is_gtin(digits))
-    return run.length > LONG_DIGITS or (run.length == LONG_DIGITS and (begins or not topics.thing))
+    return run.length >= LONG_DIGITS and (begins or not topics.thing)
 
 
 def _digits(text: str) -> str:
@@ -139,6 +148,8 @@ class _Topics:
     nir: bool
     bank: bool
     phone: bool
+    banked: bool
+    """An account was spoken of right before it."""
     thing: bool
     """A thing that has a number was spoken of last, not far away."""
 
@@ -150,7 +161,7 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         for h in heard
         if h.last_word < first and first - h.last_word <= ANNOUNCED_WORDS and run.start_s - h.end_s <= ANNOUNCED_S
     ]
-    plain = [h for h in near if h.topic not in (Topic.NUMBER, Topic.PAYING, Topic.TAIL)]
+    plain = [h for h in near if h.topic not in (Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK)]
     nearest = max(plain, key=lambda h: h.last_word, default=None)
     harmless = nearest.topic if nearest is not None and _reaches(nearest, run, near, counted) else None
     named = max((h for h in plain if h.topic is not Topic.MATTER), key=lambda h: h.last_word, default=None)
@@ -162,6 +173,7 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         _is_among(near, Topic.NIR),
         _is_among(near, Topic.BANK),
         _is_among(near, Topic.PHONE),
+        any(h.topic is Topic.BANK and first - h.last_word <= BANKED_WORDS for h in near),
         nearest is not None and _is_of_thing(nearest, near, first),
     )
 
@@ -243,7 +255,8 @@ def _account(run: Run, topics: _Topics, carded: bool, english: bool) -> SecretKi
     shaped = topics.nir and 11 <= run.length <= 18 and run.digits[0] in "123478"
     if shaped and not (carded and run.length == 16):
         return SecretKind.NIR
-    announced = topics.bank and topics.nearest is Topic.BANK and run.length >= ANNOUNCED_DIGITS
+    least = SORT_CODE_DIGITS if english and topics.banked else ANNOUNCED_DIGITS
+    announced = topics.bank and topics.nearest is Topic.BANK and run.length >= least
     other = english and not run.lead and len(_digits(run.once)) in OTHER_ACCOUNTS
     return SecretKind.IBAN if announced and not (carded or other) else None
 
@@ -275,7 +288,7 @@ def _is_foreign(run: Run, topics: _Topics, readings: Sequence[str]) -> bool:
         return False
     grouped = "".join(str(len(p.figure.digits)) for p in run.figures).removeprefix("1")
     american = (
-        (topics.nearest is not Topic.ORDER and grouped in _AMERICAN_GROUPS)
+        (topics.nearest not in (Topic.ORDER, Topic.OTHER) and grouped in _AMERICAN_GROUPS)
         or len(run.figures) == 1
         or (_is_spelt(run) and not topics.thing)
     )
@@ -316,19 +329,31 @@ def _is_told(asked: Heard, run: Run, known: Sequence[Judged], heard: Sequence[He
     return bool(whole)
 
 
+def _is_carded(asked: Heard, known: Sequence[Judged]) -> bool:
+    """Whether a card's number was said not long before."""
+    return any(one.kind is SecretKind.CARD and 0 <= asked.end_s - one.run.end_s <= ANNOUNCED_S for one in known)
+
+
 def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """CVV or expiry, asked for shortly before, or a CVV that is named right after."""
     digits = run.length
     if not 2 <= digits <= 6:
         return None
-    last = [h for h in heard if h.last_word < run.figures[0].first_word and h.topic not in (Topic.CARD, Topic.NUMBER)]
+    last = [
+        h
+        for h in heard
+        if h.last_word < run.figures[0].first_word
+        and h.topic not in (Topic.CARD, Topic.NUMBER)
+        and (h.topic is not Topic.BACK or _is_carded(h, known))
+    ]
     if last:
         asked = max(last, key=lambda h: h.last_word)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
-        if near and asked.topic is Topic.CVV and _is_told(asked, run, known, heard):
+        back = asked.topic in (Topic.CVV, Topic.BACK)
+        if near and back and _is_told(asked, run, known, heard):
             return None
-        if near and asked.topic in (Topic.CVV, Topic.EXPIRY):
-            return SecretKind.CVV if asked.topic is Topic.CVV and digits <= 5 else None
+        if near and (back or asked.topic is Topic.EXPIRY):
+            return SecretKind.CVV if back and digits <= 5 else None
     following = [
         h
         for h in heard
