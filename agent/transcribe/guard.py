@@ -33,6 +33,8 @@ MOST_WORDS = 500
 """Of a channel; nobody says so many in `MEMORY_S`."""
 _FIRST_DIGITS = frozenset("23456")
 """Of payment cards (ISO/IEC 7812-1, industry identifiers in use: Mastercard 2 and 5, Amex 3, Visa 4, Maestro 5, 6)."""
+_SAYS_LITTLE = (Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK)
+"""What does not say what a number is of: "my card number is"."""
 _OTHERWISE: dict[Topic | None, int] = {
     **dict.fromkeys(
         (Topic.ORDER, Topic.THING, Topic.DATE, Topic.SIRET, Topic.PHONE, Topic.NIR, Topic.OTHER), OTHERWISE_WORDS
@@ -165,7 +167,8 @@ class Guard:
             (channel.atoms[mention.after - 1].word, mention.topic)
             for channel in channels.values()
             for mention in channel.mentions
-            if channel.atoms[mention.first].word < first.first_word
+            if mention.topic not in _SAYS_LITTLE
+            and channel.atoms[mention.first].word < first.first_word
             and run.start_s - channel.atoms[mention.after - 1].end_s <= ANNOUNCED_S
         ]
         last_word, topic = max(near, default=(-1, None), key=lambda one: one[0])

@@ -88,7 +88,7 @@ PHRASES = {
     "|chiffres au dos|au dos de la carte|dos de la carte|code au dos"
     "|trois chiffres|3 chiffres|trois derniers chiffres|3 derniers chiffres|security code|three digits|3 digits"
     "|three digit|digits on the back|numbers on the back|back of the card|four digits on the front"
-    "|last three on the back|three on the back|trois au dos|trois derriere"
+    "|four on the front|last three on the back|three on the back|trois au dos|trois derriere"
     "|quatre chiffres devant|verification code|code de verification",
     Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru|valid to"
     "|valid till|valid through|good until|runs out|run out"

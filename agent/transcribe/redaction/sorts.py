@@ -316,17 +316,18 @@ def _is_counting(run: Run) -> bool:
     return len(values) > 2 and all(b - a == 1 for a, b in pairwise(values))
 
 
-def _is_told(asked: Heard, run: Run, known: Sequence[Judged], heard: Sequence[Heard]) -> bool:
+def _is_told(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
     """Whether a code was said since it was asked for, and this is not that again."""
     since = [one.run for one in known if one.kind is SecretKind.CVV and one.run.first_word > asked.last_word]
-    dated = any(
+    return any(len(one.once) in CODE_DIGITS and run.once not in one.digits for one in since)
+
+
+def _is_dated(asked: Heard, heard: Sequence[Heard]) -> bool:
+    """Whether a card's end was asked for in the same breath as its code."""
+    return any(
         h.topic in (Topic.EXPIRY, Topic.DATE) and 0 <= asked.first_word - h.last_word <= ASKED_TOGETHER_WORDS
         for h in heard
     )
-    whole = [one for one in since if len(one.once) in CODE_DIGITS and run.once not in one.digits]
-    if dated and whole and _END.fullmatch(whole[0].once):  # the end was asked for in the same breath
-        whole = whole[1:]
-    return bool(whole)
 
 
 def _is_carded(asked: Heard, known: Sequence[Judged]) -> bool:
@@ -350,8 +351,10 @@ def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKi
         asked = max(last, key=lambda h: h.last_word)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
         back = asked.topic in (Topic.CVV, Topic.BACK)
-        if near and back and _is_told(asked, run, known, heard):
+        if near and back and _is_told(asked, run, known):
             return None
+        if near and back and _END.fullmatch(run.once) and _is_dated(asked, heard):
+            return SecretKind.EXPIRY
         if near and (back or asked.topic is Topic.EXPIRY):
             return SecretKind.CVV if back and digits <= 5 else None
     following = [
