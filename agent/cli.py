@@ -21,6 +21,7 @@ from agent.commands import (
     model,
     policy,
     probe,
+    retention,
     run,
     search,
     show,
@@ -57,8 +58,6 @@ for command in (
     export.export,
     ingest.ingest,
     verify.verify,
-    hold.hold,
-    hold.release,
     probe.probe,
     demo.demo,
 ):
@@ -69,6 +68,8 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(sync.app, name="sync")
 app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
+app.add_typer(hold.app, name="hold")
+app.add_typer(retention.app, name="retention")
 app.add_typer(keys.app, name="keys")
 
 

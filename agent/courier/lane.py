@@ -96,6 +96,7 @@ class Lane:
         return self._pace.poll_s
 
     def _deliver(self, destination: Destination, artifact: Artifact) -> None:
+        terms = self._terms(artifact)
         try:
             receipt = destination.put(
                 self._outbox_dir / artifact.path,
@@ -103,8 +104,10 @@ class Lane:
                 artifact.cipher_sha256,
                 artifact.size_bytes,
                 _CatalogUpload(self._catalog, artifact.artifact_id),
-                self._terms(artifact),
+                terms,
             )
+            if terms.held:  # so that what is held over there is released in any case
+                self._catalog.orders.ask_hold(artifact.artifact_id, self._clock_ns())
         except Halted:
             log.info("delivery.halted", path=artifact.path, destination=self._name)
         except Retry as error:
@@ -122,7 +125,7 @@ class Lane:
         if artifact.central_deadline_ns:
             day = datetime.fromtimestamp(artifact.central_deadline_ns / NS, UTC).date()
             tags["central-deadline"] = day.isoformat()
-        held = any(hold.call_id == artifact.call_id for hold in self._catalog.holds())
+        held = self._catalog.legal_holds.is_held(artifact.call_id, artifact.purpose)
         return Terms(artifact.central_deadline_ns, held, tags)
 
     def _abandon(self) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from agent.capture.reader import Record, Tampered, open_record
 from agent.config import Settings
+from agent.model.gate import GateState
 from agent.model.purpose import ABOUT, Purpose
 from agent.scribe.allowance import Allowance, NoRoom
 from agent.scribe.channels import Tape, rebuild
@@ -65,6 +66,7 @@ class Finisher:
         testimony: Testimony,
         allowance: Allowance,
         clock_ns: Callable[[], int],
+        believed_ns: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -82,6 +84,8 @@ class Finisher:
         self._testimony = testimony
         self._allowance = allowance
         self._clock_ns = clock_ns
+        self._believed_ns = believed_ns
+        """UTC as far as it is believed (`agent.retain.clock`): nothing is destroyed before it."""
         self._monotonic = monotonic
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -133,7 +137,7 @@ class Finisher:
     def _to_correct(self) -> tuple[set[str], set[str]]:
         """Calls with something to be corrected, and those whose time for it is over."""
         try:
-            return self._corrector.due(), set(self._catalog.corrections.kept_past(self._clock_ns()))
+            return self._corrector.due(), set(self._catalog.corrections.kept_past(self._believed_ns()))
         except sqlite3.Error as error:
             log.error("corrections.unread", error=str(error))
             return set(), set()
@@ -254,23 +258,26 @@ class Finisher:
         self._projector.ended.add(call_id)
 
     def _keep(self, tape: Tape) -> bool:
-        """Keep key and records for corrections. Returns whether they are kept."""
+        """Keep key and records for corrections, or because a legal hold covers the call: then also those of a call in
+        which somebody withdrew. Returns whether they are kept."""
         call_id, now_ns = tape.call.call_id, self._clock_ns()
         here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind not in ABOUT]
+        held = self._catalog.legal_holds.is_held(call_id)
+        worth = bool(here) or (held and any(mark.state is GateState.DROPPED for mark in tape.marks))
         until_ns = self._catalog.corrections.kept_until(call_id)
-        if until_ns is None and here:
+        if until_ns is None and worth:
             meant = {d.purpose for d in tape.decisions if d.applies}
             lasting_s = [p.local_retention_s for p in self._purposes.known if p.artifacts and p.name in meant]
             shortest_s = min([self._settings.scribe.correction_window, *lasting_s])
             until_ns = min([now_ns + shortest_s * NS, *(a.local_deadline_ns for a in here)])
-            if until_ns > now_ns:
+            if until_ns > now_ns or held:
                 try:
                     self._kept.copy(call_id, self._index.records(call_id))
                 except OutboxFull:  # what was recorded comes first
                     log.warning("correction.no_room", call=call_id, advice="its key goes now; it cannot be masked")
                     return False
                 self._catalog.corrections.keep(call_id, until_ns)
-        return bool(here) and until_ns is not None and until_ns > now_ns
+        return worth and until_ns is not None and (until_ns > now_ns or held)
 
     def _forget_key(self, call_id: str) -> None:
         """Nothing can be derived of the call from now on."""

@@ -14,6 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from agent.store.database import SharedDatabase
+from agent.store.holds import HELD
 
 FOREVER_NS = 1 << 62
 BUSY_S = 1.0
@@ -207,7 +208,7 @@ class Standing:
         sql = (
             f"SELECT artifact_id, call_id, purpose, path, size_bytes, created_ns FROM {HERE} "  # noqa: S608 - constants
             "AND purpose = ? AND delivery = 'sent' AND local_deadline_ns > ? "
-            "AND call_id NOT IN (SELECT call_id FROM holds) ORDER BY created_ns LIMIT ?"
+            f"AND NOT {HELD} ORDER BY created_ns LIMIT ?"
         )
         return [SentRow(**row) for row in self._rows(sql, [purpose, now_ns, limit])]
 

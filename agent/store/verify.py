@@ -13,7 +13,8 @@ from typing import Any
 from agent.model.artifact import Artifact
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
-from agent.store.journal import read
+from agent.store.deletions import Deletions
+from agent.store.journal import JournalLine, read
 from agent.store.proof import check_token, prove, token_path
 from agent.store.report import Problem, Report, inside, opened, sha256_of
 from agent.store.sealed import Sealed, check_journal, check_stamps
@@ -41,13 +42,19 @@ def verify_site(
     identities: Sequence[str],
     trust: Trust | None = None,
 ) -> Report:
-    """The journal, every local artifact against catalog and journal, timestamps, and what was masked or dropped.
+    """The journal, every local artifact and deletion against catalog and journal, timestamps, and what was masked
+    or dropped.
 
     Manifests and tombstones that an identity opens are opened. `trust`: whose timestamps are believed."""
     report = Report()
-    taken_back = Tombstones(catalog, outbox_dir, public, identities)
+    taken_back, forgotten = Tombstones(catalog, outbox_dir, public, identities), Deletions(catalog)
+
+    def hear(line: JournalLine) -> None:
+        taken_back.hear(line)
+        forgotten.hear(line)
+
     known, stamped = catalog.artifacts(), catalog.timestamps.checkpoints()  # before the journal, which then says of all
-    sealed = check_journal(journal_dir, public, report, taken_back.hear)
+    sealed = check_journal(journal_dir, public, report, hear)
     check_stamps(journal_dir, sealed, trust, report, stamped)
     _in_journal(known, journal_dir, sealed, report)
     local = [a for a in known if catalog.is_local(a.artifact_id)]
@@ -74,6 +81,7 @@ def verify_site(
     if waiting := catalog.timestamps.queue().waiting:
         report.count("of them wait for their timestamp", waiting)
     taken_back.check(report)
+    forgotten.check(report)
     return report
 
 

@@ -135,6 +135,13 @@ def test_redaction() -> None:
     assert result["utterances"] == 40 and result["words"] > 2000
 
 
+def test_forgetting() -> None:
+    result = run("forgetting", "--rows", "20000")
+    assert result["rows"] == 20000 and result["deleted"] == 98, "two of the hundred wait for their destination"
+    assert result["deletions_per_s"] > 0
+    assert {"sweep_none_due_s", "plan_orders_s", "plan_again_s", "retention_plan_s"} <= set(result)
+
+
 @pytest.mark.slow
 def test_guard(speech) -> None:
     result = run("guard", "--numbers", "3", "--shifts", "1", "--ordinary-seconds", "3")["guard"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from holding import hold
 from hypothesis import given
 from hypothesis import strategies as st
 from outbox_site import PACE, Site
@@ -18,7 +19,6 @@ from agent.courier.patience import Patience
 from agent.forward.destination import Poison, Receipt, Retry
 from agent.forward.folder import FolderDestination
 from agent.model.artifact import Delivery
-from agent.store.rows import HoldRow
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_a_pause_holds_and_a_retry_wakes(site: Site) -> None:
 def test_the_centre_is_told_until_when_and_whether_held(site: Site) -> None:
     site.put("a", 10)
     site.catalog._base.run("UPDATE artifacts SET central_deadline_ns = ?", [1_948_000_000_000_000_000])
-    site.catalog.hold(HoldRow(site.catalog.artifact("a").call_id, "cli:root", "case 17", 1))
+    hold(site.catalog, site.catalog.artifact("a").call_id)
     there = Watched(site)
     site.lane(there).step()
     (terms,) = there.terms

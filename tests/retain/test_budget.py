@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from holding import hold
 from outbox_site import Site
 
 from agent.model.artifact import Delivery
@@ -10,7 +11,6 @@ from agent.model.budget import Budget
 from agent.retain.budget import Relief
 from agent.retain.sweep import sweep
 from agent.store.journal import Journal, read
-from agent.store.rows import HoldRow
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_what_waits_is_held_or_has_no_destination_never_goes(site: Site) -> None
     _, here = relieved(site, Budget(("training",), 1_000))
     assert here == {"waits", "aside", "stays"}
     site.catalog.set_delivery("waits", Delivery.SENT, 1)
-    site.catalog.hold(HoldRow(site.catalog.artifact("waits").call_id, "cli:root", "case", 1))
+    hold(site.catalog, site.catalog.artifact("waits").call_id)
     assert relieved(site, Budget(("training",), 1_000))[1] == {"waits", "aside", "stays"}
 
 

@@ -82,7 +82,19 @@ def test_a_missing_artifact_is_named_unless_its_deletion_is_recorded(site: Site)
     (site.outbox / AUDIO).unlink()
     assert {p.where for p in site.verify(site.reader.secret).problems} == {AUDIO}
     site.catalog.mark_local_deleted("audio", 5)
-    assert site.verify(site.reader.secret).problems == []
+    (problem,) = site.verify(site.reader.secret).problems
+    assert problem.where == AUDIO and "no line of the journal says so" in problem.what
+    Journal(site.journal_dir, "courier", lambda: 1).append("local.deleted", call_id=CALL, path=AUDIO)
+    report = site.verify(site.reader.secret)
+    assert report.problems == [] and report.counts["deletions"] == 1
+
+
+def test_a_deletion_at_the_centre_without_a_line_is_named(site: Site) -> None:
+    site.catalog.orders.ended("audio", 5)
+    (problem,) = site.verify().problems
+    assert problem.where == AUDIO and "at its destination" in problem.what
+    Journal(site.journal_dir, "courier", lambda: 1).append("central.deleted", call_id=CALL, path=AUDIO)
+    assert site.verify().problems == []
 
 
 def test_a_manifest_that_another_site_signed_is_named(site: Site, tmp_path: Path) -> None:
