@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "destinations.md").read_text(encodi
 TEMPLATE = files("agent.commands").joinpath("template.toml").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^    \[.*\n(?:^    .*\n)+", PAGE, re.MULTILINE)
 COMMENTS = re.findall(r"(?:^# .*\n)+", TEMPLATE.split("[destination.centre]")[1].split("# ----")[0], re.MULTILINE)
-EXAMPLES = [text for text in COMMENTS if "# [destination." in text]
+EXAMPLES = re.findall(r"^# \[destination\..*\n(?:^# .*\n)+", TEMPLATE, re.MULTILINE)
 PACE = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
 """How fast is said there, for all kinds."""
 PACES = [
