@@ -21,9 +21,12 @@ from agent.forward.opening import open_destination
 from agent.media import core
 from agent.media.mirror import open_mirror
 from agent.model.purpose import ArtifactKind
+from agent.model.redaction import NAMED
+from agent.scribe.languages import AUTO
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.transcribe.engine import EngineError
+from agent.transcribe.entities import NamesError, load_names
 from agent.transcribe.select import choose
 from agent.vault.age import check_recipient
 from agent.vault.passphrase import NoPassphrase
@@ -50,10 +53,24 @@ class Finding:
 
 
 def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
+    """Check ports, clock, disk, models, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, tls, desk, media, media_core, mirror, wall_clock, disk, keys, recipients, model, destinations):
+    for look in (
+        ports,
+        tls,
+        desk,
+        media,
+        media_core,
+        mirror,
+        wall_clock,
+        disk,
+        keys,
+        recipients,
+        model,
+        names,
+        destinations,
+    ):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -319,11 +336,11 @@ def recipients(settings: Settings) -> Iterator[Finding]:
 
 def model(settings: Settings) -> Iterator[Finding]:
     """The speech model."""
-    found = models.installed(settings.models_dir)
+    found = models.installed(settings.models_dir, models.Kind.SPEECH)
     if not found:
         yield Finding(NOTE, "no speech model: transcripts wait for one", "`greffier model add PATH` installs one")
         if waits := [
-            n for n, p in settings.purpose.items() if p.redaction(n).hidden and ArtifactKind.AUDIO in p.artifacts
+            n for n, p in settings.purpose.items() if settings.redaction(n).hidden and ArtifactKind.AUDIO in p.artifacts
         ]:
             yield Finding(
                 NOTE,
@@ -342,6 +359,28 @@ def model(settings: Settings) -> Iterator[Finding]:
     else:
         if found:
             yield Finding(GOOD if choice.engine else NOTE, f"transcription: {choice.why}")
+
+
+def names(settings: Settings) -> Iterator[Finding]:
+    """The models that find names: whether each can be loaded, and what for."""
+    section, hiding = settings.names, [name for name in settings.purpose if settings.redaction(name).hidden & NAMED]
+    if not section.models:
+        return
+    try:
+        found = load_names(section.models, settings.models_dir, section.kinds)
+    except (NamesError, OSError) as error:
+        waits = f"{', '.join(hiding)}: no text until then" if hiding else "no purpose hides names"
+        yield Finding(BAD if hiding else NOTE, f"names: {error}", waits)
+        return
+    for one in found.models:
+        yield Finding(GOOD, f"names: {one.name} finds {', '.join(sorted(one.kinds))} in {one.language}")
+        for remark in one.remarks:
+            yield Finding(NOTE, f"names: {one.name}: {remark}", "a model made for the spaCy that is installed is safer")
+    scribe = settings.scribe
+    for language in sorted({scribe.language, *scribe.languages.values()} - {AUTO}):
+        for name in hiding:
+            if why := found.why_not(language, settings.redaction(name).hidden & NAMED):
+                yield Finding(BAD, f"names: {why}", f"calls in it have no text for {name}: it waits")
 
 
 def destinations(settings: Settings) -> Iterator[Finding]:

@@ -12,12 +12,13 @@ from agent.config.cti import Cti
 from agent.config.delivery import Courier, Destination
 from agent.config.desk import ContextPage, Desk
 from agent.config.guard import Guard
+from agent.config.names import Names
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
 from agent.config.section import Duration, Patterns, Section
 from agent.model.purpose import ArtifactKind, Purpose
-from agent.model.redaction import NO_REDACTION
+from agent.model.redaction import NAMED, NO_REDACTION, Policy
 
 
 class Endpoint(Section):
@@ -226,6 +227,7 @@ class Settings(Section):
     context: dict[PurposeName, ContextPage] = Field(default_factory=dict, max_length=64)
     scribe: Scribe = Scribe()
     guard: Guard = Guard()
+    names: Names = Names()
     courier: Courier = Courier()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
@@ -243,6 +245,9 @@ class Settings(Section):
                 raise ValueError(
                     f'purpose.{name}.redact: audio is silenced by its transcript, and scribe.engine is "none"'
                 )
+        for name in self.purpose:
+            if hidden := sorted(self.redaction(name).hidden & NAMED):
+                self._check_named(name, hidden[0])
         live = sorted(name for name, section in self.purpose.items() if section.live)
         if len(live) > 1:
             raise ValueError(f"purpose.{live[1]}.live: {live[0]} is live already, and one at most may be")
@@ -252,6 +257,20 @@ class Settings(Section):
             for purpose in sorted(set(page.purposes) - set(self.purpose)):
                 raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")
         return self
+
+    def _check_named(self, name: str, kind: str) -> None:
+        """A purpose hides what only a model finds."""
+        if not self.names.models:
+            raise ValueError(f"purpose.{name}.redact: {kind} takes a model that finds it: names.models says none")
+        if self.purpose[name].live:
+            raise ValueError(f"purpose.{name}.redact: {kind} is found in whole sentences only, and never in live text")
+
+    def redaction(self, name: str) -> Policy:
+        """What a purpose hides."""
+        section = self.purpose[name]
+        if self.scribe.engine == "none" and section.redact is None:
+            return NO_REDACTION
+        return section.redaction(name, has_names=bool(self.names.models))
 
     @property
     def source(self) -> Path | None:
@@ -379,7 +398,7 @@ class Settings(Section):
                 live=p.live,
                 subtitles=p.subtitles,
                 searchable=p.searchable,
-                redaction=NO_REDACTION if self.scribe.engine == "none" and p.redact is None else p.redaction(name),
+                redaction=self.redaction(name),
             )
             for name, p in self.purpose.items()
         )

@@ -15,12 +15,13 @@ from agent.config import Settings
 from agent.model.purpose import ArtifactKind
 from agent.scribe.channels import Tape, rebuild
 from agent.scribe.correct import Corrected, Corrector
-from agent.scribe.derive import Deriver, Means
+from agent.scribe.derive import Deriver, Means, Waiting
 from agent.scribe.engineroom import EngineRoom
 from agent.scribe.kept import Kept
 from agent.scribe.keyring import Keyring
 from agent.scribe.languages import language_of
 from agent.scribe.logindex import LogIndex
+from agent.scribe.nameroom import NameRoom
 from agent.scribe.outbox import OutboxFull, remove_strays
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
@@ -60,6 +61,7 @@ class Finisher:
         index: LogIndex,
         keyring: Keyring,
         room: EngineRoom,
+        names: NameRoom,
         deriver: Deriver,
         corrector: Corrector,
         rewriter: Rewriter,
@@ -75,6 +77,7 @@ class Finisher:
         self._index = index
         self._keyring = keyring
         self._room = room
+        self._names = names
         self._deriver = deriver
         self._corrector = corrector
         self._rewriter = rewriter
@@ -85,7 +88,10 @@ class Finisher:
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._deferred: dict[str, int] = {row.call_id: row.at_ns for row in catalog.deferred()}
-        """Calls that only wait for an engine → since when (UTC ns)."""
+        """Calls that only wait for an engine, or for what finds names → since when (UTC ns)."""
+        self._unnamed: dict[str, str] = {}
+        """Those of them that the engine has nothing to do with → why names could not be found. (Of those deferred by an
+        earlier process each is tried once.)"""
         self._recovered = set(projector.ended)
         """Calls that ended before this process started: lines about them may be in the journal already."""
         self._full = False
@@ -160,7 +166,14 @@ class Finisher:
     def _due(self, call_id: str, *, urgent: bool) -> bool:
         if self._monotonic() < self._not_before.get(call_id, 0.0):
             return False
-        return urgent or call_id not in self._deferred or self._room.engine() is not None or self._expired(call_id)
+        return urgent or call_id not in self._deferred or self._may_go_on(call_id) or self._expired(call_id)
+
+    def _may_go_on(self, call_id: str) -> bool:
+        """Whether what a deferred call waits for may be here: to hear it again would be in vain otherwise."""
+        if call_id in self._unnamed:
+            self._names.names()
+            return self._names.reason != self._unnamed[call_id]
+        return self._room.engine() is not None
 
     def _expired(self, call_id: str) -> bool:
         since_ns = self._deferred.get(call_id)
@@ -177,8 +190,11 @@ class Finisher:
         if has_key:
             tape = rebuild(call_id, ((r, self._open(r)) for r in self._records(call_id)))
             deferred = self._derive(tape, corrected)
-            if deferred:
+            if deferred.purposes:
                 self._deferred.setdefault(call_id, self._clock_ns())
+                self._unnamed.pop(call_id, None)
+                if deferred.names:
+                    self._unnamed[call_id] = self._names.reason
                 if call_id not in self._projector.ended:
                     self._reopen(call_id)
                 if self._room.engine() is not None:
@@ -193,7 +209,7 @@ class Finisher:
         self._forget_key(call_id)
         self._finalised(call_id)
 
-    def _derive(self, tape: Tape, corrected: dict[str, Corrected]) -> tuple[str, ...]:
+    def _derive(self, tape: Tape, corrected: dict[str, Corrected]) -> Waiting:
         call_id = tape.call.call_id
         engine = self._room.engine()
         tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
@@ -257,7 +273,7 @@ class Finisher:
         self._projector.forget(call_id)
         self._testimony.forget(call_id)
         self._recovered.discard(call_id)
-        for memory in (self._attempts, self._not_before, self._deferred):
+        for memory in (self._attempts, self._not_before, self._deferred, self._unnamed):
             memory.pop(call_id, None)
         log.info("call.finalised", call=call_id)
 
