@@ -57,6 +57,9 @@ def _masked(value: object) -> object:
 Redact = Annotated[dict[Sensitive, Treatment], BeforeValidator(_masked)]
 
 
+_SAID = {ArtifactKind.AUDIO, ArtifactKind.TRANSCRIPT}
+
+
 class PurposeSection(Section):
     """One `[purpose.NAME]`."""
 
@@ -86,6 +89,9 @@ class PurposeSection(Section):
     subtitles: Subtitles = Subtitles.VTT
     searchable: bool = False
     """Its transcripts can be searched on the box (docs/search.md says at what price)."""
+    timestamp: bool | None = None
+    """An authority vouches for when its manifests existed; by default those of a purpose named evidence, where there is
+    a `[timestamp]`."""
     redact: Redact | None = None
     """What that was said is hidden, in text and in audio; by default by the purpose's name."""
 
@@ -110,6 +116,10 @@ class PurposeSection(Section):
     def _check(self) -> Self:
         if ArtifactKind.TOMBSTONE in self.artifacts:
             raise ValueError("artifacts: tombstones are made where they are needed, and not asked for")
+        if ArtifactKind.VCON in self.artifacts and not _SAID & {*self.artifacts}:
+            raise ValueError("artifacts: a vcon holds the audio and the transcript of its purpose: name one of them")
+        if ArtifactKind.TIMESTAMP in self.artifacts:
+            raise ValueError("artifacts: timestamps are of manifests: timestamp = true")
         if self.live and self.artifacts:
             raise ValueError("live: of what is only listened to nothing is kept; artifacts take a purpose of their own")
         if self.artifacts and self.recipients_file is None:

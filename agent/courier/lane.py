@@ -9,7 +9,8 @@ from pathlib import Path
 import structlog
 
 from agent.config.delivery import Courier
-from agent.forward.destination import Destination, Poison, Retry
+from agent.courier.orphans import Orphans
+from agent.forward.destination import Destination, Poison, Retry, Terms
 from agent.model.artifact import Artifact, Delivery
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -45,6 +46,7 @@ class Lane:
         self._stop = stop
         self._clock_ns = clock_ns
         self._failures = 0
+        self._orphans = Orphans(catalog)
 
     def run(self) -> None:
         """Until `stop`."""
@@ -54,6 +56,7 @@ class Lane:
     def step(self) -> float:
         """Deliver what is due until there is no more or one fails. Returns for how many seconds to wait then."""
         self._abandon()
+        self._orphans.step(self._destination)
         for artifact in self._due():
             if self._stop.is_set():
                 break
@@ -66,6 +69,7 @@ class Lane:
                     artifact.cipher_sha256,
                     artifact.size_bytes,
                     _CatalogUpload(self._catalog, artifact.artifact_id),
+                    Terms(artifact.central_deadline_ns),
                 )
             except Retry as error:
                 return self._failed(artifact, str(error))
@@ -112,7 +116,7 @@ class Lane:
         log.info("delivered", call=artifact.call_id, path=artifact.path, where=where)
 
     def _failed(self, artifact: Artifact, why: str) -> float:
-        delay = self._delay(self._failures)
+        delay = delay_s(self._pace, self._failures)
         self._failures += 1
         self._catalog.retry_later(artifact.artifact_id, self._clock_ns() + int(delay * NS), why)
         log.warning("delivery.retry", path=artifact.path, destination=self._destination.name, why=why, again_s=delay)
@@ -140,9 +144,11 @@ class Lane:
             why=why,
         )
 
-    def _delay(self, failures: int) -> float:
-        longest = min(self._pace.retry_max_s, self._pace.retry_first_s * 2.0 ** min(failures, 30))
-        return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing
+
+def delay_s(pace: Courier, failures: int) -> float:
+    """How long to wait after so many failures before this one."""
+    longest = min(pace.retry_max_s, pace.retry_first_s * 2.0 ** min(failures, 30))
+    return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing
 
 
 class _CatalogUpload:

@@ -8,6 +8,7 @@ import structlog
 
 from agent.config import Settings
 from agent.courier.lane import Lane
+from agent.courier.timestamps import Timestamps
 from agent.forward.opening import open_destination
 from agent.process import stop_on_signal
 from agent.retain.sweep import sweep
@@ -37,17 +38,30 @@ class Courier:
             )
             for name, section in settings.destination.items()
         ]
+        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
+        if settings.timestamp is not None:
+            timestamps = Timestamps(
+                settings.timestamp,
+                tuple(name for name in settings.purpose if settings.is_stamped(name)),
+                settings.courier,
+                settings.outbox_dir,
+                settings.journal_dir,
+                self._catalog,
+                self._journal,
+                stop,
+                time.time_ns,
+            )
+            self._threads.append(threading.Thread(target=timestamps.run, daemon=True))
         self._overdue: set[str] = set()
 
     def run(self) -> None:
-        """Start the lanes and sweep until told to stop."""
-        threads = [threading.Thread(target=lane.run, daemon=True) for lane in self._lanes]
-        for thread in threads:
+        """Start the lanes and the fetching of timestamps, and sweep until told to stop."""
+        for thread in self._threads:
             thread.start()
         log.info("courier.ready", destinations=sorted(self._settings.destination))
         while not self._stop.wait(self._settings.courier.poll_s):
             self.sweep()
-        for thread in threads:
+        for thread in self._threads:
             thread.join(timeout=10)  # an upload in progress is taken up at the next start
 
     def sweep(self) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from agent.capture.reader import Record, Tampered, open_record
 from agent.config import Settings
-from agent.model.purpose import ArtifactKind
+from agent.model.purpose import ABOUT
 from agent.scribe.channels import Tape, rebuild
 from agent.scribe.correct import Corrected, Corrector
 from agent.scribe.derive import Deriver, Means, Waiting
@@ -36,8 +36,6 @@ log = structlog.get_logger()
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 300.0
 TRIES_BEFORE_GIVING_UP = 3
 NS = 1_000_000_000
-_SILENT = (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
-"""Kinds without a word or sound of the call: they alone are no reason to keep its key."""
 
 
 class Stopping(Exception):
@@ -242,7 +240,7 @@ class Finisher:
     def _keep(self, tape: Tape) -> bool:
         """Keep key and records for corrections. Returns whether they are kept."""
         call_id, now_ns = tape.call.call_id, self._clock_ns()
-        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind not in _SILENT]
+        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind not in ABOUT]
         until_ns = self._catalog.corrections.kept_until(call_id)
         if until_ns is None and here:
             meant = {d.purpose for d in tape.decisions if d.applies}

@@ -8,8 +8,10 @@ from collections.abc import Callable, Set
 import structlog
 
 from agent.config import Settings
-from agent.model.redaction import NAMED, SecretKind
+from agent.model.redaction import NAMED, Policy, SecretKind
+from agent.model.text import Transcript
 from agent.transcribe.entities import Names, NamesError, load_names
+from agent.transcribe.redaction.apply import Redacted, redact, spoken_in
 
 log = structlog.get_logger()
 
@@ -44,6 +46,14 @@ class NameRoom:
         if names is None:
             return self.reason
         return names.why_not(language, kinds) if language else ""
+
+    def redacted(self, transcript: Transcript, policy: Policy, key: bytes) -> Redacted:
+        """A transcript as the policy permits it (`redact`). Raises NamesError where names cannot be found in a language
+        that is spoken, or a model breaks."""
+        for language in spoken_in(transcript):
+            if why := self.why_not(policy.hidden, language):
+                raise NamesError(why)
+        return redact(transcript, policy, key, self.names() if policy.hidden & NAMED else None)
 
     def _look(self) -> None:
         section = self._settings.names

@@ -25,6 +25,7 @@ from agent.store.indexed import Indexed
 from agent.store.rewrites import Rewrites
 from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
 from agent.store.schema import ARTIFACT_COLUMNS, prepare
+from agent.store.timestamps import Timestamps
 
 NEVER_NS = 1 << 62
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
@@ -39,6 +40,7 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
+        self.timestamps = Timestamps(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""
@@ -240,6 +242,11 @@ class Catalog:
     def set_upload_id(self, artifact_id: str, upload_id: str | None) -> None:
         """Remember an unfinished multipart upload, so that a restart takes it up."""
         self._base.run("UPDATE artifacts SET upload_id = ? WHERE artifact_id = ?", [upload_id, artifact_id])
+
+    def remembered_uploads(self) -> set[str]:
+        """Ids of multipart uploads that were begun and will be finished or let go of."""
+        rows = self._base.rows("SELECT upload_id FROM artifacts WHERE upload_id IS NOT NULL", [])
+        return {str(row["upload_id"]) for row in rows}
 
     def delivery_state(self, artifact_id: str) -> DeliveryRow:
         """Raises LookupError."""

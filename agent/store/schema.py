@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
+from agent.store import timestamps
+
 ARTIFACT_COLUMNS: dict[str, type] = {
     "artifact_id": str,
     "call_id": str,
@@ -213,4 +215,12 @@ def _index(db: Database) -> None:
     db.execute("CREATE INDEX indexed_by_call ON indexed (call_id, purpose)")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (_first, _quality, _hand, _corrections, _texts, _index)
+STEPS: tuple[Callable[[Database], None], ...] = (
+    _first,
+    _quality,
+    _hand,
+    _corrections,
+    _texts,
+    _index,
+    timestamps.tables,
+)

@@ -142,3 +142,10 @@ def test_guard(speech) -> None:
     for name, count in (("scripted_fr", 3), ("scripted_en", 3), ("loaded_fr", 3), ("sphinx_digits", 4)):
         assert result[name]["numbers"] == count and 0 <= result[name]["hit_rate"] <= 1
     assert result["scripted_fr"]["hours"] > 0.1 and result["sphinx_ordinary"]["hours"] > 0
+
+
+def test_custody() -> None:
+    result = run("custody", "--lines", "2000")["verify"]
+    assert (result["lines"], result["checkpoints"], result["problems"]) == (2000, 40, 0)
+    assert result["found"] >= 1, "a changed bit is named"
+    assert result["seconds"] > 0 and result["ratio"] > 0

@@ -67,6 +67,8 @@ def test_a_wrong_choice_lists_the_choices_and_the_nearest():
         ('[purpose.a]\ntrigger = "all"\npercent = 10\n', "line 1", "percent is only for"),
         ('[purpose.a]\ntrigger = "all"\nlive = true\nartifacts = ["audio"]\n', "line 1", "a purpose of their own"),
         ('[destination.a]\nkind = "folder"\n', "line 1", "needs path"),
+        ('[destination.a]\nkind = "folder"\nbuckt = "b"\npath = "p"\n', "line 3", "known here: kind, path, prefix"),
+        ('[destination.a]\nkind = "ftp"\n', "line 1", "'folder', 's3', 'sftp', 'put'"),
         ('[pause]\nlimit_s = "soon"\n', "line 2", "expected a duration"),
         ('[siprec]\nlisten = ["sip:1"]\n', "line 2", "udp:ADDRESS:PORT"),
         ("[capture]\nholdback_s = 99\n", "line 2", "less than or equal to 30"),

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 from running_site import wait_for
-from servers import rclone, running, write_credentials
+from servers import rclone, running, s3_section, write_credentials
 
 from agent.config.delivery import Courier as Pace
 from agent.courier.lane import Lane
-from agent.forward.destination import Destination, Receipt
+from agent.courier.orphans import Orphans
+from agent.forward.destination import Destination, Receipt, Retry
 from agent.forward.folder import FolderDestination
 from agent.forward.s3 import S3Destination
 from agent.model.artifact import Artifact, Delivery
@@ -166,7 +167,7 @@ def test_what_was_begun_of_a_withdrawn_artifact_is_let_go_of_at_the_destination(
     path = site.put("a", size=11 << 20)
     with running(server):
         server.make_bucket("recordings")
-        cloud = S3Destination("centre", "recordings", write_credentials(site.root / "s3.toml"), 5 << 20, server.url)
+        cloud = S3Destination("centre", s3_section(server, write_credentials(site.root / "s3.toml")), 5 << 20)
         client = cloud._client
 
         def breaks_off(**fields: Any) -> None:
@@ -206,6 +207,25 @@ def test_a_destination_that_is_away_lets_go_later_and_holds_up_nothing(site: Sit
     assert site.catalog.begun_and_withdrawn(1 << 61) == []
 
 
+def test_uploads_that_nobody_remembers_are_looked_for_every_hour_and_it_holds_up_nothing(site: Site) -> None:
+    folder, asked, now_s = FolderDestination("centre", site.root / "centre"), [], [0.0]
+
+    def sweep(remembered: Any) -> None:
+        asked.append(set(remembered))
+        raise Retry("away")
+
+    folder.sweep = sweep
+    site.put("a")
+    site.catalog.set_upload_id("a", "begun")
+    orphans = Orphans(site.catalog, lambda: now_s[0])
+    for at_s in (0, 3599, 3600, 7000):
+        now_s[0] = at_s
+        orphans.step(folder)
+    assert asked == [{"begun"}] * 2
+    site.lane(folder).step()
+    assert len(asked) == 3 and site.states() == {"a": Delivery.SENT}
+
+
 def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:
     (port,) = free_ports(1)
     server = rclone(port, site.root / "s3")
@@ -213,7 +233,7 @@ def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:
     with running(server):
         server.make_bucket("recordings")
         credentials = write_credentials(site.root / "s3.toml")
-        cloud = S3Destination("centre", "recordings", credentials, 5 << 20, server.url)
+        cloud = S3Destination("centre", s3_section(server, credentials), 5 << 20)
         client = cloud._client
         upload_part = client.upload_part
 
@@ -227,7 +247,7 @@ def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:
         assert begun and site.states() == {"a": Delivery.WAITING}
         server.start()
         site.now_ns += int(10e9)
-        site.lane(S3Destination("centre", "recordings", credentials, 5 << 20, server.url)).step()
+        site.lane(S3Destination("centre", s3_section(server, credentials), 5 << 20)).step()
     assert site.states() == {"a": Delivery.SENT} and site.catalog.delivery_state("a").upload_id is None
 
 

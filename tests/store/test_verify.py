@@ -28,16 +28,17 @@ class Site:
         self.catalog = Catalog(root / "catalog.sqlite3")
         self.journal_dir, self.outbox = root / "journal", root / "outbox"
         (self.outbox / "training").mkdir(parents=True)
+        self.journal = Journal(self.journal_dir, "scribe", lambda: 1)
         audio = self.put("audio", AUDIO, ArtifactKind.AUDIO, b"ogg")
         body = {"call": CALL, "purpose": "training", "artifacts": [{"path": named, "cipher_sha256": audio}]}
         self.put("manifest", MANIFEST, ArtifactKind.MANIFEST, sign_manifest(body, self.key))
-        Journal(self.journal_dir, "scribe", lambda: 1).append("derived", call_id=CALL)
         seal(self.journal_dir, self.key, 2)
 
     def put(self, name: str, path: str, kind: ArtifactKind, plain: bytes) -> str:
         cipher = encrypt(plain, [self.reader.recipient])
         (self.outbox / path).write_bytes(cipher)
         digest = hashlib.sha256(cipher).hexdigest()
+        self.journal.append("derived", call_id=CALL, path=path, cipher_sha256=digest)
         self.catalog.add_artifact(
             Artifact(name, CALL, "training", kind, path, "x/y", len(cipher), "p", digest, 1, 2, 3, "centre")
         )
@@ -56,7 +57,7 @@ def test_all_is_as_it_was_written(site: Site) -> None:
     report = site.verify(site.reader.secret)
     assert report.problems == []
     assert report.counts == {
-        "journal lines": 1,
+        "journal lines": 2,
         "checkpoints": 1,
         "artifacts": 2,
         "manifests": 1,
