@@ -58,9 +58,9 @@ def show(
             "its text be written again",
             highlight=False,
         )
-    for held in catalog.holds():
-        if held.call_id == row.call_id:
-            console.print(plain(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}"), style="yellow")
+    for held in catalog.legal_holds.of_call(row.call_id):
+        what = f"held ({held.purpose or 'all purposes'}) for case {held.case}"
+        console.print(plain(f"  {what} since {utc(held.at_ns)} by {held.actor}: {held.reason}"), style="yellow")
     for deferred in catalog.deferred():
         if deferred.call_id == row.call_id:
             console.print(f"  deferred for {deferred.purpose}: {deferred.reason}", style="yellow", markup=False)

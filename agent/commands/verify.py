@@ -1,6 +1,8 @@
 """`greffier verify`: is everything as it was written? Offline, with public keys only."""
 
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +57,7 @@ def verify(
             help="A public key of the site (site.pem.pub) that you have from elsewhere: all keys must follow from it."
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: what was found, as one JSON object.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Check every journal line, checkpoint, timestamp and artifact; with --key also every manifest's signature and
@@ -89,29 +92,38 @@ def verify(
         ]
     if not any(one.counts for one in reports):
         fail(f"there is nothing of greffier's in {folder}")
-    good = _say(reports)
-    if call_id is not None:
-        proofs = [p for one in reports for p in one.proofs if f"/{call_id}." in p.path]
-        for proof in proofs:
-            _say_proof(proof)
-        if report is not None:
-            problems = [problem for one in reports for problem in one.problems]
-            source = Source(roots, identities, keys, catalog)
-            write_report(report, language, call_id, purpose, proofs, problems, source, time.time_ns())
-            console.print(f"[green]✓[/] {report}", highlight=False, soft_wrap=True)
-    if not good:
+    problems = [problem for one in reports for problem in one.problems]
+    proofs = [p for one in reports for p in one.proofs if call_id is not None and f"/{call_id}." in p.path]
+    if report is not None and call_id is not None:
+        source = Source(roots, identities, keys, catalog)
+        write_report(report, language, call_id, purpose, proofs, problems, source, time.time_ns())
+    if as_json:
+        found = {
+            "intact": not problems,
+            "problems": [asdict(p) for p in problems],
+            "proofs": [asdict(p) for p in proofs],
+        }
+        counts = [one.counts for one in reports]
+        console.print(json.dumps(found | {"checked": counts}), highlight=False, soft_wrap=True, markup=False)
+    else:
+        _say(reports, proofs, report)
+    if problems:
         raise typer.Exit(1)
-    console.print("[green]✓[/] everything is as it was written")
 
 
-def _say(reports: list[Report]) -> bool:
-    """What was found; whether nothing is wrong."""
+def _say(reports: list[Report], proofs: list[Proof], page: Path | None) -> None:
+    """What was found, in lines."""
     for one in reports:
         for problem in one.problems:
             console.print(plain(f"✗ {problem.where}: {problem.what}"), style="red", highlight=False, soft_wrap=True)
         checked = ", ".join(f"{count} {what}" for what, count in one.counts.items())
         console.print(f"{'[yellow]![/]' if one.problems else '[green]✓[/]'} checked {checked}", highlight=False)
-    return not any(one.problems for one in reports)
+    for proof in proofs:
+        _say_proof(proof)
+    if page is not None:
+        console.print(f"[green]✓[/] {page}", highlight=False, soft_wrap=True)
+    if not any(one.problems for one in reports):
+        console.print("[green]✓[/] everything is as it was written")
 
 
 def _say_proof(proof: Proof) -> None:

@@ -1,12 +1,13 @@
 """The sections `[purpose.NAME]`: why a call is recorded, what may be kept, who may read it, and for how long."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agent.config.section import Duration, Section, listed
+from agent.config.section import Duration, Section, Size, listed
 from agent.config.when import When
 from agent.model.purpose import ArtifactKind, AudioFormat, KeepFrom, PausedSound, Stratify, Subtitles, Trigger
 from agent.model.redaction import NO_REDACTION, Policy, SecretKind, Treatment
@@ -77,6 +78,10 @@ class PurposeSection(Section):
     destination: str | None = None
     local_retention: Duration = 7 * 86400
     central_retention: Duration = 0
+    importance: int = Field(0, ge=-1000, le=1000)
+    """Higher is sent first, and derived for longest as the outbox fills; of equals, what is configured first."""
+    disk_budget: Size | None = None
+    """Bytes of its artifacts that may be here (docs/delivery.md)."""
     basis: str = ""
     consent: bool = False
     """Nothing is written before the customer has agreed."""
@@ -133,3 +138,8 @@ class PurposeSection(Section):
         if self.stratify and not (self.percent * 10).is_integer():
             raise ValueError("a stratified percent is a multiple of 0.1: blocks of calls would be too long otherwise")
         return self
+
+
+def by_importance(sections: Mapping[str, PurposeSection]) -> tuple[str, ...]:
+    """Names of purposes, the most important first; of equals the one that is configured first."""
+    return tuple(sorted(sections, key=lambda name: -sections[name].importance))

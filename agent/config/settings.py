@@ -17,6 +17,7 @@ from agent.config.names import Names
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
+from agent.config.retention import Retention
 from agent.config.section import Duration, Patterns, Section
 from agent.config.timestamp import Timestamp
 from agent.model.purpose import ArtifactKind, Purpose
@@ -231,6 +232,7 @@ class Settings(Section):
     guard: Guard = Guard()
     names: Names = Names()
     courier: Courier = Courier()
+    retention: Retention = Retention()
     timestamp: Timestamp | None = None
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)

@@ -19,7 +19,7 @@ import structlog
 
 from agent.config.delivery import Courier
 from agent.config.timestamp import Timestamp
-from agent.courier.lane import delay_s
+from agent.courier.patience import delay_s
 from agent.forward.authority import REPLY, TimestampAuthority
 from agent.forward.destination import Poison, Retry
 from agent.model.artifact import Artifact, Delivery
@@ -165,7 +165,7 @@ class Timestamps:
 
     def _delay(self) -> float:
         self._failures += 1
-        return delay_s(self._pace, self._failures - 1)
+        return delay_s(self._pace.retry_first_s, self._pace.retry_max_s, self._failures - 1)
 
 
 def _write(target: Path, data: bytes) -> None:

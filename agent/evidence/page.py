@@ -1,5 +1,6 @@
 """The evidence report as one HTML page, complete in itself: no script, nothing fetched, printed on one sheet of A4."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from agent.evidence.facts import Facts, Span
 from agent.evidence.html import Html, element, joined
 from agent.evidence.picture import clock, timeline
 from agent.evidence.words import WORDS, Language
-from agent.store.proof import Proof
+from agent.store.proof import Proof, ahead_s
 from agent.store.report import Problem
 
 MOST_ROWS = 7
@@ -206,6 +207,8 @@ def _chain(case: Case, w: Mapping[str, str]) -> list[Html]:
             of = {"at": _utc(s.at_ns), "accuracy": f"{s.accuracy_s:g}", "authority": s.authority}
             stamp = w["stamp_is"].format(**of, policy=s.policy, serial=s.serial)
         rows.append(("stamp", stamp))
+        if (ahead := ahead_s(made_ns, proof.stamp)) > 0:
+            rows.append(("clock", w["clock_ahead"].format(seconds=math.ceil(ahead))))
     return [element("h2", w["chain"]), element("table", *(_row(w[name], said) for name, said in rows), class_="facts")]
 
 

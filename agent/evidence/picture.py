@@ -20,7 +20,7 @@ def timeline(
 ) -> Html:
     """The picture. `peaks` [channels, COLUMNS] (None: the audio is closed), `lanes` the name of each channel.
 
-    `marked` are the spans that are shown, numbered from 1.
+    All spans are shown; those of `marked` are numbered, from 1.
     """
     count = max(1, len(lanes))
     bottom = TOP + count * (LANE + GAP)
@@ -32,8 +32,9 @@ def timeline(
         parts.append(_line(LEFT, middle, WIDTH, middle, "zero"))
         if peaks is not None and number < len(peaks):
             parts.append(_wave(peaks[number], middle, _COLOURS[number % len(_COLOURS)]))
-    for number, span in enumerate(marked, 1):
-        parts.append(_mark(span, number, count, scale, facts.duration_s))
+    numbers = {span: str(number) for number, span in enumerate(marked, 1)}
+    for span in facts.spans:
+        parts.append(_mark(span, numbers.get(span, ""), count, scale, facts.duration_s))
     parts.append(_axis(facts.duration_s, bottom, scale))
     view = f"0 0 {WIDTH} {bottom + AXIS}"
     return element("svg", element("title", title), *parts, viewBox=view, role="img", xmlns="http://www.w3.org/2000/svg")
@@ -58,17 +59,17 @@ def _wave(peaks: npt.NDArray[np.float32], middle: float, colour: str) -> Html:
     return element("polygon", points=" ".join([*up, *reversed(down)]), fill=colour)
 
 
-def _mark(span: Span, number: int, lanes: int, scale: float, duration_s: float) -> Html:
+def _mark(span: Span, number: str, lanes: int, scale: float, duration_s: float) -> Html:
     end_s = duration_s if span.to_s is None else span.to_s
     x, width = LEFT + span.from_s * scale, max((end_s - span.from_s) * scale, 1.5)
     y, height = TOP - 2, lanes * (LANE + GAP)
     if span.channel is not None and span.channel < lanes:
         y, height = TOP + span.channel * (LANE + GAP), LANE
     box = {"x": f"{x:.1f}", "y": y, "width": f"{width:.1f}", "height": height}
-    return joined(
-        element("rect", class_="gap" if span.verb == "gap" else "absent", **box),
-        element("text", str(number), x=f"{x + width / 2:.1f}", y=TOP - 6, class_="number"),
-    )
+    shade = element("rect", class_="gap" if span.verb == "gap" else "absent", **box)
+    if not number:
+        return shade
+    return joined(shade, element("text", number, x=f"{x + width / 2:.1f}", y=TOP - 6, class_="number"))
 
 
 def _axis(duration_s: float, bottom: float, scale: float) -> Html:

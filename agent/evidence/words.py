@@ -41,7 +41,7 @@ _FR = {
     "other": "autre",
     "picture": "Ce qui a été enregistré",
     "closed": "Le son n’a pas été ouvert : seules les marques sont montrées.",
-    "caption": "Hachuré : absent de l’enregistrement. Les numéros renvoient au tableau.",
+    "caption": "Hachuré : absent de l’enregistrement. Gris : rien n’a été reçu. Les numéros renvoient au tableau.",
     "number": "N°",
     "from_to": "De – à",
     "what": "Quoi",
@@ -64,6 +64,7 @@ _FR = {
     "audio": "son",
     "transcript": "transcription",
     "subtitles": "sous-titres",
+    "vcon": "conversation (vCon)",
     "chain": "Chaîne de preuve",
     "signed": "Signé par le site",
     "signed_is": "Ed25519, empreinte SHA-256 de la clé publique {key}. Manifeste établi le {at} (UTC).",
@@ -81,13 +82,15 @@ _FR = {
     "stamp": "Manifeste horodaté",
     "stamp_is": "existait le {at} (UTC, ± {accuracy} s), selon {authority} ; politique {policy}, n° {serial}",
     "stamp_none": "pas d’horodatage vérifié",
+    "clock": "Horloge du site",
+    "clock_ahead": "en avance d’au moins {seconds} s sur celle de l’autorité : les heures dites par le site sont à "
+    "corriger d’autant",
     "reading": "Comment lire ceci",
     "reading_is": "Une empreinte change dès qu’un octet change. Le manifeste signé énumère les empreintes, les "
     "pauses et leurs auteurs ; le journal est une chaîne dont chaque ligne porte l’empreinte de "
     "la précédente ; l’autorité d’horodatage, là où elle est nommée, est étrangère au site et atteste que "
     "manifeste et journal existaient à l’instant dit. Modifier un mot après coup exigerait de contrefaire ces "
-    "signatures. Ce rapport n’établit pas l’identité des personnes qui parlent. Contrôle "
-    "indépendant avec age et openssl : docs/evidence.md.",
+    "signatures. Ce rapport n’établit pas l’identité des personnes qui parlent. X : docs/evidence.md.",
 }
 _EN = {
     "title": "Evidence report: telephone recording",
@@ -117,7 +120,7 @@ _EN = {
     "other": "other",
     "picture": "What was recorded",
     "closed": "The audio was not opened: only the marks are shown.",
-    "caption": "Hatched: not in the recording. Numbers refer to the table.",
+    "caption": "Hatched: not in the recording. Grey: nothing was received. Numbers refer to the table.",
     "number": "No.",
     "from_to": "From – to",
     "what": "What",
@@ -140,6 +143,7 @@ _EN = {
     "audio": "audio",
     "transcript": "transcript",
     "subtitles": "subtitles",
+    "vcon": "conversation (vCon)",
     "chain": "Chain of proof",
     "signed": "Signed by the site",
     "signed_is": "Ed25519, SHA-256 of the public key {key}. Manifest made on {at} (UTC).",
@@ -157,12 +161,15 @@ _EN = {
     "stamp": "Manifest timestamped",
     "stamp_is": "existed on {at} (UTC, ± {accuracy} s), says {authority}; policy {policy}, no. {serial}",
     "stamp_none": "no timestamp that was checked",
+    "clock": "Clock of the site",
+    "clock_ahead": "at least {seconds} s ahead of the authority’s: the times that the site gives are to be corrected "
+    "by as much",
     "reading": "How to read this",
     "reading_is": "A digest changes as soon as one byte changes. The signed manifest lists digests, pauses and "
     "who made them; the journal is a chain in which each line carries the digest of the line "
     "before; the timestamp authority, where one is named, is a stranger to the site and attests that "
     "manifest and journal existed at the instant said. To change one word afterwards would take forging these "
     "signatures. This report does not establish who the persons speaking are. Independent check "
-    "with age and openssl: docs/evidence.md.",
+    "with openssl, age and jq: docs/evidence.md.",
 }
 WORDS: Mapping[Language, Mapping[str, str]] = {Language.FR: _FR, Language.EN: _EN}

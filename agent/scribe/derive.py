@@ -165,6 +165,13 @@ class Deriver:
             self._manifest(tape, job, state, filed, number, ())
         return state
 
+    def lacking(self, tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Corrected]) -> set[str]:
+        """Those of these purposes that are to have something of the call which is not made yet."""
+        filed = self._filing.of_call(tape.call.call_id)
+        waiting = {row.purpose: row for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
+        todo = jobs(tape, purposes, corrected)
+        return {job.purpose.name for job in todo if not self._is_made(tape, job, waiting, filed)}
+
     def _say_nothing(self, tape: Tape, purposes: Sequence[Purpose], todo: Sequence[Job]) -> None:
         """Why a purpose that applies, or would with consent, has not one sample."""
         call_id = tape.call.call_id

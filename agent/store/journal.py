@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,16 @@ TAIL_BYTES = 1 << 16
 """No line is longer; so the last one is found without reading the whole chain."""
 
 Field = str | int | float | bool | None | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a line is to say."""
+
+    kind: str
+    call_id: str | None
+    purpose: str | None
+    fields: dict[str, Field]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +122,32 @@ class Journal:
     ) -> JournalLine:
         """Add a line; durable when this returns (or, inside `group`, when the group ends). Raises OSError."""
         with self._locked():
-            if os.fstat(self._file).st_size != self._size:
-                self._catch_up()
-            unhashed = JournalLine(
-                self._process, self._seq + 1, self._clock_ns(), kind, call_id, purpose, fields, self._head, ""
-            )
-            line = JournalLine(**{**asdict(unhashed), "hash": hash_of(unhashed)})
-            raw = encoded(line)
-            if len(raw) > TAIL_BYTES:
-                raise ValueError(f"a journal line of {len(raw)} bytes is too long")
-            written = os.write(self._file, raw)
-            if written != len(raw):
-                os.ftruncate(self._file, self._size)
-                raise OSError(f"no room for the journal in {self._folder}")
+            line = self._write(Entry(kind, call_id, purpose, fields))
             if not self._grouped:
                 os.fsync(self._file)
-            self._size, self._seq, self._head = self._size + len(raw), line.seq, line.hash
+        return line
+
+    def append_all(self, entries: Sequence[Entry]) -> None:
+        """Add lines that become durable together, by one sync; when this returns. Raises OSError."""
+        with self._locked():
+            for entry in entries:
+                self._write(entry)
+            os.fsync(self._file)
+
+    def _write(self, entry: Entry) -> JournalLine:
+        if os.fstat(self._file).st_size != self._size:
+            self._catch_up()
+        said = (entry.kind, entry.call_id, entry.purpose, entry.fields)
+        unhashed = JournalLine(self._process, self._seq + 1, self._clock_ns(), *said, self._head, "")
+        line = JournalLine(**{**asdict(unhashed), "hash": hash_of(unhashed)})
+        raw = encoded(line)
+        if len(raw) > TAIL_BYTES:
+            raise ValueError(f"a journal line of {len(raw)} bytes is too long")
+        written = os.write(self._file, raw)
+        if written != len(raw):
+            os.ftruncate(self._file, self._size)
+            raise OSError(f"no room for the journal in {self._folder}")
+        self._size, self._seq, self._head = self._size + len(raw), line.seq, line.hash
         return line
 
     @property

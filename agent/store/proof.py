@@ -8,6 +8,9 @@ from agent.store.report import Report
 from agent.store.sealed import Seal, Sealed
 from agent.vault.timestamp import BadToken, Stamp, Trust, check
 
+_WHOLE_S = 1.0
+"""Authorities may say whole seconds only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -36,6 +39,8 @@ def prove(
     report: Report,
 ) -> None:
     """Put together what holds of a manifest, and report what does not; `found` None: there is no journal here."""
+    if body is not None and isinstance(made_ns := body.get("made_ns"), int) and ahead_s(made_ns, stamp):
+        report.count("manifests made by a clock that was ahead of the timestamp authority's")
     follows = None if body is None else position_of(body)
     if found is None:
         report.proofs.append(Proof(name, body is not None, follows, None, None, None, stamp))
@@ -51,6 +56,13 @@ def prove(
         report.count("manifests that no checkpoint seals yet")
     seal_stamp = None if seal is None else found.stamped_after(seal)
     report.proofs.append(Proof(name, body is not None, follows, line, seal, seal_stamp, stamp))
+
+
+def ahead_s(made_ns: int | None, stamp: Stamp | None) -> float:
+    """How far at least the site's clock was ahead of the authority's: what was made existed already before it was."""
+    if made_ns is None or stamp is None:
+        return 0.0
+    return max(0.0, (made_ns - stamp.at_ns) / 1e9 - stamp.accuracy_s - _WHOLE_S)
 
 
 def position_of(body: dict[str, Any]) -> Position | None:

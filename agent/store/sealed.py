@@ -37,6 +37,8 @@ class Sealed:
     hashes: dict[str, dict[int, str]] = field(default_factory=dict)
     seals: list[Seal] = field(default_factory=list)
     made: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    delivered: set[str] = field(default_factory=set)
+    """Paths of files that reached their destination."""
     stamps: dict[int, Stamp] = field(default_factory=dict)
     """Of checkpoints, by their number; only those whose authority is believed."""
 
@@ -45,6 +47,8 @@ class Sealed:
         self.hashes.setdefault(line.process, {})[line.seq] = line.hash
         if (name := _DIGEST_OF.get(line.kind)) is not None:
             self.made[str(line.fields.get("path")), str(line.fields.get(name))] = (line.process, line.seq)
+        elif line.kind == "delivered":
+            self.delivered.add(str(line.fields.get("path")))
 
     def paths(self) -> set[str]:
         """Paths of all files that were made."""

@@ -5,14 +5,16 @@ With a purpose's secret key the manifests of that purpose are opened too, and wh
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent.model.artifact import Artifact
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
-from agent.store.journal import read
+from agent.store.deletions import Deletions
+from agent.store.journal import JournalLine, read
 from agent.store.proof import check_token, prove, token_path
 from agent.store.report import Problem, Report, inside, opened, sha256_of
 from agent.store.sealed import Sealed, check_journal, check_stamps
@@ -20,6 +22,9 @@ from agent.store.tombstones import Tombstones, check_delivered
 from agent.vault.manifest import BadManifest, check_manifest
 from agent.vault.signing import Trusted
 from agent.vault.timestamp import Stamp, Trust
+
+_ABOUT = re.compile(r"\.(manifest|tombstone)(-\d+)?\.json\.age$")
+_TOMBSTONE = re.compile(r"\.tombstone(-\d+)?\.json\.age$")
 
 
 def verify_journal(folder: Path, public: Trusted) -> list[Problem]:
@@ -37,13 +42,19 @@ def verify_site(
     identities: Sequence[str],
     trust: Trust | None = None,
 ) -> Report:
-    """The journal, every local artifact against catalog and journal, timestamps, and what was masked or dropped.
+    """The journal, every local artifact and deletion against catalog and journal, timestamps, and what was masked
+    or dropped.
 
     Manifests and tombstones that an identity opens are opened. `trust`: whose timestamps are believed."""
     report = Report()
-    taken_back = Tombstones(catalog, outbox_dir, public, identities)
+    taken_back, forgotten = Tombstones(catalog, outbox_dir, public, identities), Deletions(catalog)
+
+    def hear(line: JournalLine) -> None:
+        taken_back.hear(line)
+        forgotten.hear(line)
+
     known, stamped = catalog.artifacts(), catalog.timestamps.checkpoints()  # before the journal, which then says of all
-    sealed = check_journal(journal_dir, public, report, taken_back.hear)
+    sealed = check_journal(journal_dir, public, report, hear)
     check_stamps(journal_dir, sealed, trust, report, stamped)
     _in_journal(known, journal_dir, sealed, report)
     local = [a for a in known if catalog.is_local(a.artifact_id)]
@@ -65,11 +76,12 @@ def verify_site(
         if (beside := token_path(manifest.path)) in tokens:
             digest = bytes.fromhex(manifest.plain_sha256)
             stamp = check_token(beside, (outbox_dir / beside).read_bytes(), digest, trust, report)
-        body = _manifest(outbox_dir, manifest.path, public, identities, report, gone=gone, row=manifest)
+        body = _manifest(outbox_dir, manifest.path, public, identities, report, gone=gone)
         prove(manifest.path, manifest.cipher_sha256, body, stamp, sealed, report)
     if waiting := catalog.timestamps.queue().waiting:
         report.count("of them wait for their timestamp", waiting)
     taken_back.check(report)
+    forgotten.check(report)
     return report
 
 
@@ -90,9 +102,13 @@ def verify_folder(
     gone = check_delivered(folder, public, identities, report)
     if sealed is not None:
         _made(folder, sealed, report)
+    calls, named = set[str](), set(gone)
     for path in sorted(folder.rglob("*.manifest*.json.age")):
         root, name = path.parent.parent, f"{path.parent.name}/{path.name}"
         body = _manifest(root, name, public, identities, report, gone=gone)
+        if body is not None:
+            calls.add(_whose(name))
+            named |= {str(a["path"]) for a in body["artifacts"]}
         prove(
             name, sha256_of(path), body, _delivered_token(root, name, body, identities, trust, report), sealed, report
         )
@@ -100,6 +116,10 @@ def verify_folder(
         name = f"{path.parent.name}/{path.name}"
         if name not in gone and not path.with_suffix(".age").exists():
             report.bad(name, "the manifest that it is of is not there")
+    for path in folder.rglob("*.age"):
+        name = f"{path.parent.name}/{path.name}"
+        if _whose(name) in calls and name not in named and not _ABOUT.search(name):
+            report.count("files that no manifest here names (is each known to the journal? --journal)")
     return report
 
 
@@ -125,6 +145,15 @@ def _made(folder: Path, sealed: Sealed, report: Report) -> None:
         if (name, sha256_of(path)) not in sealed.made:
             known = "changed: the journal has another SHA-256 of it" if name in paths else "unknown to the journal"
             report.bad(name, known)
+    there = {_whose(f"{path.parent.name}/{path.name}") for path in folder.rglob("*.age")}
+    for name in sorted(n for n in sealed.delivered if _TOMBSTONE.search(n) and _whose(n) in there):
+        if not any(path.parent.name == name.partition("/")[0] for path in folder.rglob(PurePosixPath(name).name)):
+            report.bad(name, "was delivered, says the journal, and is not there: what it calls back may be")
+
+
+def _whose(name: str) -> str:
+    """PURPOSE/CALL of a file's name."""
+    return name.partition(".")[0]
 
 
 def _delivered_token(
@@ -154,7 +183,6 @@ def _manifest(
     report: Report,
     *,
     gone: set[str] | None = None,
-    row: Artifact | None = None,
 ) -> dict[str, Any] | None:
     """Check one manifest. Returns what it says, None where it stays closed or does not hold."""
     plain = opened(root / name, identities)
@@ -171,7 +199,7 @@ def _manifest(
     except (KeyError, TypeError, ValueError):
         report.bad(name, "does not list its artifacts as a manifest does")
         return None
-    if row is not None and (body.get("call"), body.get("purpose")) != (row.call_id, row.purpose):
+    if f"{body.get('purpose')}/{body.get('call')}" != _whose(name):
         report.bad(name, "speaks of another call or purpose")
     for path, digest in listed:
         if gone is not None and path in gone:

@@ -104,6 +104,19 @@ def test_the_verdict_follows_what_was_found() -> None:
     assert english["partial"] in text and english["closed"] in text and english["says_intact"] not in text
 
 
+def test_every_span_is_hatched_and_the_most_telling_are_numbered() -> None:
+    gaps = tuple(Span(n * 2.0, n * 2.0 + 0.1 * n, "gap", channel=0) for n in range(1, 10))
+    text = page(case(facts=replace(FACTS, spans=(*gaps, Span(55.0, 55.5, "pause", "agent:2001", "card")))), Language.EN)
+    assert text.count('class="gap"') == 9 and text.count('class="absent"') == 1
+    assert text.count('class="number"') == MOST_ROWS and "3 more" in text and "0:55 – 0:55.5" in text
+
+
+def test_a_clock_that_was_ahead_of_the_authority_is_said() -> None:
+    assert "at least 54 s ahead" in page(case(), Language.EN), "made at 61 s, existed at 5 ± 1 s, in whole seconds"
+    late = replace(STAMP, at_ns=FACTS.made_ns - 2 * 10**9)
+    assert "ahead" not in page(case(proof=replace(PROOF, stamp=late)), Language.EN)
+
+
 @pytest.mark.parametrize("audio_format", AudioFormat)
 def test_the_picture_shows_each_channel_where_it_speaks(audio_format: AudioFormat) -> None:
     pcm = np.zeros((2, 80000), np.int16)

@@ -245,3 +245,16 @@ def test_uploads_of_ours_that_nobody_remembers_are_let_go_of_after_a_day(server:
     assert left() == {keys[0], *keys[3:]}
     for key in left():
         client.abort_multipart_upload(Bucket="recordings", Key=key, UploadId=begun[key])
+
+
+def test_a_server_that_takes_wrong_digests_is_not_believed_its_own(server: S3Server, cloud, tmp_path: Path) -> None:
+    """moto takes any; rclone refuses a wrong MD5."""
+    local = source(tmp_path, 1000)
+    if server.folder is None:
+        with pytest.raises(Poison, match='verify = "read" is needed'):
+            put(cloud(verify="checksum"), "believed/" + KEY, local)
+    else:
+        put(cloud(verify="checksum"), "believed/" + KEY, local)
+    assert server.client().list_objects_v2(Bucket="recordings", Prefix="believed/")["KeyCount"] == (
+        server.folder is not None
+    )

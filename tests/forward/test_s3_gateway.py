@@ -244,11 +244,28 @@ def test_the_bucket_may_stand_before_the_name_of_the_host(
     assert set(asked) >= {f"{at.name}.s3.test"} and "s3.test" not in asked
 
 
-def test_a_server_that_takes_a_wrong_digest_is_not_believed(bucket, tmp_path: Path) -> None:
-    at = bucket()
-    with pytest.raises(Poison, match='verify = "read" is needed'):
-        put(at.cloud(verify="checksum"), source(tmp_path))
-    assert at.versions() == []
+class ReadBack(Exception):
+    """An object was read whole."""
+
+
+@pytest.mark.parametrize("size", [1000, PART + 77])
+def test_a_digest_that_the_server_checks_spares_the_reading_back(bucket, tmp_path: Path, size: int) -> None:
+    at, local = bucket(), source(tmp_path, size)
+    cloud = at.cloud(verify="checksum")
+    cloud.check()
+    read = cloud._client.get_object
+
+    def refuse(**_: object) -> None:
+        raise ReadBack
+
+    cloud._client.get_object = refuse
+    put(cloud, local)
+    put(cloud, local)
+    assert at.ask("get_object")["Body"].read() == local[0].read_bytes()
+    cloud._client.get_object = read
+    at.ask("put_object", Body=os.urandom(size))
+    put(cloud, local)
+    assert at.ask("get_object")["Body"].read() == local[0].read_bytes()
 
 
 def test_s32_cut_damaged_and_full_are_told_apart_and_nothing_counts_as_there(bucket, tmp_path: Path) -> None:

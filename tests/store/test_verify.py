@@ -82,7 +82,19 @@ def test_a_missing_artifact_is_named_unless_its_deletion_is_recorded(site: Site)
     (site.outbox / AUDIO).unlink()
     assert {p.where for p in site.verify(site.reader.secret).problems} == {AUDIO}
     site.catalog.mark_local_deleted("audio", 5)
-    assert site.verify(site.reader.secret).problems == []
+    (problem,) = site.verify(site.reader.secret).problems
+    assert problem.where == AUDIO and "no line of the journal says so" in problem.what
+    Journal(site.journal_dir, "courier", lambda: 1).append("local.deleted", call_id=CALL, path=AUDIO)
+    report = site.verify(site.reader.secret)
+    assert report.problems == [] and report.counts["deletions"] == 1
+
+
+def test_a_deletion_at_the_centre_without_a_line_is_named(site: Site) -> None:
+    site.catalog.orders.ended("audio", 5)
+    (problem,) = site.verify().problems
+    assert problem.where == AUDIO and "at its destination" in problem.what
+    Journal(site.journal_dir, "courier", lambda: 1).append("central.deleted", call_id=CALL, path=AUDIO)
+    assert site.verify().problems == []
 
 
 def test_a_manifest_that_another_site_signed_is_named(site: Site, tmp_path: Path) -> None:
@@ -92,6 +104,23 @@ def test_a_manifest_that_another_site_signed_is_named(site: Site, tmp_path: Path
     assert any(
         "signature" in p.what for p in verify_folder(site.outbox, site.key.public, [site.reader.secret]).problems
     )
+
+
+def test_a_manifest_in_the_place_of_another_is_named(site: Site) -> None:
+    other = f"training/{'1' * 32}.manifest.json.age"
+    (site.outbox / other).write_bytes((site.outbox / MANIFEST).read_bytes())
+    found = verify_folder(site.outbox, site.key.public, [site.reader.secret]).problems
+    assert [(p.where, p.what) for p in found] == [(other, "speaks of another call or purpose")]
+
+
+def test_what_no_manifest_names_is_counted_and_unknown_to_the_journal(site: Site) -> None:
+    extra = AUDIO.replace(".audio", ".audio-9")
+    (site.outbox / extra).write_bytes(encrypt(b"another", [site.reader.recipient]))
+    asked = (site.outbox, site.key.public, [site.reader.secret])
+    alone = verify_folder(*asked)
+    assert alone.problems == [] and any(what.startswith("files that no manifest here names") for what in alone.counts)
+    (problem,) = verify_folder(*asked, journal_dir=site.journal_dir).problems
+    assert (problem.where, problem.what) == (extra, "unknown to the journal")
 
 
 @pytest.mark.parametrize("named", ["/etc/passwd", "../../etc/passwd", "training/../../x"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -158,6 +159,10 @@ def test_s37_the_evidence_report_says_so_on_a_page(sealed: Sealed, tmp_path: Pat
     mend = flipped(site.settings.outbox_dir / f"evidence/{sealed.call}.audio.flac.age", 300)
     said = site.greffier(*asked, "--key", sealed.key, status=1)
     mend()
+    if language == "en":
+        found = json.loads(site.greffier("verify", sealed.call, "--json", "--key", sealed.key))
+        (proof,) = [p for p in found["proofs"] if p["path"].startswith("evidence/")]
+        assert found["intact"] and found["problems"] == [] and proof["stamp"]["authority"] == "CN=tsa"
     assert "audio.flac.age" in said and ("ALTÉRÉ" if language == "fr" else "ALTERED") in page.read_text()
 
 
