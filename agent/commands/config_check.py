@@ -6,7 +6,9 @@ from rich.table import Table
 from agent.commands.common import DEFAULT_CONFIG, ConfigOption, console, fail, settings_of
 from agent.config import Settings
 from agent.model.purpose import Purpose, Trigger
+from agent.model.redaction import NAMED
 from agent.tap.siprec.tls import TlsUnusable, server_context
+from agent.transcribe.entities import NamesError, load_names
 
 app = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -29,6 +31,11 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
             server_context(settings.siprec)
         except TlsUnusable as error:
             fail(str(error))
+    if any(purpose.redaction.hidden & NAMED for purpose in purposes):
+        try:
+            load_names(settings.names.models, settings.models_dir, settings.names.kinds)
+        except (NamesError, OSError) as error:
+            fail(f"names: {error}")
     console.print(purposes_table(purposes, settings))
     console.print(f"[green]✓[/] {config} is good", highlight=False)
 

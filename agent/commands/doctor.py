@@ -25,11 +25,14 @@ from agent.forward.opening import open_destination
 from agent.media import core
 from agent.media.mirror import open_mirror
 from agent.model.purpose import ArtifactKind
+from agent.model.redaction import NAMED
+from agent.scribe.languages import AUTO
 from agent.store.catalog import Catalog
 from agent.store.directory import Directory
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
 from agent.transcribe.engine import EngineError
+from agent.transcribe.entities import NamesError, load_names
 from agent.transcribe.select import choose
 from agent.vault.age import check_recipient
 from agent.vault.passphrase import NoPassphrase
@@ -57,11 +60,11 @@ class Finding:
 
 
 def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check ports, clock, disk, model, keys, destinations, timestamps; say how to mend each. Exit status 1 if bad."""
+    """Check ports, clock, disk, models, keys, destinations, timestamps; say how to mend each. Exit status 1 if bad."""
     settings = settings_of(config)
     bad = False
     machine = (ports, tls, desk, media, media_core, mirror, wall_clock, disk)
-    for look in (*machine, keys, recipients, model, destinations, stamps):
+    for look in (*machine, keys, recipients, model, names, destinations, stamps):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -327,11 +330,11 @@ def recipients(settings: Settings) -> Iterator[Finding]:
 
 def model(settings: Settings) -> Iterator[Finding]:
     """The speech model."""
-    found = models.installed(settings.models_dir)
+    found = models.installed(settings.models_dir, models.Kind.SPEECH)
     if not found:
         yield Finding(NOTE, "no speech model: transcripts wait for one", "`greffier model add PATH` installs one")
         if waits := [
-            n for n, p in settings.purpose.items() if p.redaction(n).hidden and ArtifactKind.AUDIO in p.artifacts
+            n for n, p in settings.purpose.items() if settings.redaction(n).hidden and ArtifactKind.AUDIO in p.artifacts
         ]:
             yield Finding(
                 NOTE,
@@ -367,6 +370,28 @@ def _fetched(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(BAD, f"destination {name} (pull): nobody may fetch {purpose}, and it waits here", mend)
     if set(purposes) <= readers:
         yield Finding(GOOD, f"destination {name} (pull): waits at GET /v1/feed")
+
+
+def names(settings: Settings) -> Iterator[Finding]:
+    """The models that find names: whether each can be loaded, and what for."""
+    section, hiding = settings.names, [name for name in settings.purpose if settings.redaction(name).hidden & NAMED]
+    if not section.models:
+        return
+    try:
+        found = load_names(section.models, settings.models_dir, section.kinds)
+    except (NamesError, OSError) as error:
+        waits = f"{', '.join(hiding)}: no text until then" if hiding else "no purpose hides names"
+        yield Finding(BAD if hiding else NOTE, f"names: {error}", waits)
+        return
+    for one in found.models:
+        yield Finding(GOOD, f"names: {one.name} finds {', '.join(sorted(one.kinds))} in {one.language}")
+        for remark in one.remarks:
+            yield Finding(NOTE, f"names: {one.name}: {remark}", "a model made for the spaCy that is installed is safer")
+    scribe = settings.scribe
+    for language in sorted({scribe.language, *scribe.languages.values()} - {AUTO}):
+        for name in hiding:
+            if why := found.why_not(language, settings.redaction(name).hidden & NAMED):
+                yield Finding(BAD, f"names: {why}", f"calls in it have no text for {name}: it waits")
 
 
 def destinations(settings: Settings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`greffier model`: speech models, as folders on this box. Nothing is downloaded at run time, only here if asked."""
+"""`greffier model`: models of speech and of names, as folders here. Nothing is downloaded at run time, only here."""
 
 import tempfile
 from pathlib import Path
@@ -14,7 +14,7 @@ from agent.transcribe.engine import EngineError
 from agent.transcribe.select import choose, load
 from agent.transcribe.trial import Score, try_folder
 
-app = typer.Typer(help="Speech models on this box.", no_args_is_help=True)
+app = typer.Typer(help="Models of speech, and of names, on this box.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -22,10 +22,10 @@ def list_models(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List installed models with their SHA-256, and say which one transcribes, on what, and why."""
     settings = settings_of(config)
     table = Table()
-    for column in ("model", "sha256", "folder"):
+    for column in ("model", "for", "sha256", "folder"):
         table.add_column(column)
     for model in models.installed(settings.models_dir):
-        table.add_row(model.name, model.sha256, str(model.path))
+        table.add_row(model.name, model.kind, model.sha256, str(model.path))
     if not table.row_count:
         console.print("No model yet: transcripts wait. `greffier model add PATH` installs one.")
         return
@@ -44,8 +44,9 @@ def add(
         str,
         typer.Argument(
             metavar="PATH|NAME",
-            help="Folder or archive of a faster-whisper (CTranslate2) model; or a name, such as small or OWNER/MODEL, "
-            "which is downloaded from huggingface.co after you agreed.",
+            help="Folder or archive of a faster-whisper (CTranslate2) model, or of a spaCy pipeline that finds names "
+            "(a wheel will do); or a name, such as small or OWNER/MODEL, which is downloaded from huggingface.co after "
+            "you agreed.",
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Name here; the folder's own by default.")] = None,
@@ -59,6 +60,9 @@ def add(
     except (OSError, ValueError) as error:
         fail(str(error))
     console.print(f"[green]✓[/] {model.name}  sha256 {model.sha256}", highlight=False, soft_wrap=True)
+    if model.kind is models.Kind.NAMES and model.name not in settings.names.models:
+        told = f'it finds names once [names] says models = ["{model.name}"] (docs/redaction.md)'
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
 
 
 def _add(source: Path, models_dir: Path, name: str | None, yes: bool) -> models.Model:

@@ -46,7 +46,7 @@ def transcribe(
     catalog = catalog_of(settings)
     row = find_call(catalog, call)
     _must_be_possible(settings, catalog, row)
-    known = [m.name for m in models.installed(settings.models_dir)]
+    known = [m.name for m in models.installed(settings.models_dir, models.Kind.SPEECH)]
     if model is not None and model not in known:
         fail(f"no model named {model} is installed (known: {', '.join(known) or 'none'}); `greffier model add`", 2)
     journalled(settings, "transcribe.asked", call_id=row.call_id, model=model or "")

@@ -22,6 +22,9 @@ class Sensitive(StrEnum):
     PHONE = "phone"
     EMAIL = "email"
     ADDRESS = "address"
+    NAME = "name"
+    PLACE = "place"
+    ORGANISATION = "organisation"
 
 
 _KINDS = {
@@ -31,6 +34,9 @@ _KINDS = {
     Sensitive.PHONE: (SecretKind.PHONE,),
     Sensitive.EMAIL: (SecretKind.EMAIL,),
     Sensitive.ADDRESS: (SecretKind.ADDRESS,),
+    Sensitive.NAME: (SecretKind.NAME,),
+    Sensitive.PLACE: (SecretKind.PLACE,),
+    Sensitive.ORGANISATION: (SecretKind.ORGANISATION,),
 }
 _CARD_AND_BANK = (Sensitive.CARD, Sensitive.BANK)
 _BY_PURPOSE = {
@@ -39,6 +45,8 @@ _BY_PURPOSE = {
     "analytics": (*_CARD_AND_BANK, Sensitive.IDENTITY, Sensitive.PHONE, Sensitive.EMAIL),
 }
 """What purposes of these names hide when they do not say (DESIGN §4)."""
+_WITH_A_MODEL = {"analytics": (Sensitive.NAME,)}
+"""… and what they hide besides, where there is a model that finds it; not live ones, which cannot."""
 
 
 def _masked(value: object) -> object:
@@ -92,11 +100,12 @@ class PurposeSection(Section):
     redact: Redact | None = None
     """What that was said is hidden, in text and in audio; by default by the purpose's name."""
 
-    def redaction(self, name: str) -> Policy:
-        """`redact`, or what purposes of this name hide."""
+    def redaction(self, name: str, *, has_names: bool) -> Policy:
+        """`redact`, or what purposes of this name hide. `has_names`: models that find names are configured."""
         chosen = self.redact
         if chosen is None:
-            chosen = dict.fromkeys(_BY_PURPOSE.get(name, ()), Treatment.MASK)
+            more = _WITH_A_MODEL.get(name, ()) if has_names and not self.live else ()
+            chosen = dict.fromkeys((*_BY_PURPOSE.get(name, ()), *more), Treatment.MASK)
         if not chosen:
             return NO_REDACTION
         of = {t: frozenset(k for s, u in chosen.items() if u is t for k in _KINDS[s]) for t in Treatment}

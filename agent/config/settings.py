@@ -14,6 +14,7 @@ from agent.config.desk import ContextPage, Desk
 from agent.config.destinations import AnyDestination, PullSection
 from agent.config.feed import Puller, Webhook, check_feed
 from agent.config.guard import Guard
+from agent.config.names import Names
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
@@ -21,7 +22,7 @@ from agent.config.retention import Retention
 from agent.config.section import Duration, Patterns, Section
 from agent.config.timestamp import Timestamp
 from agent.model.purpose import ArtifactKind, Purpose
-from agent.model.redaction import NO_REDACTION
+from agent.model.redaction import NAMED, NO_REDACTION, Policy
 
 
 class Endpoint(Section):
@@ -230,6 +231,7 @@ class Settings(Section):
     context: dict[PurposeName, ContextPage] = Field(default_factory=dict, max_length=64)
     scribe: Scribe = Scribe()
     guard: Guard = Guard()
+    names: Names = Names()
     courier: Courier = Courier()
     retention: Retention = Retention()
     timestamp: Timestamp | None = None
@@ -254,6 +256,9 @@ class Settings(Section):
                 raise ValueError(
                     f'purpose.{name}.redact: audio is silenced by its transcript, and scribe.engine is "none"'
                 )
+        for name in self.purpose:
+            if hidden := sorted(self.redaction(name).hidden & NAMED):
+                self._check_named(name, hidden[0])
         live = sorted(name for name, section in self.purpose.items() if section.live)
         if len(live) > 1:
             raise ValueError(f"purpose.{live[1]}.live: {live[0]} is live already, and one at most may be")
@@ -264,6 +269,20 @@ class Settings(Section):
                 raise ValueError(f"context.{name}.purposes: no [purpose.{purpose}]")
         check_feed(self.puller, self.webhook, self.purpose, self.desk)
         return self
+
+    def _check_named(self, name: str, kind: str) -> None:
+        """A purpose hides what only a model finds."""
+        if not self.names.models:
+            raise ValueError(f"purpose.{name}.redact: {kind} takes a model that finds it: names.models says none")
+        if self.purpose[name].live:
+            raise ValueError(f"purpose.{name}.redact: {kind} is found in whole sentences only, and never in live text")
+
+    def redaction(self, name: str) -> Policy:
+        """What a purpose hides."""
+        section = self.purpose[name]
+        if self.scribe.engine == "none" and section.redact is None:
+            return NO_REDACTION
+        return section.redaction(name, has_names=bool(self.names.models))
 
     @property
     def source(self) -> Path | None:
@@ -417,7 +436,7 @@ class Settings(Section):
                 subtitles=p.subtitles,
                 searchable=p.searchable,
                 timestamp=self.is_stamped(name),
-                redaction=NO_REDACTION if self.scribe.engine == "none" and p.redact is None else p.redaction(name),
+                redaction=self.redaction(name),
             )
             for name, p in self.purpose.items()
         )

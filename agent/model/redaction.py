@@ -15,6 +15,13 @@ class SecretKind(StrEnum):
     PHONE = "phone"
     EMAIL = "email"
     ADDRESS = "address"
+    NAME = "name"
+    PLACE = "place"
+    ORGANISATION = "organisation"
+
+
+NAMED = frozenset({SecretKind.NAME, SecretKind.PLACE, SecretKind.ORGANISATION})
+"""What no rule finds, only a model that the site supplies."""
 
 
 class Treatment(StrEnum):

@@ -26,6 +26,8 @@ from agent.scribe.filing import Filed, Filing, number_of, path_of
 from agent.scribe.findable import Findable
 from agent.scribe.hearing import Spans, outside, transcribe
 from agent.scribe.jobs import Job, dropped, jobs
+from agent.scribe.languages import AUTO
+from agent.scribe.nameroom import NameRoom
 from agent.scribe.paused import dressed
 from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
 from agent.scribe.subtitles import AS
@@ -38,7 +40,8 @@ from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
 from agent.store.rows import DeferredRow, WrittenRow
 from agent.transcribe.engine import Engine, EngineError
-from agent.transcribe.redaction.apply import Redacted, pseudonym_key, redact
+from agent.transcribe.entities import NamesError
+from agent.transcribe.redaction.apply import Redacted, pseudonym_key
 from agent.transcribe.redaction.silence import hushed, silenced
 from agent.vault.manifest import sign_manifest
 from agent.vault.signing import SiteKey
@@ -58,6 +61,15 @@ class Means:
     progress: Callable[[float], None] = lambda _: None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Purposes whose transcript is deferred; `names`: for nothing but what finds names, with which the engine has
+    nothing to do."""
+
+    purposes: tuple[str, ...]
+    names: bool
+
+
 class Deriver:
     """Derives calls. `pseudonyms`: the key from which that of each purpose's pseudonyms comes. `going` is called
     between stretches of transcription and may raise to stop."""
@@ -74,6 +86,7 @@ class Deriver:
         clock_ns: Callable[[], int],
         going: Callable[[], None],
         findable: Findable,
+        names: NameRoom,
     ) -> None:
         self._site = site
         self._catalog = catalog
@@ -85,10 +98,11 @@ class Deriver:
         self._clock_ns = clock_ns
         self._going = going
         self._findable = findable
+        self._names = names
 
     def derive(
         self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: Mapping[str, Corrected]
-    ) -> tuple[str, ...]:
+    ) -> Waiting:
         """Everything that can be made now. Returns the purposes whose transcript is still deferred.
 
         Raises OutboxFull, or whatever the catalog raises; what was filed stays filed and the rest is made next time.
@@ -106,12 +120,14 @@ class Deriver:
                 self._audio(tape, job, filed)
         heard: dict[Spans, Transcript] = {}
         deferred = []
+        unnamed = True
         for job in todo:
             state = self._text(tape, job, means, filed, heard)
             before = waiting.get(job.purpose.name)
             again = before is not None and before.version > job.corrected.revision
             if state.state == "deferred":
                 deferred.append(job.purpose.name)
+                unnamed = unnamed and state.unnamed
                 if not again:
                     self._defer(tape, job, state, before)
             replaced = self._replaced(job, filed)
@@ -123,7 +139,7 @@ class Deriver:
                 if state.state == "given-up":
                     self._testimony.once("deferred", tape.call.call_id, job.purpose.name, "given-up", state=state.state)
                 self._catalog.clear_deferred(tape.call.call_id, job.purpose.name)
-        return tuple(deferred)
+        return Waiting(tuple(deferred), bool(deferred) and unnamed)
 
     def rewrite(
         self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: Mapping[str, Corrected], number: int
@@ -216,7 +232,8 @@ class Deriver:
     ) -> TranscriptState:
         policy = job.purpose.redaction
         by_text = bool(policy.hidden) and ArtifactKind.AUDIO in job.kinds
-        why_not = _why_no_text(job, means, by_text)
+        unnamed = self._names.why_not(policy.hidden, None if means.language == AUTO else means.language)
+        why_not = _why_no_text(job, means, by_text, unnamed)
         if why_not is not None and ArtifactKind.AUDIO in job.kinds and not job.empty and not by_text:
             self._vcon(tape, job, filed, None, None)
         if why_not is not None or means.engine is None:
@@ -237,7 +254,11 @@ class Deriver:
         t = heard[job.spans]
         done, hidden = None, None
         if policy.hidden:
-            done = redact(t, policy, pseudonym_key(self._pseudonyms, job.purpose.name))
+            try:
+                done = self._names.redacted(t, policy, pseudonym_key(self._pseudonyms, job.purpose.name))
+            except NamesError as error:
+                log.error("names.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))
+                return TranscriptState("deferred", str(error), unnamed=True)
             t, hidden = done.transcript, dict(Counter(s.kind.value for s in done.secrets))
             if by_text and not again:
                 self._audio(tape, job, filed, done)
@@ -321,14 +342,17 @@ class Deriver:
         self._filing.file(tape.call.call_id, job.purpose, kind, number, ending, media_type, make, filed)
 
 
-def _why_no_text(job: Job, means: Means, by_text: bool) -> TranscriptState | None:
-    """Why nothing is transcribed for a purpose; `by_text`: its audio is silenced by what its transcript says."""
+def _why_no_text(job: Job, means: Means, by_text: bool, unnamed: str) -> TranscriptState | None:
+    """Why nothing is transcribed for a purpose; `by_text`: its audio is silenced by what its transcript says;
+    `unnamed`: why names cannot be found in it, if it may have none."""
     if ArtifactKind.TRANSCRIPT not in job.kinds and not by_text:
         return TranscriptState("not-permitted")
     if job.empty:
         return TranscriptState("nothing-captured", why_nothing(job.spans, job.absent))
     withheld = "; the audio is withheld, for nobody knows what to silence" if by_text else ""
-    return TranscriptState("given-up", means.reason + withheld) if means.give_up else None
+    if means.give_up:
+        return TranscriptState("given-up", (means.reason or unnamed) + withheld)
+    return TranscriptState("deferred", unnamed, unnamed=True) if unnamed and means.engine else None
 
 
 def _before(job: Job, filed: Filed) -> list[Artifact]:

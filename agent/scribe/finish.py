@@ -17,12 +17,13 @@ from agent.model.purpose import ABOUT, Purpose
 from agent.scribe.allowance import Allowance, NoRoom
 from agent.scribe.channels import Tape, rebuild
 from agent.scribe.correct import Corrected, Corrector
-from agent.scribe.derive import Deriver, Means
+from agent.scribe.derive import Deriver, Means, Waiting
 from agent.scribe.engineroom import EngineRoom
 from agent.scribe.kept import Kept
 from agent.scribe.keyring import Keyring
 from agent.scribe.languages import language_of
 from agent.scribe.logindex import LogIndex
+from agent.scribe.nameroom import NameRoom
 from agent.scribe.outbox import OutboxFull, remove_strays
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
@@ -60,6 +61,7 @@ class Finisher:
         index: LogIndex,
         keyring: Keyring,
         room: EngineRoom,
+        names: NameRoom,
         deriver: Deriver,
         corrector: Corrector,
         rewriter: Rewriter,
@@ -77,6 +79,7 @@ class Finisher:
         self._index = index
         self._keyring = keyring
         self._room = room
+        self._names = names
         self._deriver = deriver
         self._corrector = corrector
         self._rewriter = rewriter
@@ -90,7 +93,10 @@ class Finisher:
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._deferred: dict[str, int] = {row.call_id: row.at_ns for row in catalog.deferred()}
-        """Calls that only wait for an engine → since when (UTC ns)."""
+        """Calls that only wait for an engine, or for what finds names → since when (UTC ns)."""
+        self._unnamed: dict[str, str] = {}
+        """Those of them that the engine has nothing to do with → why names could not be found. (Of those deferred by an
+        earlier process each is tried once.)"""
         self._held_back: dict[str, set[str]] = {}
         """Calls of which these purposes wait for room in the outbox."""
         self._recovered = set(projector.ended)
@@ -167,11 +173,18 @@ class Finisher:
     def _due(self, call_id: str, *, urgent: bool) -> bool:
         if self._monotonic() < self._not_before.get(call_id, 0.0):
             return False
-        heard = self._room.engine() is not None or self._expired(call_id)
+        heard = self._may_go_on(call_id) or self._expired(call_id)
         if held_back := self._held_back.get(call_id):
             has_room = held_back - self._allowance.closed(held_back)
             return urgent or bool(has_room) or (call_id in self._deferred and heard)
         return urgent or call_id not in self._deferred or heard
+
+    def _may_go_on(self, call_id: str) -> bool:
+        """Whether what a deferred call waits for may be here: to hear it again would be in vain otherwise."""
+        if call_id in self._unnamed:
+            self._names.names()
+            return self._names.reason != self._unnamed[call_id]
+        return self._room.engine() is not None
 
     def _expired(self, call_id: str) -> bool:
         since_ns = self._deferred.get(call_id)
@@ -188,8 +201,11 @@ class Finisher:
         if has_key:
             tape = rebuild(call_id, ((r, self._open(r)) for r in self._records(call_id)))
             deferred = self._derive(tape, corrected)
-            if deferred:
+            self._unnamed.pop(call_id, None)
+            if deferred.purposes:
                 self._deferred.setdefault(call_id, self._clock_ns())
+                if deferred.names:
+                    self._unnamed[call_id] = self._names.reason
                 if call_id not in self._projector.ended:
                     self._reopen(call_id)
                 if self._room.engine() is not None:
@@ -209,7 +225,7 @@ class Finisher:
         self._forget_key(call_id)
         self._finalised(call_id)
 
-    def _derive(self, tape: Tape, corrected: dict[str, Corrected]) -> tuple[str, ...]:
+    def _derive(self, tape: Tape, corrected: dict[str, Corrected]) -> Waiting:
         call_id = tape.call.call_id
         engine = self._room.engine()
         tried = engine is None or self._attempts.get(call_id, 0) >= TRIES_BEFORE_GIVING_UP
@@ -231,7 +247,7 @@ class Finisher:
 
     def _derive_where_there_is_room(
         self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: dict[str, Corrected]
-    ) -> tuple[str, ...]:
+    ) -> Waiting:
         """What is corrected frees more than it takes, and never waits."""
         closed = self._allowance.closed({p.name for p in purposes if p.artifacts}) - set(corrected)
         while True:
@@ -294,7 +310,7 @@ class Finisher:
         self._projector.forget(call_id)
         self._testimony.forget(call_id)
         self._recovered.discard(call_id)
-        for memory in (self._attempts, self._not_before, self._deferred, self._held_back):
+        for memory in (self._attempts, self._not_before, self._deferred, self._unnamed, self._held_back):
             memory.pop(call_id, None)
         log.info("call.finalised", call=call_id)
 

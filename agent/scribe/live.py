@@ -25,6 +25,7 @@ from agent.control.watching import Watcher, WatchRoom
 from agent.model.call import CLOCK_RATE
 from agent.model.live import Conversation, Dropped, Forget, Hello, Message, Over, Sound
 from agent.model.purpose import Purpose
+from agent.model.redaction import NAMED
 from agent.model.text import UNDETERMINED
 from agent.scribe.guarding import Guarding, Unguarded
 from agent.scribe.languages import AUTO, language_of
@@ -122,7 +123,8 @@ class Live:
 
     def follow(self, purposes: Sequence[Purpose]) -> None:
         """The purposes as they are configured now."""
-        self._purpose = next((purpose for purpose in purposes if purpose.live), None)
+        may_be = (p for p in purposes if p.live and not p.redaction.hidden & NAMED)  # names are not found live
+        self._purpose = next(may_be, None)
         if self._purpose is not None and not self._listens and self._settings.scribe.engine != "none":
             self._listens = True
             self.room.start()

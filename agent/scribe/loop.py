@@ -24,6 +24,7 @@ from agent.scribe.finish import Finisher, Stopping
 from agent.scribe.keyring import Keyring
 from agent.scribe.live import Live
 from agent.scribe.logindex import LogIndex
+from agent.scribe.nameroom import NameRoom
 from agent.scribe.names import Names
 from agent.scribe.projector import Projector
 from agent.scribe.purposes import Purposes
@@ -83,6 +84,8 @@ class Scribe:
         index = Index(cabinet, self.catalog, self.journal, self._believed_ns)
         index.remove_strays()
         self._findable = Findable(index)
+        room = EngineRoom(settings, time.monotonic)
+        names = NameRoom(settings, time.monotonic)
         deriver = Deriver(
             settings.site.name,
             self.catalog,
@@ -94,9 +97,9 @@ class Scribe:
             time.time_ns,
             self._going,
             self._findable,
+            names,
         )
         self.purposes = purposes = Purposes(settings)
-        room = EngineRoom(settings, time.monotonic)
         self.live = Live(settings, room.engine, numbers_key, journal=self.journal)
         corrector = Corrector(purposes, self.catalog, filing, withdrawal, testimony, time.time_ns)
         rewriter = Rewriter(*(settings, self.catalog, deriver, corrector, testimony, room.engine, time.time_ns))
@@ -109,6 +112,7 @@ class Scribe:
             self._index,
             self._keyring,
             room,
+            names,
             deriver,
             corrector,
             rewriter,
@@ -119,6 +123,8 @@ class Scribe:
             time.monotonic,
         )
         self._finisher.remove_strays()
+        for purpose in purposes.known:
+            names.why_not(purpose.redaction.hidden)  # what is missing is said now, not when a call has ended
         self._readers: dict[str, tuple[str, ...]] = {}
         self._tell_readers()
         self._next_care = 0.0

@@ -34,8 +34,9 @@ class Purposes:
         if self._settings.source is None or (seen := self._look()) == self._seen:
             return
         try:
-            # what takes a restart stays: what is redacted goes by the engine that runs
-            settings = load(self._settings.source).model_copy(update={"scribe": self._settings.scribe})
+            # what takes a restart stays: what is redacted goes by the engine and the models that run
+            stays = {"scribe": self._settings.scribe, "names": self._settings.names}
+            settings = load(self._settings.source).model_copy(update=stays)
             purposes = settings.purposes()
         except (ConfigError, OSError, ValueError):
             self.good = False

@@ -32,6 +32,7 @@ class TranscriptState:
     """What the manifest says of the transcript: done, deferred, given-up, or not-permitted; by which engine, or why.
 
     `hidden`: how many secrets of each kind were taken out of it, and of the audio; None while that is not known.
+    `unnamed`: it is deferred because names cannot be found in it.
     """
 
     state: str
@@ -41,6 +42,7 @@ class TranscriptState:
     model_sha256: str = ""
     test_only: bool = False
     hidden: Mapping[str, int] | None = None
+    unnamed: bool = False
 
 
 def body(
@@ -112,7 +114,7 @@ def body(
         + [{"filled_samples": tape.lost_samples, "spoiled_records": tape.spoiled}],
         "sound": [asdict(channel) for channel in tape.quality(spans)],
         "redaction": _redaction(purpose, transcript),
-        "transcript": {k: v for k, v in asdict(transcript).items() if k != "hidden"},
+        "transcript": {k: v for k, v in asdict(transcript).items() if k not in ("hidden", "unnamed")},
         "artifacts": [
             {
                 "kind": a.kind.value,

@@ -1,41 +1,37 @@
-"""Speech models on disk: one folder each, added by hand from a folder or an archive, with a digest that is checked.
+"""Models on disk: one folder each, added by hand from a folder or an archive, with a digest that is checked.
 
-A folder is what CTranslate2's converter writes for Whisper. The digest is reproducible with coreutils in the folder:
-`sha256sum $(ls | LC_ALL=C sort) | sha256sum`.
+A speech model is what CTranslate2's converter writes for Whisper, a model of names a spaCy pipeline (`pipelines`). The
+digest is reproducible with coreutils in the folder:
+`find -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum`.
 """
 
 import hashlib
 import json
 import re
 import shutil
-import stat
-import tarfile
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import IO
+
+from agent.transcribe import archives, pipelines
+from agent.transcribe.archives import Members, ModelError, opened, pour
+
+__all__ = ["ModelError"]
 
 REQUIRED = ("model.bin", "config.json", "tokenizer.json")
 VOCABULARY = ("vocabulary.txt", "vocabulary.json")
 OPTIONAL = ("preprocessor_config.json",)
 WANTED = frozenset((*REQUIRED, *VOCABULARY, *OPTIONAL))
-MAX_BYTES = 8 << 30
-"""Most bytes that one model may unpack to (large-v3 in float32 is 6.2 GB)."""
-MAX_MEMBERS = 1000
-"""Most entries that an archive may list."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
-_BLOCK = 1 << 20
-_UNREADABLE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".whl")
 
 
-class ModelError(ValueError):
-    """A folder or archive is no usable speech model, or its files changed; the message says what to do."""
+class Kind(StrEnum):
+    """What a model is for."""
+
+    SPEECH = "speech"
+    NAMES = "names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +42,14 @@ class Model:
     path: Path
     sha256: str
 
+    @property
+    def kind(self) -> Kind:
+        """By its files."""
+        return Kind.NAMES if pipelines.is_one(self.path) else Kind.SPEECH
+
 
 def add(source: Path, models_dir: Path, name: str | None = None) -> Model:
-    """Copy the model in `source` (a folder, .tar, .tar.gz or .zip) to `models_dir/NAME` and record its digest.
+    """Copy the model in `source` (a folder, .tar, .tar.gz, .zip or .whl) to `models_dir/NAME` and record its digest.
 
     NAME defaults to the name of the folder or archive. Only the files a model consists of are taken; everything is
     checked before the folder appears under its name. Adding the same files again changes nothing. Raises ModelError.
@@ -60,9 +61,14 @@ def add(source: Path, models_dir: Path, name: str | None = None) -> Model:
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=models_dir) as room:
         folder = Path(room) / "model"
         folder.mkdir(mode=0o755)
-        with _opened(source) as members:
-            _copy(members, folder, source)
-        _require_model(folder, source)
+        root = pipelines.root_of(source)
+        with opened(source, deep=root is not None) as members:
+            if root is not None:
+                pipelines.copy(members, root, folder, source)
+            else:
+                _copy(members, folder, source)
+        if root is None:
+            _require_speech_model(folder, source)
         sha256 = digest(folder)
         target = models_dir / name
         if target.exists():
@@ -74,15 +80,16 @@ def add(source: Path, models_dir: Path, name: str | None = None) -> Model:
     return Model(name, target, sha256)
 
 
-def installed(models_dir: Path) -> tuple[Model, ...]:
-    """The models added and not removed, the one added last at the end."""
+def installed(models_dir: Path, kind: Kind | None = None) -> tuple[Model, ...]:
+    """The models added and not removed, the one added last at the end; all kinds without one."""
     records = sorted(models_dir.glob("*.sha256"), key=lambda p: (p.stat().st_mtime_ns, p.name))
     names = [(record.name.removesuffix(".sha256"), record) for record in records]
-    return tuple(
+    found = [
         Model(name, models_dir / name, record.read_text(encoding="ascii").split()[0])
         for name, record in names
         if (models_dir / name).is_dir()
-    )
+    ]
+    return tuple(model for model in found if kind in (None, model.kind))
 
 
 def check(model: Model) -> bool:
@@ -99,11 +106,11 @@ def remove(name: str, models_dir: Path) -> None:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 (hex) of the lines `HEX  NAME` of the folder's files, in order of name, as sha256sum prints them."""
+    """SHA-256 (hex) of the lines `HEX  PATH` of the folder's files, in order of path, as sha256sum prints them."""
     lines = []
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    for path in sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()):
+        with (folder / path).open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -113,94 +120,24 @@ def _record(models_dir: Path, name: str) -> Path:
 
 def _name_of(source: Path) -> str:
     name = source.resolve().name
-    return next((name.removesuffix(end) for end in _ARCHIVES if name.endswith(end)), name)
+    bare = next((name.removesuffix(end) for end in _ARCHIVES if name.endswith(end)), name)
+    return bare.partition("-")[0] if name.endswith(".whl") else bare
 
 
-_Members = Iterator[tuple[PurePosixPath, Callable[[], IO[bytes]]]]
-
-
-@contextmanager
-def _opened(source: Path) -> Iterator[_Members]:
-    """The regular files of a folder or archive as (relative path, opener). Raises ModelError."""
-    try:
-        if source.is_dir():
-            yield _folder_members(source)
-        elif zipfile.is_zipfile(source):
-            with zipfile.ZipFile(source) as archive:
-                yield _zip_members(archive)
-        elif source.is_file() and tarfile.is_tarfile(source):
-            with tarfile.open(source) as tar:
-                yield _tar_members(tar)
-        else:
-            raise ModelError(f"{source}: expected a model folder, or a .tar, .tar.gz or .zip of one")
-    except _UNREADABLE as error:
-        raise ModelError(f"{source}: cannot be added: {error}") from None
-
-
-def _folder_members(source: Path) -> _Members:
-    for path in sorted(source.iterdir()):
-        if path.is_file():  # links are followed: the cache of a model hub consists of them
-            yield PurePosixPath(path.name), partial(_open, path)
-
-
-def _open(path: Path) -> IO[bytes]:
-    return path.open("rb")
-
-
-def _zip_members(archive: zipfile.ZipFile) -> _Members:
-    for number, info in enumerate(archive.infolist()):
-        mode = info.external_attr >> 16
-        regular = not mode or stat.S_ISREG(mode) or stat.S_IFMT(mode) == 0
-        path = _safe(info.filename, number, regular or info.is_dir())
-        if not info.is_dir():
-            yield path, partial(archive.open, info)
-
-
-def _tar_members(tar: tarfile.TarFile) -> _Members:
-    for number, info in enumerate(tar):
-        path = _safe(info.name, number, info.isfile() or info.isdir())
-        if info.isfile():
-            yield path, partial(_extract, tar, info)
-
-
-def _extract(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    file = tar.extractfile(info)
-    if file is None:
-        raise ModelError(f"archive entry {info.name!r} has no content")
-    return file
-
-
-def _safe(name: str, number: int, ordinary: bool) -> PurePosixPath:
-    """The entry's path, or ModelError when a model has no business containing it."""
-    path = PurePosixPath(name)
-    if number >= MAX_MEMBERS:
-        raise ModelError(f"archive lists more than {MAX_MEMBERS} entries: no speech model does")
-    if not ordinary:
-        raise ModelError(f"archive entry {name!r} is a link or device: refused")
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise ModelError(f"archive entry {name!r} points outside the archive: refused")
-    return path
-
-
-def _copy(members: _Members, folder: Path, source: Path) -> None:
+def _copy(members: Members, folder: Path, source: Path) -> None:
     """Copy the wanted files, all from one folder of the source, counting bytes as they come out."""
     parent: PurePosixPath | None = None
-    left = MAX_BYTES
+    left = archives.MAX_BYTES
     for path, opener in members:
         if path.name not in WANTED:
             continue
         if parent not in (None, path.parent):
             raise ModelError(f"{source}: files of a model in two folders ({parent} and {path.parent}); expected one")
         parent = path.parent
-        with opener() as incoming, (folder / path.name).open("xb") as outgoing:
-            while block := incoming.read(_BLOCK):
-                left -= len(block)
-                if left < 0:
-                    raise ModelError(f"{source}: unpacks to more than {MAX_BYTES >> 30} GiB: no speech model does")
-                outgoing.write(block)
+        left = pour(opener, folder / path.name, left, source)
 
 
-def _require_model(folder: Path, source: Path) -> None:
+def _require_speech_model(folder: Path, source: Path) -> None:
     here = {p.name for p in folder.iterdir()}
     missing = [name for name in REQUIRED if name not in here]
     if not here & set(VOCABULARY):
@@ -208,7 +145,7 @@ def _require_model(folder: Path, source: Path) -> None:
     if missing:
         raise ModelError(
             f"{source}: no {', '.join(missing)}; expected a Whisper model converted to CTranslate2 "
-            "(model.bin, config.json, tokenizer.json, vocabulary.txt)"
+            "(model.bin, config.json, tokenizer.json, vocabulary.txt), or a spaCy pipeline (config.cfg, meta.json)"
         )
     for name in ("config.json", "tokenizer.json"):
         try:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from agent.transcribe.device import Device, Wanted, pick
 from agent.transcribe.engine import Engine
-from agent.transcribe.models import Model, ModelError, check, installed
+from agent.transcribe.models import Kind, Model, ModelError, check, installed
 from agent.transcribe.sphinx import SphinxEngine
 from agent.transcribe.whisper import WhisperEngine
 
@@ -36,7 +36,7 @@ def choose(
     if settings_engine == "pocketsphinx":
         why = "pocketsphinx, a test engine, is named by scribe.engine"
         return Choice("pocketsphinx", why, grammar=Path(model_name) if model_name else None)
-    models = installed(models_dir)
+    models = installed(models_dir, Kind.SPEECH)
     found = [m for m in models if model_name in (None, m.name)]
     if not found:
         missing = f"no model named {model_name} (scribe.model)" if model_name else "no speech model"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.transcribe import models
+from agent.transcribe import archives
 from agent.transcribe.models import ModelError, add, check, installed, remove
 
 FILES = {
@@ -149,12 +149,12 @@ def test_hostile_zip_entries_are_refused(tmp_path: Path, store: Path) -> None:
 
 
 def test_a_bomb_is_stopped_while_it_unpacks(folder: Path, store: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(models, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(archives, "MAX_BYTES", 1 << 20)
     (folder / "model.bin").write_bytes(bytes(3 << 20))
     archive = shutil.make_archive(str(tmp_path / "bomb"), "zip", folder)
     with pytest.raises(ModelError, match="unpacks to more"):
         add(Path(archive), store)
-    monkeypatch.setattr(models, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
     with pytest.raises(ModelError, match="more than 3 entries"):
         add(tar_with(tmp_path / "many.tar"), store)
     assert names(store) == set()

@@ -9,9 +9,10 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.model.redaction import Policy, Secret, SecretKind, Treatment
+from agent.model.redaction import NAMED, Policy, Secret, SecretKind, Treatment
 from agent.model.text import Said, Segment, Transcript, Word
 from agent.transcribe.redaction.find import conversation, find
+from agent.transcribe.redaction.named import Entities, named
 
 _LABELS = {
     SecretKind.CARD: ("CARTE", "CARD"),
@@ -22,6 +23,9 @@ _LABELS = {
     SecretKind.PHONE: ("TÉLÉPHONE", "PHONE"),
     SecretKind.EMAIL: ("E-MAIL", "EMAIL"),
     SecretKind.ADDRESS: ("ADRESSE", "ADDRESS"),
+    SecretKind.NAME: ("NOM", "NAME"),
+    SecretKind.PLACE: ("LIEU", "PLACE"),
+    SecretKind.ORGANISATION: ("ORGANISATION", "ORGANISATION"),
 }
 _UNDECIDED = ("CHIFFRES", "DIGITS")
 TOKEN_HEX = 12
@@ -86,15 +90,19 @@ class Redacted:
     secrets: tuple[Secret, ...]
 
 
-def redact(transcript: Transcript, policy: Policy, key: bytes) -> Redacted:
-    """A transcript as the policy permits it; segments without words are taken by their text, spread over their time."""
+def redact(transcript: Transcript, policy: Policy, key: bytes, entities: Entities | None = None) -> Redacted:
+    """A transcript as the policy permits it; segments without words are taken by their text, spread over their time.
+
+    `entities` finds names. Raises ValueError where the policy hides some and there is nothing to find them with.
+    """
     whole = replace(transcript, segments=tuple(with_words(s) for s in transcript.segments))
     said = conversation(whole)
-    secrets = tuple(
-        s
-        for s in find(said, transcript.language, others=dict(enumerate(transcript.languages))).secrets
-        if s.kind in policy.hidden
-    )
+    others = dict(enumerate(transcript.languages))
+    secrets = tuple(s for s in find(said, transcript.language, others=others).secrets if s.kind in policy.hidden)
+    if names := policy.hidden & NAMED:
+        if entities is None:
+            raise ValueError("names are to be hidden, and there is no model that finds them")
+        secrets += named(said, transcript.language, others, entities, names, {w for s in secrets for w in s.words})
     hidden = labels(secrets, policy, transcript.language, key)
     place: dict[tuple[int, Word], list[int]] = {}
     for number, one in enumerate(said):
@@ -111,6 +119,12 @@ def redact(transcript: Transcript, policy: Policy, key: bytes) -> Redacted:
         text = " ".join(w.text for w in words)
         segments.append(replace(segment, text=text, words=words if before.words else ()))
     return Redacted(replace(transcript, segments=tuple(segments)), said, secrets)
+
+
+def spoken_in(transcript: Transcript) -> tuple[str, ...]:
+    """The languages in which anything is said."""
+    known = dict(enumerate(transcript.languages))
+    return tuple(sorted({known.get(s.channel, transcript.language) for s in transcript.segments if s.text.strip()}))
 
 
 def with_words(segment: Segment) -> Segment:
