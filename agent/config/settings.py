@@ -12,6 +12,7 @@ from agent.config.cti import Cti
 from agent.config.delivery import Courier, Destination
 from agent.config.desk import ContextPage, Desk
 from agent.config.guard import Guard
+from agent.config.persons import PersonsSection
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
@@ -229,6 +230,7 @@ class Settings(Section):
     guard: Guard = Guard()
     courier: Courier = Courier()
     retention: Retention = Retention()
+    persons: PersonsSection = PersonsSection()
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, Destination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
@@ -309,6 +311,11 @@ class Settings(Section):
     def lists_dir(self) -> Path:
         """Numbers that are never recorded, as keyed hashes."""
         return self.site.state_dir / "lists"
+
+    @property
+    def persons_dir(self) -> Path:
+        """Signed records of what persons asked for, and letters to them."""
+        return self.site.state_dir / "persons"
 
     @property
     def journal_dir(self) -> Path:

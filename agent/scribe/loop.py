@@ -10,6 +10,7 @@ from agent.config import Settings
 from agent.process import stop_on_signal
 from agent.retain import identities
 from agent.retain.ntp import read_clocks
+from agent.retain.rights import unlink
 from agent.retain.trusted import believed_ns
 from agent.scribe import outbox
 from agent.scribe.behind import stay_behind
@@ -201,6 +202,7 @@ class Scribe:
             self._tell_readers()
             self.live.follow(self.purposes.configured)
             self._findable.sweep(self.purposes.known)
+            unlink(self.catalog, self.journal, self._believed_ns())
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
 

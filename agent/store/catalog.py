@@ -24,6 +24,7 @@ from agent.store.heard import CHANNELS
 from agent.store.holds import Holds
 from agent.store.indexed import Indexed
 from agent.store.orders import Orders
+from agent.store.persons import RESTRICTED, Persons
 from agent.store.retained import Retained
 from agent.store.rewrites import Rewrites
 from agent.store.rows import ARTIFACT_COLUMNS, CallRow, DeferredRow, DeliveryRow, PartyRow, artifact_of
@@ -46,6 +47,7 @@ class Catalog:
         self.orders = Orders(self._base, self.legal_holds)
         self.clock = Clock(self._base)
         self.retained = Retained(self._base, self.legal_holds)
+        self.persons = Persons(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""
@@ -216,7 +218,7 @@ class Catalog:
         """What has a destination, is not there yet and may be tried now, oldest first."""
         return self._artifacts(
             "delivery IN (?, ?) AND destination IS NOT NULL AND local_deleted_ns IS NULL AND next_attempt_ns <= ? "
-            f"AND (kind = 'tombstone' OR NOT {OPEN})",
+            f"AND (kind = 'tombstone' OR NOT ({OPEN} OR {RESTRICTED}))",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
 

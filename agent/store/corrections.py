@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from agent.store.database import SharedDatabase
 from agent.store.holds import held
+from agent.store.persons import RESTRICTED
 from agent.store.rows import CorrectionRow
 
 OPEN = (
@@ -67,7 +68,7 @@ class Corrections:
         """About to be handed to its destination: False when it may not be any more. It counts as having left."""
         sql = (
             "UPDATE artifacts SET attempted_ns = ? WHERE artifact_id = ? AND withdrawn_ns IS NULL "  # noqa: S608
-            f"AND local_deleted_ns IS NULL AND (kind = 'tombstone' OR NOT {OPEN})"
+            f"AND local_deleted_ns IS NULL AND (kind = 'tombstone' OR NOT ({OPEN} OR {RESTRICTED}))"
         )
         return self._base.run(sql, [at_ns, artifact_id]) > 0
 

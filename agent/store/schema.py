@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import clock, holds, orders, retained
+from agent.store import clock, holds, orders, persons, retained
 from agent.store.rows import ARTIFACT_COLUMNS
 
 
@@ -209,4 +209,5 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     orders.tables,
     retained.tables,
     clock.tables,
+    persons.tables,
 )
