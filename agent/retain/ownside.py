@@ -69,7 +69,7 @@ def _decoded(data: bytes) -> tuple[Pcm, int]:
     try:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.audio[0]
-            resampler = av.AudioResampler("s16p", stream.layout.name, stream.rate)
+            resampler = av.AudioResampler("s16", stream.layout, stream.rate)
             frames = [f for frame in container.decode(stream) for f in resampler.resample(frame)]
             frames += resampler.resample(None)
             rate = stream.rate
@@ -77,7 +77,9 @@ def _decoded(data: bytes) -> tuple[Pcm, int]:
         raise Withheld("it is no audio that can be read") from None
     if not frames:
         raise Withheld("there is no sound in it")
-    return cast(Pcm, np.concatenate([f.to_ndarray() for f in frames], axis=1)), rate
+    channels = stream.layout.nb_channels
+    interleaved = np.concatenate([f.to_ndarray().ravel() for f in frames])
+    return cast(Pcm, interleaved.reshape(-1, channels).T), rate
 
 
 def _flac(pcm: Pcm, rate: int) -> bytes:
