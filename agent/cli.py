@@ -26,6 +26,7 @@ from agent.commands import (
     run,
     search,
     show,
+    sync,
     token,
     transcribe,
     verify,
@@ -65,6 +66,7 @@ for command in (
 app.add_typer(config_check.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(policy.app, name="policy")
+app.add_typer(sync.app, name="sync")
 app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
 app.add_typer(hold.app, name="hold")

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from agent.config import Endpoint, Settings, load
+from agent.config.destinations import FolderSection
 from agent.store.catalog import Catalog
 
 READY_S = 60.0
@@ -112,10 +113,10 @@ class DemoSite:
     @property
     def centre(self) -> Path:
         """The central system: a folder."""
-        path = self.settings.destination["centre"].path
-        if path is None:
+        destination = self.settings.destination["centre"]
+        if not isinstance(destination, FolderSection):
             raise DemoFailed("the destination of the demonstration is a folder")
-        return path
+        return destination.path
 
     def key(self, purpose: str) -> Path:
         """The key file that opens what was recorded for a purpose."""

@@ -16,6 +16,7 @@ from agent.commands.common import (
     settings_of,
 )
 from agent.config import Settings
+from agent.config.destinations import FolderSection
 from agent.model.artifact import Artifact
 from agent.vault.age import WrongKey, decrypt
 
@@ -80,6 +81,6 @@ def where(settings: Settings, artifact: Artifact) -> Path | None:
     """A readable copy: the outbox, else a folder destination; None when it is only farther away."""
     candidates = [settings.outbox_dir / artifact.path]
     destination = settings.destination.get(artifact.destination or "")
-    if destination is not None and destination.path is not None:
+    if isinstance(destination, FolderSection):
         candidates.append(destination.path / destination.prefix / artifact.path)
     return next((path for path in candidates if path.is_file()), None)

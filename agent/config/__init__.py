@@ -1,7 +1,6 @@
 """One typed, validated description of the whole configuration: `load` reads it or says what to mend on which line."""
 
-from agent.config.delivery import Destination
 from agent.config.load import ConfigError, load, parse
 from agent.config.settings import Endpoint, Settings, Siprec, Site, Span
 
-__all__ = ["ConfigError", "Destination", "Endpoint", "Settings", "Siprec", "Site", "Span", "load", "parse"]
+__all__ = ["ConfigError", "Endpoint", "Settings", "Siprec", "Site", "Span", "load", "parse"]

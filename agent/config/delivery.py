@@ -1,11 +1,8 @@
-"""The sections `[courier]` and `[destination.NAME]`: where artifacts go, and how fast."""
+"""The section `[courier]`: how patiently artifacts go; where to is `agent.config.destinations`."""
 
-from pathlib import Path
-from typing import Literal, Self
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from agent.config.section import Section
+from agent.config.section import Section, Size
 
 
 class Courier(Section):
@@ -15,31 +12,5 @@ class Courier(Section):
     retry_first_s: float = Field(2.0, gt=0)
     retry_max_s: float = Field(900.0, gt=0)
     part_mib: int = Field(8, ge=5, le=512)
-
-
-class Destination(Section):
-    """Where artifacts go: a folder, or a bucket of S3-compatible storage (credentials in a file, never here)."""
-
-    kind: Literal["folder", "s3"]
-    path: Path | None = None
-    endpoint_url: str | None = None
-    bucket: str | None = None
-    prefix: str = ""
-    region: str = "us-east-1"
-    credentials_file: Path | None = None
-    verify_tls: bool = True
-    expires: Literal["us", "lifecycle", "them"] = "us"
-    """Who deletes there at the central deadline: the courier, the bucket's own lifecycle rules, or whoever receives."""
-
-    @property
-    def deleted_by_us(self) -> bool:
-        """Whether the courier deletes there what is past its central deadline, or was called back."""
-        return self.expires == "us"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind == "folder" and self.path is None:
-            raise ValueError('a folder destination needs path = "/some/folder"')
-        if self.kind == "s3" and (self.bucket is None or self.credentials_file is None):
-            raise ValueError('an s3 destination needs bucket = "NAME" and credentials_file = "FILE"')
-        return self
+    outbox_budget: Size | None = None
+    """Bytes of all artifacts that may be here (docs/delivery.md); without it, the disk is the limit."""

@@ -9,20 +9,15 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from agent.config.destinations import KINDS
 from agent.config.settings import Settings
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
-_PATH_KEYS: tuple[str, ...] = (
-    "state_dir",
-    "run_dir",
-    "keys_dir",
-    "tokens_file",
-    "credentials_file",
-    "recipients_file",
-    "path",
-)
+_PATH_KEYS: tuple[str, ...] = ("state_dir", "run_dir", "keys_dir", "path", "tokens_file", "recipients_file")
 _PATH_KEYS += ("tls_certificate", "tls_key", "tls_client_ca", "tls_ca")
+_PATH_KEYS += ("credentials_file", "known_hosts_file", "key_file", "agent_socket", "token_file")
+_PATH_KEYS += ("client_certificate", "client_key", "ca_file", "ca")
 
 
 class ConfigError(ValueError):
@@ -79,17 +74,20 @@ def _lines_of_keys(text: str) -> dict[str, int]:
 
 def _explain(error: Any, lines: dict[str, int]) -> str:
     path = [str(part) for part in error["loc"]]
+    kind = path.pop(2) if len(path) > 2 and path[0] == "destination" else None  # it stands there though nobody wrote it
     if error["type"] == "value_error" and (inner := str(error["ctx"]["error"])).partition(":")[0] in lines:
         path = inner.partition(":")[0].split(".")
     dotted = ".".join(path)
     at = next((lines[p] for p in (".".join(path[:n]) for n in range(len(path), 0, -1)) if p in lines), None)
     where = f"line {at}: {dotted}" if at else dotted or "the file"
     if error["type"] == "extra_forbidden":
-        known = _fields_at(path[:-1])
+        known = sorted(KINDS[kind].model_fields) if kind else _fields_at(path[:-1])
         near = difflib.get_close_matches(path[-1], known, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(known)}"
         return f"{where}: unknown setting; {hint}"
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix(f"{dotted}: ")
+    if error["type"] == "missing":
+        return f"{where}: its section needs {path[-1]}"
     if error["type"] == "enum" and isinstance(error["input"], str):
         options = re.findall(r"'([^']+)'", message)
         near = difflib.get_close_matches(error["input"], options, n=1)

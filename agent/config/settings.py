@@ -9,8 +9,9 @@ from holidays import list_supported_countries
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from agent.config.cti import Cti
-from agent.config.delivery import Courier, Destination
+from agent.config.delivery import Courier
 from agent.config.desk import ContextPage, Desk
+from agent.config.destinations import AnyDestination
 from agent.config.guard import Guard
 from agent.config.persons import PersonsSection
 from agent.config.presses import Keys, SipPresses
@@ -18,6 +19,7 @@ from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
 from agent.config.retention import Retention
 from agent.config.section import Duration, Patterns, Section
+from agent.config.timestamp import Timestamp
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.redaction import NO_REDACTION
 
@@ -231,13 +233,17 @@ class Settings(Section):
     courier: Courier = Courier()
     retention: Retention = Retention()
     persons: PersonsSection = PersonsSection()
+    timestamp: Timestamp | None = None
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
-    destination: dict[PurposeName, Destination] = Field(default_factory=dict)
+    destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
     purpose: dict[PurposeName, PurposeSection] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        for name, section in self.purpose.items():
+            if section.timestamp and self.timestamp is None:
+                raise ValueError(f"purpose.{name}.timestamp: no [timestamp] says whose: url and ca are needed")
         for name, section in self.purpose.items():
             if section.destination is not None and section.destination not in self.destination:
                 known = ", ".join(sorted(self.destination)) or "none"
@@ -362,6 +368,11 @@ class Settings(Section):
         """Where the recorder hands on the sound of live calls (docs/live-audio.md)."""
         return self.site.run_dir / "live.sock"
 
+    def is_stamped(self, purpose: str) -> bool:
+        """Whether manifests of the purpose are to have a timestamp."""
+        said = self.purpose[purpose].timestamp
+        return self.timestamp is not None and (purpose == "evidence" if said is None else said)
+
     def purposes(self) -> tuple[Purpose, ...]:
         """The purposes as model values, recipients read from their files (OSError, ValueError if unreadable)."""
         return tuple(
@@ -388,6 +399,7 @@ class Settings(Section):
                 live=p.live,
                 subtitles=p.subtitles,
                 searchable=p.searchable,
+                timestamp=self.is_stamped(name),
                 redaction=NO_REDACTION if self.scribe.engine == "none" and p.redact is None else p.redaction(name),
             )
             for name, p in self.purpose.items()

@@ -1,7 +1,8 @@
 """What a destination is: it takes a file and returns only when it has read back the very bytes."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,16 @@ class Poison(Exception):
 
 
 class Unsupported(Exception):
-    """This kind of destination cannot do that at all. The words are for people."""
+    """This kind of destination knows nothing of what it is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the centre is told of an object: kept until (UTC ns; 0: no date), under legal hold, and tags."""
+
+    retain_until_ns: int = 0
+    held: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +48,44 @@ class UploadState(Protocol):
         """Durable when this returns."""
 
 
+class Throttle(Protocol):
+    """How fast may be sent."""
+
+    def take(self, count: int) -> None:
+        """Returns when so many bytes more may be sent."""
+
+
+class Unlimited:
+    """As fast as the network goes."""
+
+    def take(self, count: int) -> None:
+        """See Throttle.take."""
+
+
 class Destination(Protocol):
-    """One `[destination.NAME]`, used by one thread at a time."""
+    """One `[destination.NAME]`, used by one thread at a time. Every method raises Retry or Poison."""
 
     name: str
 
-    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState) -> Receipt:
-        """Deliver a file under `key`; harmless when it is there already. Raises Retry or Poison."""
+    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState, terms: Terms) -> Receipt:
+        """Deliver a file under `key`, with the terms as far as this kind knows of such; harmless when it is there."""
+
+    def hold(self, key: str, held: bool) -> None:
+        """Put a legal hold on what is under `key`, or lift it. Raises Unsupported too."""
+
+    def destroy(self, key: str) -> None:
+        """Delete what is under `key`, in every version; harmless when there is nothing. A lock that forbids it is named
+        in Poison."""
 
     def abandon(self, key: str, resume: UploadState) -> None:
         """Let go of what a delivery under `key` began and did not finish; harmless when it began nothing. What it did
-        finish stays. Raises Retry or Poison."""
+        finish stays."""
 
-    def hold(self, key: str, held: bool) -> None:
-        """Place or lift a legal hold on what is there under `key`. Raises Retry, Poison, Unsupported."""
-
-    def destroy(self, key: str) -> None:
-        """Delete what is there under `key`; harmless when nothing is. Raises Retry, or Poison, naming the lock that
-        forbids it."""
+    def sweep(self, remembered: Collection[str]) -> None:
+        """Let go of uploads of ours that nobody remembers: begun long ago, of an id that is not among these."""
 
     def check(self) -> None:
-        """Write, read back and delete a small file. Raises Retry or Poison."""
+        """Write, read back and delete a small file."""
 
 
 def sha256_of(local: Path) -> str:

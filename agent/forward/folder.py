@@ -2,23 +2,36 @@
 
 import os
 import secrets
-import shutil
+from collections.abc import Collection
 from pathlib import Path
 
-from agent.forward.destination import Poison, Receipt, Retry, Unsupported, UploadState, sha256_of, unchanged
+from agent.forward.destination import (
+    PIECE_BYTES,
+    Poison,
+    Receipt,
+    Retry,
+    Terms,
+    Throttle,
+    Unlimited,
+    Unsupported,
+    UploadState,
+    sha256_of,
+    unchanged,
+)
 from agent.vault.secretfile import sync_folder
 
 
 class FolderDestination:
     """Files under `root`/`prefix`, at the artifact's own path."""
 
-    def __init__(self, name: str, root: Path, prefix: str = "") -> None:
+    def __init__(self, name: str, root: Path, prefix: str = "", throttle: Throttle | None = None) -> None:
         self.name = name
         self._root = root
         self._prefix = prefix
+        self._throttle = throttle or Unlimited()
 
-    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState) -> Receipt:
-        """See Destination.put. A different file of the same name is never replaced."""
+    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState, terms: Terms) -> Receipt:
+        """See Destination.put. A different file of the same name is never replaced; a folder knows no terms."""
         unchanged(local, cipher_sha256)
         target = self._root / self._prefix / key
         try:
@@ -36,32 +49,32 @@ class FolderDestination:
             raise Retry("what was read back is not what was written; it was removed there")
         return Receipt(str(target))
 
+    def hold(self, key: str, held: bool) -> None:
+        """See Destination.hold."""
+        raise Unsupported("a folder knows no legal hold")
+
+    def destroy(self, key: str) -> None:
+        """See Destination.destroy."""
+        target = self._root / self._prefix / key
+        try:
+            self._there()
+            target.unlink(missing_ok=True)
+            _partial(target).unlink(missing_ok=True)
+            if target.parent.is_dir():
+                sync_folder(target.parent)
+        except OSError as error:
+            raise Retry(f"{self._root}: {error.strerror}") from None
+
     def abandon(self, key: str, resume: UploadState) -> None:
         """See Destination.abandon."""
-        if not self._root.is_dir():
-            raise Retry(f"{self._root}: it is not there")
         try:
+            self._there()
             _partial(self._root / self._prefix / key).unlink(missing_ok=True)
         except OSError as error:
             raise Retry(f"{self._root}: {error.strerror}") from None
 
-    def hold(self, key: str, held: bool) -> None:
-        """See Destination.hold."""
-        raise Unsupported("a folder knows no legal hold; it is not deleted from here meanwhile")
-
-    def destroy(self, key: str) -> None:
-        """See Destination.destroy."""
-        if not self._root.is_dir():
-            raise Retry(f"{self._root}: it is not there")
-        target = self._root / self._prefix / key
-        try:
-            target.unlink(missing_ok=True)
-            if target.parent.is_dir():
-                sync_folder(target.parent)
-        except PermissionError as error:
-            raise Poison(f"{target}: it may not be deleted ({error.strerror})") from None
-        except OSError as error:
-            raise Retry(f"{self._root}: {error.strerror}") from None
+    def sweep(self, remembered: Collection[str]) -> None:
+        """See Destination.sweep: a partial file is removed as soon as writing it fails, or written over."""
 
     def check(self) -> None:
         """See Destination.check."""
@@ -80,23 +93,25 @@ class FolderDestination:
         """The folder itself may be made, its parent must be there: a share that is not mounted stays an error."""
         self._root.mkdir(exist_ok=True)
 
-    @staticmethod
-    def _write(local: Path, target: Path) -> None:
+    def _there(self) -> None:
+        """A share that is not mounted has nothing deleted by finding nothing. Raises Retry."""
+        if not self._root.is_dir():
+            raise Retry(f"{self._root}: it is not there")
+
+    def _write(self, local: Path, target: Path) -> None:
         partial = _partial(target)
         try:
             with local.open("rb") as source, partial.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
+                while piece := source.read(PIECE_BYTES):
+                    self._throttle.take(len(piece))
+                    sink.write(piece)
                 sink.flush()
                 os.fsync(sink.fileno())
             partial.rename(target)
-        except OSError:
+        except BaseException:  # also when the courier stops on the way
             partial.unlink(missing_ok=True)
             raise
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(target.parent)
 
 
 def _partial(target: Path) -> Path:

@@ -1,28 +1,25 @@
 """From a `[destination.NAME]` section to something that delivers."""
 
-from agent.config import Destination as Section
-from agent.forward.destination import Destination
+from agent.config.destinations import AnyDestination, FolderSection, PutSection, S3Section, SftpSection
+from agent.forward.destination import Destination, Throttle
 from agent.forward.folder import FolderDestination
+from agent.forward.put import PutDestination
 from agent.forward.s3 import S3Destination
+from agent.forward.sftp import SftpDestination
 
 PART_BYTES = 8 << 20
 
 
-def open_destination(name: str, section: Section, part_bytes: int = PART_BYTES) -> Destination:
-    """The destination of a section; nothing is contacted yet. Raises ValueError when the section is not complete."""
-    if section.kind == "folder":
-        if section.path is None:
-            raise ValueError(f"destination.{name}: path is missing")
-        return FolderDestination(name, section.path, section.prefix)
-    if section.bucket is None or section.credentials_file is None:
-        raise ValueError(f"destination.{name}: bucket or credentials_file is missing")
-    return S3Destination(
-        name,
-        section.bucket,
-        section.credentials_file,
-        part_bytes,
-        section.endpoint_url,
-        section.region,
-        section.prefix,
-        section.verify_tls,
-    )
+def open_destination(
+    name: str, section: AnyDestination, part_bytes: int = PART_BYTES, throttle: Throttle | None = None
+) -> Destination:
+    """The destination of a section; nothing is contacted yet. Without a throttle it sends as fast as it can."""
+    match section:
+        case FolderSection():
+            return FolderDestination(name, section.path, section.prefix, throttle)
+        case S3Section():
+            return S3Destination(name, section, part_bytes, throttle)
+        case SftpSection():
+            return SftpDestination(name, section, throttle)
+        case PutSection():
+            return PutDestination(name, section, throttle)

@@ -1,38 +1,42 @@
 """S3-compatible storage as destination: low-level calls, parts that survive a restart, and our own digest at the end.
 
-Servers are not trusted to check what they are told to (several ignore checksums): every part carries a Content-MD5,
-and the whole object is read back and compared by SHA-256 before the upload counts as done.
+Servers are not trusted to do what they are told (several ignore checksums, or take words of a lock and delete all the
+same): every part carries a Content-MD5, the whole object is read back and compared by SHA-256, and its lock is asked
+for again, before the upload counts as done. Only a server that is set to `verify = "checksum"`, and was seen to refuse
+a wrong digest, is believed its own.
 """
 
-import base64
 import hashlib
 import secrets
-import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from botocore.exceptions import ClientError
 
-from agent.forward.destination import PIECE_BYTES, Poison, Receipt, Retry, Unsupported, UploadState, unchanged
-from agent.vault.secretfile import read_secret
+from agent.config.destinations import S3Section
+from agent.forward.destination import (
+    PIECE_BYTES,
+    Poison,
+    Receipt,
+    Retry,
+    Terms,
+    Throttle,
+    Unlimited,
+    Unsupported,
+    UploadState,
+    unchanged,
+)
+from agent.forward.s3_access import DENIED, MISSING, Access, code_of
+from agent.forward.s3_lock import NS, ObjectLock
+from agent.forward.s3_parts import Parts
+from agent.forward.s3_sums import StatedSums, sums
 
-CONNECT_S, READ_S = 5, 60
-_MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
-_MEND = {
-    "NoSuchBucket": "the bucket does not exist",
-    "AccessDenied": "access is denied: check the rights of this key on this bucket",
-    "InvalidAccessKeyId": "the server does not know this access key",
-    "SignatureDoesNotMatch": "the server does not accept this secret key",
-    "RequestTimeTooSkewed": "the clocks differ too much: synchronise this one",
-    "403": "access is denied",
-}
-_PASSING = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "QuotaExceeded"})
-_FIRST_SERVER_ERROR = 500
-_TOO_MANY = 429
+TRIAL_LOCK_S, TRIAL_PATIENCE_S = 3, 20
+_NO_VERSIONS = frozenset({"NotImplemented", "MethodNotAllowed", "405"})
 
 
 class S3Destination:
@@ -41,215 +45,210 @@ class S3Destination:
     def __init__(
         self,
         name: str,
-        bucket: str,
-        credentials_file: Path,
+        section: S3Section,
         part_bytes: int,
-        endpoint_url: str | None = None,
-        region: str = "us-east-1",
-        prefix: str = "",
-        verify_tls: bool = True,
+        throttle: Throttle | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.name = name
-        self._bucket = bucket
-        self._credentials_file = credentials_file
+        self._section = section
+        self._bucket = section.bucket
         self._part_bytes = part_bytes
-        self._endpoint_url = endpoint_url
-        self._region = region
-        self._prefix = prefix
-        self._verify_tls = verify_tls
-        self._made: Any = None
+        self._clock_ns = clock_ns
+        self._access = Access(section, throttle or Unlimited())
+        self._parts = Parts(self._access, section.bucket, part_bytes)
+        self._lock: ObjectLock | None = None
+        if section.object_lock != "none":
+            self._lock = ObjectLock(self._access, section.bucket, section.object_lock, clock_ns)
+        self._sums = StatedSums(self._access, section.bucket, section.prefix, part_bytes, self._remove)
 
-    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState) -> Receipt:
-        """See Destination.put."""
+    def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState, terms: Terms) -> Receipt:
+        """See Destination.put. An object of this name with other content is written over; its versions stay."""
         unchanged(local, cipher_sha256)
-        name = self._prefix + key
-        with self._words():
-            if self._is_there(name, cipher_sha256, size):
-                resume.remember(None)
-                return self._receipt(name)
-            if size <= self._part_bytes:
-                data = local.read_bytes()
-                self._client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentMD5=_md5(data))
-            else:
-                self._put_parts(local, name, resume)
-                resume.remember(None)
-            if not self._is_there(name, cipher_sha256, size):
-                self._client.delete_object(Bucket=self._bucket, Key=name)
-                raise Retry("what was read back is not what was sent; it was removed there")
-        return self._receipt(name)
-
-    def abandon(self, key: str, resume: UploadState) -> None:
-        """See Destination.abandon."""
-        name = self._prefix + key
-        with self._words():
-            if resume.upload_id is not None:
-                self._abort(name, resume.upload_id)
-            self._abort_strays(name)  # one that was begun and not remembered
+        name = self._section.prefix + key
+        with self._access.words():
+            if not self._is_there(name, local, cipher_sha256, size):
+                version = self._upload(local, name, size, resume, terms)
+                if not self._is_there(name, local, cipher_sha256, size):
+                    self._remove(name, version)
+                    raise Retry("what was read back is not what was sent; it was removed there")
             resume.remember(None)
+            mended = self._lock is not None and self._lock.mend(name, terms)
+            if mended and not self._is_there(name, local, cipher_sha256, size):
+                raise Poison("the server has no locks, though it said so: it spoiled the object when asked to lock it")
+        return Receipt(f"s3://{self._bucket}/{name}")
 
     def hold(self, key: str, held: bool) -> None:
-        """See Destination.hold."""
-        raise Unsupported("legal holds are not placed on this bucket yet")
+        """See Destination.hold. Every version is held."""
+        if self._lock is None:
+            raise Unsupported(f"destination.{self.name}: legal holds need object_lock")
+        name = self._section.prefix + key
+        with self._access.words():
+            versions = [version for version, marker in self._versions(name) if not marker]
+            if held and not versions:
+                raise Poison("there is nothing under this name to hold")
+            for version in versions:
+                self._lock.hold(name, version, held)
 
     def destroy(self, key: str) -> None:
         """See Destination.destroy."""
-        with self._words():
-            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        name = self._section.prefix + key
+        with self._access.words():
+            for version, _ in self._versions(name):
+                self._remove(name, version)
+            if self._versions(name):
+                raise Retry("the server took the deletion, but it is still there")
+
+    def abandon(self, key: str, resume: UploadState) -> None:
+        """See Destination.abandon."""
+        name = self._section.prefix + key
+        with self._access.words():
+            if resume.upload_id is not None:
+                self._parts.abort(name, resume.upload_id)
+            self._parts.abort_all(name)  # one that was begun and not remembered
+            resume.remember(None)
+
+    def sweep(self, remembered: Collection[str]) -> None:
+        """See Destination.sweep. Only uploads of artifacts under our prefix."""
+        with self._access.words():
+            self._parts.sweep(self._section.prefix, remembered, datetime.fromtimestamp(self._clock_ns() / NS, UTC))
 
     def check(self) -> None:
-        """See Destination.check."""
-        name, data = f"{self._prefix}.greffier-{secrets.token_hex(4)}", b"trial"
-        with self._words():
-            self._client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentMD5=_md5(data))
-            back = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
-            self._client.delete_object(Bucket=self._bucket, Key=name)
-        if back != data:
-            raise Retry("what is written there is not what is read back")
+        """See Destination.check. Where objects are to be locked, the small one is, for seconds, and must not be
+        deletable meanwhile."""
+        name, data = f"{self._section.prefix}.greffier-{secrets.token_hex(4)}", b"trial"
+        with self._access.words():
+            terms = Terms(self._clock_ns() + TRIAL_LOCK_S * NS)
+            version = self._send(name, data, terms)
+            back = self._access.client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+            if self._lock is None:
+                self._remove(name, version)
+            else:
+                self._try_lock(self._lock, name, version, terms)
+            if back != data:
+                raise Retry("what is written there is not what is read back")
+            if self._section.verify == "checksum":
+                self._sums.believed()
 
     # ---- steps of an upload
 
-    def _put_parts(self, local: Path, name: str, resume: UploadState) -> None:
-        upload_id, there = self._taken_up(name, resume.upload_id)
-        if upload_id is None or not self._ours(local, there):
-            self._abort_strays(name)
-            upload_id = self._client.create_multipart_upload(Bucket=self._bucket, Key=name)["UploadId"]
-            resume.remember(upload_id)
-            there = {}
-        where = {"Bucket": self._bucket, "Key": name, "UploadId": upload_id}
-        parts = []
-        for number, data in self._parts(local):
-            tag = there.get(number)
-            if tag is None:
-                tag = self._client.upload_part(**where, PartNumber=number, Body=data, ContentMD5=_md5(data))["ETag"]
-            parts.append({"PartNumber": number, "ETag": tag})
-        self._client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    @property
+    def _client(self) -> Any:
+        return self._access.client
 
-    def _parts(self, local: Path) -> Iterator[tuple[int, bytes]]:
-        """The parts of a file, numbered from 1."""
-        with local.open("rb") as file:
-            yield from enumerate(iter(lambda: file.read(self._part_bytes), b""), 1)
+    def _upload(self, local: Path, name: str, size: int, resume: UploadState, terms: Terms) -> str | None:
+        if self._section.verify == "checksum":
+            self._sums.believed()
+        if size <= self._part_bytes:
+            return self._send(name, local.read_bytes(), terms)
+        return self._parts.upload(local, name, resume, self._told(terms))
 
-    def _ours(self, local: Path, there: dict[int, str]) -> bool:
-        """Whether the parts that are there are parts of this file (some servers cannot replace one that is not)."""
-        if not there:
-            return True
-        ours = {n: hashlib.md5(data, usedforsecurity=False).hexdigest() for n, data in self._parts(local)}
-        return all(ours.get(number) == tag.strip('"') for number, tag in there.items())
+    def _send(self, name: str, data: bytes, terms: Terms) -> str | None:
+        sent = self._client.put_object(Bucket=self._bucket, Key=name, Body=data, **sums(data), **self._told(terms))
+        version: str | None = sent.get("VersionId")
+        return version
 
-    def _taken_up(self, name: str, upload_id: str | None) -> tuple[str | None, dict[int, str]]:
-        """The unfinished upload of before a restart and its parts (number → ETag), if the server still has it."""
-        if upload_id is None:
-            return None, {}
-        there: dict[int, str] = {}
-        where: dict[str, Any] = {"Bucket": self._bucket, "Key": name, "UploadId": upload_id}
-        while True:
-            try:
-                page = self._client.list_parts(**where)
-            except ClientError as error:
-                if _code(error) in _MISSING:
-                    return None, {}
-                raise
-            there |= {part["PartNumber"]: part["ETag"] for part in page.get("Parts", ())}
-            if not page.get("IsTruncated"):
-                return upload_id, there
-            where["PartNumberMarker"] = page["NextPartNumberMarker"]
+    def _told(self, terms: Terms) -> dict[str, Any]:
+        """What is said of an object as its upload begins."""
+        section = self._section
+        said = self._lock.told(terms) if self._lock is not None else {}
+        if section.tags and terms.tags:
+            said["Tagging"] = urlencode(terms.tags)
+        if section.sse != "none":
+            said["ServerSideEncryption"] = section.sse
+        if section.sse_key_id is not None:
+            said["SSEKMSKeyId"] = section.sse_key_id
+        if section.storage_class is not None:
+            said["StorageClass"] = section.storage_class
+        return said
 
-    def _abort_strays(self, name: str) -> None:
-        """Abort uploads of this very object that a kill left without anybody who remembers them."""
+    def _is_there(self, name: str, local: Path, cipher_sha256: str, size: int) -> bool:
+        """Whether the object is there, byte for byte, and encrypted as asked. It is read back whole, unless the
+        server's own digest is believed and is there."""
         try:
-            page = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=name)
-        except ClientError as error:
-            if _code(error) in _MISSING:  # some servers say so when there are none
-                return
-            raise
-        for upload in page.get("Uploads") or ():
-            if upload["Key"] == name:
-                self._abort(name, upload["UploadId"])
-
-    def _abort(self, name: str, upload_id: str) -> None:
-        try:
-            self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload_id)
-        except ClientError as error:
-            if _code(error) not in _MISSING:
-                raise
-
-    def _is_there(self, name: str, cipher_sha256: str, size: int) -> bool:
-        """Whether the object is there, byte for byte: it is read back whole."""
-        try:
+            if self._section.verify == "checksum":
+                said = self._client.head_object(Bucket=self._bucket, Key=name, ChecksumMode="ENABLED")
+                if self._sums.are_of(said, local, size):
+                    self._encrypted(said)
+                    return True
             answer = self._client.get_object(Bucket=self._bucket, Key=name)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code_of(error) in MISSING:
                 return False
             raise
         digest, count = hashlib.sha256(), 0
         for piece in answer["Body"].iter_chunks(PIECE_BYTES):
             digest.update(piece)
             count += len(piece)
-        return count == size and digest.hexdigest() == cipher_sha256
+        if count != size or digest.hexdigest() != cipher_sha256:
+            return False
+        self._encrypted(answer)
+        return True
 
-    def _receipt(self, name: str) -> Receipt:
-        return Receipt(f"s3://{self._bucket}/{name}")
+    def _encrypted(self, answer: dict[str, Any]) -> None:
+        wanted = self._section.sse
+        if wanted != "none" and answer.get("ServerSideEncryption") != wanted:
+            raise Poison(f'the object is there, but not encrypted by the server as asked (sse = "{wanted}")')
 
-    # ---- the client, and its errors in our words
+    # ---- versions and locks
 
-    @property
-    def _client(self) -> Any:
-        if self._made is None:
-            access_key, secret_key = _credentials(self._credentials_file)
-            self._made = boto3.client(
-                "s3",
-                endpoint_url=self._endpoint_url,
-                region_name=self._region,
-                aws_access_key_id=access_key,
-                aws_secret_access_key=secret_key,
-                verify=self._verify_tls,
-                config=Config(
-                    connect_timeout=CONNECT_S,
-                    read_timeout=READ_S,
-                    retries={"total_max_attempts": 1},
-                    signature_version="s3v4",
-                    s3={"addressing_style": "path"},
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                ),
-            )
-        return self._made
+    def _versions(self, name: str) -> list[tuple[str | None, bool]]:
+        """All that is kept under this name: ids of versions, and whether each only marks a deletion."""
+        found: list[tuple[str | None, bool]] = []
+        where: dict[str, Any] = {"Bucket": self._bucket, "Prefix": name}
+        while True:
+            try:
+                page = self._client.list_object_versions(**where)
+            except ClientError as error:
+                if code_of(error) not in _NO_VERSIONS:
+                    raise
+                return self._only_one(name)
+            for kind, marker in (("Versions", False), ("DeleteMarkers", True)):
+                found += [(one["VersionId"], marker) for one in page.get(kind) or () if one["Key"] == name]
+            if not page.get("IsTruncated"):
+                return found
+            where |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
-    @contextmanager
-    def _words(self) -> Iterator[None]:
-        """Turn the library's errors into Retry and Poison; no message carries a key or a signed address."""
+    def _only_one(self, name: str) -> list[tuple[str | None, bool]]:
+        """As `_versions`, of a server that keeps none."""
         try:
-            yield
+            self._client.head_object(Bucket=self._bucket, Key=name)
         except ClientError as error:
-            code = _code(error)
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in _PASSING or status >= _FIRST_SERVER_ERROR or status == _TOO_MANY:
-                raise Retry(f"the server answered {status} {code}") from None
-            self._made = None  # credentials may be mended meanwhile
-            raise Poison(_MEND.get(code, f"the server refused it: {status} {code}")) from None
-        except SSLError:
-            raise Poison(
-                "the server's certificate is not accepted: expired, of another name, or signed by nobody known"
-            ) from None
-        except BotoCoreError as error:
-            raise Retry(f"the server cannot be reached or broke off ({type(error).__name__})") from None
-        except OSError as error:
-            raise Retry(f"the connection failed: {error.strerror or type(error).__name__}") from None
+            if code_of(error) in MISSING:
+                return []
+            raise
+        return [(None, False)]
 
+    def _remove(self, name: str, version: str | None) -> None:
+        """Delete a version, or all there is where there are none. Raises Poison naming the lock that forbids it."""
+        which = {"Bucket": self._bucket, "Key": name} | ({"VersionId": version} if version is not None else {})
+        try:
+            self._client.delete_object(**which)
+        except ClientError as error:
+            if code_of(error) in MISSING:
+                return
+            why = self._lock.why_kept(name, version) if self._lock is not None and code_of(error) in DENIED else None
+            if why is None:
+                raise
+            raise Poison(f"it cannot be deleted there: {why}") from None
 
-def _credentials(path: Path) -> tuple[str, str]:
-    try:
-        found = tomllib.loads(read_secret(path).decode())
-        return str(found["access_key_id"]), str(found["secret_access_key"])
-    except OSError as error:
-        raise Poison(f"credentials: {error}") from None
-    except (ValueError, KeyError):
-        raise Poison(f'{path} must say access_key_id = "…" and secret_access_key = "…"') from None
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _md5(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    def _try_lock(self, lock: ObjectLock, name: str, version: str | None, terms: Terms) -> None:
+        """A trial that must not be deletable until its lock ends, and must be then."""
+        lock.mend(name, terms)
+        if lock.why_kept(name, version) is not None:
+            try:
+                self._remove(name, version)
+            except Poison:
+                pass
+            else:
+                raise Poison("the server locks objects by its word only: it deleted one that was locked")
+        deadline = time.monotonic() + TRIAL_PATIENCE_S
+        while True:
+            time.sleep(0.5)
+            try:
+                self._remove(name, version)
+            except (ClientError, Poison):
+                if time.monotonic() > deadline:
+                    raise Poison(f"a trial object could not be deleted after its lock had ended: {name}") from None
+            else:
+                return

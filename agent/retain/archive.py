@@ -28,6 +28,7 @@ _SAME = {
     "subtitles": "the same words as the transcript",
     "vcon": "the same as audio and transcript",
     "manifest": "a technical record of the call, whose facts are told above",
+    "timestamp": "a technical record of the call, whose facts are told above",
 }
 Whereabouts = Callable[[Place], Path | None]
 

@@ -60,6 +60,11 @@ def _options(audio_format: AudioFormat, channels: int) -> dict[str, str]:
     return {"application": "voip"} | ({"mapping_family": "255"} if channels > 2 else {})
 
 
+def channels_of(lines: int, audio_format: AudioFormat) -> int:
+    """How many channels a file of so many lines has."""
+    return min(lines, _CODECS[audio_format][3])
+
+
 def _fold(pcm: npt.NDArray[np.int16], most: int) -> npt.NDArray[np.int16]:
     if len(pcm) <= most:
         return pcm

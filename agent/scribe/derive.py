@@ -9,28 +9,30 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE
-from agent.model.gate import GateState
-from agent.model.purpose import ArtifactKind, Purpose
+from agent.model.purpose import ABOUT, ArtifactKind, Purpose
 from agent.model.spans import merge
 from agent.model.text import Transcript
-from agent.policy.permit import permitted, recorded_spans
 from agent.scribe import audio
-from agent.scribe.absence import Absence, absences, began, never_began, why_nothing, without
+from agent.scribe.absence import never_began, why_nothing
 from agent.scribe.channels import Tape
-from agent.scribe.correct import NOTHING, Corrected
+from agent.scribe.correct import Corrected
 from agent.scribe.filing import Filed, Filing, number_of, path_of
 from agent.scribe.findable import Findable
 from agent.scribe.hearing import Spans, outside, transcribe
+from agent.scribe.jobs import Job, dropped, jobs
 from agent.scribe.paused import dressed
 from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
 from agent.scribe.subtitles import AS
 from agent.scribe.testimony import Testimony
 from agent.scribe.text import Heading, to_json
+from agent.scribe.vcon import MEDIA_TYPE as VCON
+from agent.scribe.vcon import Contents, Recording, signed_vcon
 from agent.scribe.voices import voices_of
 from agent.scribe.withdrawal import Withdrawal
 from agent.store.catalog import Catalog
@@ -42,21 +44,6 @@ from agent.vault.manifest import sign_manifest
 from agent.vault.signing import SiteKey
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What one purpose gets of one call: permitted kinds, the spans it may see, and why not the others.
-
-    `empty`: nothing was captured. `corrected`: what was asked for afterwards, and the revision that this makes.
-    """
-
-    purpose: Purpose
-    kinds: tuple[ArtifactKind, ...]
-    spans: Spans
-    absent: tuple[Absence, ...]
-    empty: bool
-    corrected: Corrected = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +149,13 @@ class Deriver:
             self._manifest(tape, job, state, filed, number, ())
         return state
 
+    def lacking(self, tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Corrected]) -> set[str]:
+        """Those of these purposes that are to have something of the call which is not made yet."""
+        filed = self._filing.of_call(tape.call.call_id)
+        waiting = {row.purpose: row for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
+        todo = jobs(tape, purposes, corrected)
+        return {job.purpose.name for job in todo if not self._is_made(tape, job, waiting, filed)}
+
     def _say_nothing(self, tape: Tape, purposes: Sequence[Purpose], todo: Sequence[Job]) -> None:
         """Why a purpose that applies, or would with consent, has not one sample."""
         call_id = tape.call.call_id
@@ -184,18 +178,38 @@ class Deriver:
     def _audio(self, tape: Tape, job: Job, filed: Filed, without: Redacted | None = None) -> None:
         """The purpose's audio, silent where something of it is redacted."""
         audio_format = job.purpose.audio_format
+        media_type = audio.media_type(audio_format)
+        make = partial(_sound, tape, job, without)
+        self._file(tape, job, ArtifactKind.AUDIO, audio_format.value, media_type, make, filed)
+
+    def _vcon(self, tape: Tape, job: Job, filed: Filed, done: Redacted | None, transcript: Transcript | None) -> None:
+        """The purpose's vCon, of the audio and the transcript that it has."""
+        if ArtifactKind.VCON not in job.kinds:
+            return
+        call_id, purpose = tape.call.call_id, job.purpose
+        path, audio_path = (
+            path_of(call_id, purpose, kind, job.corrected.revision, ending)
+            for kind, ending in ((ArtifactKind.VCON, "json"), (ArtifactKind.AUDIO, purpose.audio_format.value))
+        )
 
         def make() -> bytes:
-            pcm = tape.heard(job.spans).channels
-            if without is not None:
-                pcm = hushed(pcm, tape.rate, without.said, without.secrets)
-                for out in without.transcript.left_out:  # nobody knows what was said there
-                    pcm = silenced(pcm, tape.rate, {out.channel: [(out.start_s, out.end_s)]})
-            pcm = dressed(pcm, tape.rate, hand_spans(job.absent), job.purpose.paused_sound)
-            return audio.encode(pcm, tape.rate, audio_format)
+            recording = None
+            if ArtifactKind.AUDIO in job.kinds:
+                name = Path(audio_path).name.removesuffix(".age")
+                channels = audio.channels_of(len(tape.lines), purpose.audio_format)
+                media_type = audio.media_type(purpose.audio_format)
+                recording = Recording(_sound(tape, job, done), media_type, name, channels)
+            left_out = [
+                *([] if recording else ["audio"]),
+                *(["numbers and names"] if purpose.pseudonymise else []),
+                *sorted(purpose.redaction.hidden),
+            ]
+            voices = voices_of(tape, pseudonymise=purpose.pseudonymise)
+            heading, now_ns = _heading(tape, self._site, job), self._clock_ns()
+            contents = Contents(path, heading, voices, recording, transcript, left_out, now_ns)
+            return signed_vcon(contents, self._site_key)
 
-        media_type = audio.media_type(audio_format)
-        self._file(tape, job, ArtifactKind.AUDIO, audio_format.value, media_type, make, filed)
+        self._file(tape, job, ArtifactKind.VCON, "json", VCON, make, filed)
 
     def _text(
         self, tape: Tape, job: Job, means: Means, filed: Filed, heard: dict[Spans, Transcript], *, again: bool = False
@@ -203,6 +217,8 @@ class Deriver:
         policy = job.purpose.redaction
         by_text = bool(policy.hidden) and ArtifactKind.AUDIO in job.kinds
         why_not = _why_no_text(job, means, by_text)
+        if why_not is not None and ArtifactKind.AUDIO in job.kinds and not job.empty and not by_text:
+            self._vcon(tape, job, filed, None, None)
         if why_not is not None or means.engine is None:
             return why_not or TranscriptState("deferred", means.reason)
         if job.spans not in heard:
@@ -219,13 +235,16 @@ class Deriver:
                 log.error("transcript.failed", call=tape.call.call_id, purpose=job.purpose.name, error=str(error))
                 return TranscriptState("deferred", "the engine failed")
         t = heard[job.spans]
-        hidden: dict[str, int] | None = None
+        done, hidden = None, None
         if policy.hidden:
             done = redact(t, policy, pseudonym_key(self._pseudonyms, job.purpose.name))
             t, hidden = done.transcript, dict(Counter(s.kind.value for s in done.secrets))
             if by_text and not again:
                 self._audio(tape, job, filed, done)
-        if ArtifactKind.TRANSCRIPT not in job.kinds:
+        may_have_text = ArtifactKind.TRANSCRIPT in job.kinds
+        if not again:
+            self._vcon(tape, job, filed, done, t if may_have_text else None)
+        if not may_have_text:
             return TranscriptState("not-permitted", hidden=hidden)
         heading = _heading(tape, self._site, job)
         voices = voices_of(tape, pseudonymise=job.purpose.pseudonymise)
@@ -271,9 +290,7 @@ class Deriver:
         mine = [
             a
             for a in filed.values()
-            if a.purpose == job.purpose.name
-            and a.kind not in (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
-            and number_of(a) >= job.corrected.revision
+            if a.purpose == job.purpose.name and a.kind not in ABOUT and number_of(a) >= job.corrected.revision
         ]
         voices = voices_of(tape, pseudonymise=True)
 
@@ -283,6 +300,7 @@ class Deriver:
                 absent=job.absent,
                 replaces=replaced,
                 written=self._catalog.rewrites.written(tape.call.call_id),
+                position=self._testimony.position,
             )
             return sign_manifest(told, self._site_key)
 
@@ -303,20 +321,6 @@ class Deriver:
         self._filing.file(tape.call.call_id, job.purpose, kind, number, ending, media_type, make, filed)
 
 
-def jobs(tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Corrected]) -> list[Job]:
-    """What each purpose that was kept, and not dropped, may have, in the order of the configuration."""
-    found = []
-    gone = dropped(tape)
-    for purpose in purposes:
-        asked = corrected.get(purpose.name, NOTHING)
-        kinds = permitted(purpose, began(tape.marks, purpose))
-        if kinds and not asked.dropped and purpose.name not in gone:
-            spans = without(recorded_spans(list(tape.marks), purpose, tape.samples), asked.masks)
-            absent = absences(tape.marks, purpose, spans, asked.masks, tape.samples)
-            found.append(Job(purpose, kinds, spans, absent, not _overlap(tape.captured, spans), asked))
-    return found
-
-
 def _why_no_text(job: Job, means: Means, by_text: bool) -> TranscriptState | None:
     """Why nothing is transcribed for a purpose; `by_text`: its audio is silenced by what its transcript says."""
     if ArtifactKind.TRANSCRIPT not in job.kinds and not by_text:
@@ -325,11 +329,6 @@ def _why_no_text(job: Job, means: Means, by_text: bool) -> TranscriptState | Non
         return TranscriptState("nothing-captured", why_nothing(job.spans, job.absent))
     withheld = "; the audio is withheld, for nobody knows what to silence" if by_text else ""
     return TranscriptState("given-up", means.reason + withheld) if means.give_up else None
-
-
-def dropped(tape: Tape) -> set[str]:
-    """Purposes that were dropped while the call was on."""
-    return {m.purpose for m in tape.marks if m.state is GateState.DROPPED}
 
 
 def _before(job: Job, filed: Filed) -> list[Artifact]:
@@ -352,5 +351,11 @@ def _heading(tape: Tape, site: str, job: Job) -> Heading:
     return Heading(tape.call.call_id, site, job.purpose.name, tape.call.started_ns, duration_s, absent, cuts)
 
 
-def _overlap(captured: Sequence[Spans], spans: Spans) -> bool:
-    return any(max(a, c) < min(b, d) for channel in captured for c, d in channel for a, b in spans)
+def _sound(tape: Tape, job: Job, without: Redacted | None) -> bytes:
+    pcm = tape.heard(job.spans).channels
+    if without is not None:
+        pcm = hushed(pcm, tape.rate, without.said, without.secrets)
+        for out in without.transcript.left_out:  # nobody knows what was said there
+            pcm = silenced(pcm, tape.rate, {out.channel: [(out.start_s, out.end_s)]})
+    pcm = dressed(pcm, tape.rate, hand_spans(job.absent), job.purpose.paused_sound)
+    return audio.encode(pcm, tape.rate, job.purpose.audio_format)

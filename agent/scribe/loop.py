@@ -7,12 +7,14 @@ import time
 import structlog
 
 from agent.config import Settings
+from agent.config.budget import budget_of
 from agent.process import stop_on_signal
 from agent.retain import identities
 from agent.retain.ntp import read_clocks
 from agent.retain.rights import unlink
 from agent.retain.trusted import believed_ns
 from agent.scribe import outbox
+from agent.scribe.allowance import Allowance
 from agent.scribe.behind import stay_behind
 from agent.scribe.correct import Corrector
 from agent.scribe.derive import Deriver
@@ -74,7 +76,8 @@ class Scribe:
             Names(numbers_key),
         )
         testimony = Testimony(self.journal, settings.journal_dir)
-        filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
+        self._allowance = Allowance(budget_of(settings.purpose, settings.courier), self.catalog.lanes, self.journal)
+        filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns, self._allowance)
         withdrawal = Withdrawal(settings.site.name, self.catalog, filing, testimony, self._site_key, time.time_ns)
         cabinet = Cabinet(settings.search_dir, settings.searchkeys_dir, self._box)
         index = Index(cabinet, self.catalog, self.journal, self._believed_ns)
@@ -110,6 +113,7 @@ class Scribe:
             corrector,
             rewriter,
             testimony,
+            self._allowance,
             time.time_ns,
             self._believed_ns,
             time.monotonic,
@@ -189,6 +193,7 @@ class Scribe:
             if gone := self._index.prune(self._projector.cursor.segment):
                 log.info("capture.pruned", segments=len(gone))
             s = self._settings
+            self._allowance.refresh()
             self._ensure_identity()
             identities.destroy_unused(
                 *(s.identities_dir, s.callkeys_dir, self._believed_ns(), self.journal, self._box),

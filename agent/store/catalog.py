@@ -18,17 +18,19 @@ from agent.model.purpose import Decision, Trigger
 from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
 from agent.store.clock import Clock
-from agent.store.corrections import OPEN, Corrections
+from agent.store.corrections import STOPPED, Corrections
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
 from agent.store.holds import Holds
 from agent.store.indexed import Indexed
+from agent.store.lanes import ASIDE, WAITING, Lanes
 from agent.store.orders import Orders
-from agent.store.persons import RESTRICTED, Persons
+from agent.store.persons import Persons
 from agent.store.retained import Retained
 from agent.store.rewrites import Rewrites
 from agent.store.rows import ARTIFACT_COLUMNS, CallRow, DeferredRow, DeliveryRow, PartyRow, artifact_of
 from agent.store.schema import prepare
+from agent.store.timestamps import Timestamps
 
 NEVER_NS = 1 << 62
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
@@ -43,6 +45,8 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
+        self.timestamps = Timestamps(self._base)
+        self.lanes = Lanes(self._base)
         self.legal_holds = Holds(self._base)
         self.orders = Orders(self._base, self.legal_holds)
         self.clock = Clock(self._base)
@@ -218,9 +222,25 @@ class Catalog:
         """What has a destination, is not there yet and may be tried now, oldest first."""
         return self._artifacts(
             "delivery IN (?, ?) AND destination IS NOT NULL AND local_deleted_ns IS NULL AND next_attempt_ns <= ? "
-            f"AND (kind = 'tombstone' OR NOT ({OPEN} OR {RESTRICTED}))",
+            f"AND (kind = 'tombstone' OR NOT {STOPPED})",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
+
+    def next_waiting(self, destination: str, purpose: str, now_ns: int, limit: int) -> list[Artifact]:
+        """What of a purpose waits for this destination and may be tried now: the oldest of it, so many at most."""
+        sql = (
+            f"SELECT {_ARTIFACT} FROM {WAITING} AND destination = ? AND purpose = ? AND next_attempt_ns <= ? "  # noqa: S608
+            f"AND (kind = 'tombstone' OR NOT {STOPPED}) ORDER BY created_ns, path LIMIT ?"
+        )
+        return [artifact_of(row) for row in self._base.rows(sql, [destination, purpose, now_ns, limit])]
+
+    def due_poisoned(self, destination: str, now_ns: int, limit: int) -> list[Artifact]:
+        """What was set aside at this destination and is to be tried again, so many at most."""
+        sql = (
+            f"SELECT {_ARTIFACT} FROM {ASIDE} AND destination = ? AND next_attempt_ns <= ? "  # noqa: S608 - constants
+            f"AND (kind = 'tombstone' OR NOT {STOPPED}) ORDER BY next_attempt_ns LIMIT ?"
+        )
+        return [artifact_of(row) for row in self._base.rows(sql, [destination, now_ns, limit])]
 
     def begun_and_withdrawn(self, now_ns: int) -> list[Artifact]:
         """What was withdrawn while it was being sent: what was begun at its destination may be let go of now."""
@@ -250,6 +270,11 @@ class Catalog:
     def set_upload_id(self, artifact_id: str, upload_id: str | None) -> None:
         """Remember an unfinished multipart upload, so that a restart takes it up."""
         self._base.run("UPDATE artifacts SET upload_id = ? WHERE artifact_id = ?", [upload_id, artifact_id])
+
+    def remembered_uploads(self) -> set[str]:
+        """Ids of multipart uploads that were begun and will be finished or let go of."""
+        rows = self._base.rows("SELECT upload_id FROM artifacts WHERE upload_id IS NOT NULL", [])
+        return {str(row["upload_id"]) for row in rows}
 
     def delivery_state(self, artifact_id: str) -> DeliveryRow:
         """Raises LookupError."""

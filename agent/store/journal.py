@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,28 +50,53 @@ class JournalLine:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a chain: the line `seq` of `process`, which has this hash; line 0 is before the first."""
+
+    process: str
+    seq: int
+    hash: str
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "process": (str,),
+    "seq": (int,),
+    "at_ns": (int,),
+    "kind": (str,),
+    "call_id": (str, type(None)),
+    "purpose": (str, type(None)),
+    "fields": (dict,),
+    "prev": (str,),
+    "hash": (str,),
+}
+_HASHED = tuple(name for name in _TYPES if name != "hash")
+
+
 def encoded(line: JournalLine) -> bytes:
     """The line as it stands in the file, with its newline."""
-    return canonical(asdict(line)) + b"\n"
+    return canonical({name: getattr(line, name) for name in _TYPES}) + b"\n"
 
 
 def decoded(raw: bytes) -> JournalLine:
     """The line that `raw` is. Raises ValueError when it is none, or is not written canonically."""
     try:
-        line = JournalLine(**json.loads(raw))
-        same = encoded(line) == raw.rstrip(b"\n") + b"\n"
-    except (TypeError, RecursionError):
+        said = json.loads(raw)
+        same = canonical(said) == raw.rstrip(b"\n")
+    except RecursionError:
         raise ValueError("not a journal line") from None
+    if not isinstance(said, dict) or said.keys() != _TYPES.keys():
+        raise ValueError("not a journal line")
+    if any(type(said[name]) not in types for name, types in _TYPES.items()):
+        raise ValueError("not a journal line: a value of another type")
     if not same:
         raise ValueError("not written as the journal writes")
-    return line
+    return JournalLine(**said)
 
 
 def hash_of(line: JournalLine) -> str:
     """What the line's hash must be, given what it says."""
-    body = asdict(line)
-    del body["hash"]
-    return link(line.prev, canonical(body))
+    return link(line.prev, canonical({name: getattr(line, name) for name in _HASHED}))
 
 
 class Journal:
@@ -129,6 +154,11 @@ class Journal:
     def head(self) -> str:
         """The hash that the next line will follow."""
         return self._head
+
+    @property
+    def position(self) -> Position:
+        """The last line that this process knows of."""
+        return Position(self._process, self._seq, self._head)
 
     @contextmanager
     def group(self) -> Iterator[None]:

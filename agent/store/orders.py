@@ -82,15 +82,32 @@ class Orders:
             "SELECT o.artifact_id FROM orders o JOIN artifacts a ON a.artifact_id = o.artifact_id "  # noqa: S608
             f"WHERE o.matter = 'hold' AND o.verb = 'hold' AND NOT {held('a.call_id', 'a.purpose')}"
         )
-        with self._base.transaction():
-            sql = f"DELETE FROM orders WHERE matter = 'hold' AND state = 'unsupported' AND artifact_id IN ({free})"  # noqa: S608
-            self._base.run(sql)
-            sql = (
-                "UPDATE orders SET verb = 'release', state = 'asked', detail = '', attempts = 0, next_ns = 0, "  # noqa: S608
-                f"at_ns = ?, done_ns = NULL WHERE matter = 'hold' AND artifact_id IN ({free})"
-            )
-            planned += self._base.run(sql, [at_ns])
+        found = [row["artifact_id"] for row in self._base.rows(free, [])]  # may take long: nobody waits for it
+        for begin in range(0, len(found), MOST):
+            planned += self._release(found[begin : begin + MOST], free, at_ns)
         return planned
+
+    def _release(self, artifact_ids: list[str], free: str, at_ns: int) -> int:
+        """Ask for the release of those of these that are still `free`; what never was held there needs none."""
+        done = 0
+        mine = f"artifact_id IN ({free} AND o.artifact_id = ?)"
+        with self._base.transaction():
+            for one in artifact_ids:
+                self._base.run(f"DELETE FROM orders WHERE matter = 'hold' AND state = 'unsupported' AND {mine}", [one])  # noqa: S608
+                sql = (
+                    "UPDATE orders SET verb = 'release', state = 'asked', detail = '', attempts = 0, next_ns = 0, "  # noqa: S608
+                    f"at_ns = ?, done_ns = NULL WHERE matter = 'hold' AND {mine}"
+                )
+                done += self._base.run(sql, [at_ns, one])
+        return done
+
+    def ask_hold(self, artifact_id: str, at_ns: int) -> None:
+        """Ask for the holding of one that was just sent, sooner than `plan` does."""
+        sql = (
+            "INSERT OR IGNORE INTO orders (artifact_id, matter, verb, state, detail, attempts, next_ns, at_ns) "
+            "VALUES (?, 'hold', 'hold', 'asked', '', 0, 0, ?)"
+        )
+        self._base.run(sql, [artifact_id, at_ns])
 
     def due_holds(self, destination: str, now_ns: int) -> list[Order]:
         """What is to be held or released at a destination now."""

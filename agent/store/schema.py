@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import clock, holds, orders, persons, retained
+from agent.store import clock, holds, lanes, orders, persons, retained, timestamps
 from agent.store.rows import ARTIFACT_COLUMNS
 
 
@@ -205,6 +205,8 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _corrections,
     _texts,
     _index,
+    timestamps.tables,
+    lanes.tables,
     holds.tables,
     orders.tables,
     retained.tables,

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.x509 import Certificate, CertificateBuilder
 
 from agent.vault.sealed import PLAIN, Box
 from agent.vault.secretfile import write_private
@@ -67,6 +68,15 @@ class SiteKey:
     def sign(self, data: bytes) -> bytes:
         """64 bytes of signature."""
         return self._key.sign(data)
+
+    def certify(self, builder: CertificateBuilder) -> Certificate:
+        """The certificate that is being built, signed by this key."""
+        return builder.sign(self._key, None)
+
+    @property
+    def verifier(self) -> Ed25519PublicKey:
+        """The public key, as `cryptography` has it."""
+        return self._key.public_key()
 
     @property
     def public(self) -> bytes:

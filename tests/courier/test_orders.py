@@ -1,6 +1,5 @@
 """Orders to the centre: what is held is held there too, what is past its deadline deleted there, and nothing else."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -205,16 +204,6 @@ def test_the_opposite_asked_for_meanwhile_stays_to_be_done(centre: Centre) -> No
     centre.orders._give(order)
     (now,) = centre.catalog.orders.due_holds("centre", T0)
     assert now.verb == "release" and centre.step() == 1 and centre.vault.held == set()
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may delete everything")
-def test_a_folder_that_may_not_be_written_is_somebodys_to_mend(tmp_path: Path) -> None:
-    folder = tmp_path / "centre" / "training"
-    folder.mkdir(parents=True)
-    (folder / "a").touch()
-    folder.chmod(0o500)
-    with pytest.raises(Poison):
-        FolderDestination("centre", tmp_path / "centre").destroy("training/a")
 
 
 def test_a_folder_that_is_not_mounted_is_waited_for(tmp_path: Path) -> None:

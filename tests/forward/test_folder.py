@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from servers import Counting
 
-from agent.forward.destination import Poison, Retry
+from agent.forward.destination import Poison, Retry, Terms, Unsupported
 from agent.forward.folder import FolderDestination
 
 KEY = "training/call.audio.opus.age"
@@ -29,7 +30,7 @@ def source(tmp_path: Path, data: bytes = b"age" * 1000) -> tuple[Path, str, int]
 
 def put(destination: FolderDestination, local: tuple[Path, str, int]) -> None:
     path, digest, size = local
-    destination.put(path, KEY, digest, size, NoUpload())
+    destination.put(path, KEY, digest, size, NoUpload(), Terms())
 
 
 def test_the_file_is_there_whole_and_a_second_time_does_no_harm(tmp_path: Path) -> None:
@@ -74,3 +75,29 @@ def test_a_full_disk_is_waited_for_and_no_part_is_left(tmp_path: Path, full_disk
     with pytest.raises(Retry, match="No space"):
         put(FolderDestination("centre", full_disk / "centre"), source(tmp_path, os.urandom(4 << 20)))
     assert [p for p in full_disk.rglob("*") if p.is_file()] == []
+
+
+def test_a_throttle_sees_every_byte_once_before_it_is_written(tmp_path: Path) -> None:
+    throttle = Counting()
+    centre = FolderDestination("centre", tmp_path / "centre", throttle=throttle)
+    local = source(tmp_path, os.urandom((2 << 20) + 7))
+    put(centre, local)
+    assert throttle.taken == [1 << 20, 1 << 20, 7]
+    put(centre, local)
+    assert len(throttle.taken) == 3, "what is there is not sent again"
+
+
+def test_what_is_destroyed_is_gone_and_nothing_else_and_no_share_that_is_away_counts_as_empty(tmp_path: Path) -> None:
+    centre = FolderDestination("centre", tmp_path / "centre", "lyon")
+    put(centre, source(tmp_path))
+    folder = (tmp_path / "centre" / "lyon" / KEY).parent
+    (folder / "other.age").write_bytes(b"other")
+    (folder / ".call.audio.opus.age.partial").write_bytes(b"half")
+    centre.destroy(KEY)
+    centre.destroy(KEY)
+    centre.destroy("nowhere/at/all")
+    assert [p.name for p in folder.iterdir()] == ["other.age"]
+    with pytest.raises(Retry, match="not there"):
+        FolderDestination("centre", tmp_path / "away").destroy(KEY)
+    with pytest.raises(Unsupported):
+        centre.hold(KEY, True)

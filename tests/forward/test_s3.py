@@ -2,29 +2,19 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import ACCESS, SECRET, S3Server, moto, rclone, running, write_credentials
+from servers import ACCESS, SECRET, Counting, S3Server, Uploads, moto, rclone, running, s3_section, write_credentials
 
-from agent.forward.destination import Poison, Retry
+from agent.config.destinations import S3Section
+from agent.forward.destination import Poison, Retry, Terms, Unsupported
 from agent.forward.s3 import S3Destination
 
 PART = 5 << 20
 KEY = "evidence/call.audio.flac.age"
-
-
-class Uploads:
-    """UploadState that remembers in memory, and can kill the process it stands for."""
-
-    def __init__(self) -> None:
-        self.upload_id: str | None = None
-        self.seen: list[str | None] = []
-
-    def remember(self, upload_id: str | None) -> None:
-        self.upload_id = upload_id
-        self.seen.append(upload_id)
 
 
 @pytest.fixture(scope="module", params=["rclone", "moto"])
@@ -40,9 +30,9 @@ def server(
 
 @pytest.fixture
 def cloud(server: S3Server, tmp_path: Path) -> Callable[..., S3Destination]:
-    def make(bucket: str = "recordings", **changes) -> S3Destination:
-        credentials = write_credentials(tmp_path / "s3.toml", **changes)
-        return S3Destination("cloud", bucket, credentials, PART, server.url)
+    def make(bucket: str = "recordings", mode: int = 0o600, throttle=None, clock_ns=time.time_ns, **more):
+        credentials = write_credentials(tmp_path / "s3.toml", mode=mode)
+        return S3Destination("cloud", s3_section(server, credentials, bucket, **more), PART, throttle, clock_ns)
 
     return make
 
@@ -55,7 +45,7 @@ def source(tmp_path: Path, size: int) -> tuple[Path, str, int]:
 
 def put(destination: S3Destination, key: str, local: tuple[Path, str, int], uploads: Uploads | None = None) -> None:
     path, digest, size = local
-    destination.put(path, key, digest, size, uploads or Uploads())
+    destination.put(path, key, digest, size, uploads or Uploads(), Terms())
 
 
 @pytest.mark.parametrize("size", [1000, PART, 2 * PART + 77])
@@ -148,7 +138,7 @@ def test_a_wrong_secret_is_poison_and_never_quoted(tmp_path: Path, free_ports) -
         server.make_bucket("recordings")
         credentials = write_credentials(tmp_path / "s3.toml", secret="wrong-secret-wrong-secret")
         with pytest.raises(Poison) as caught:
-            put(S3Destination("cloud", "recordings", credentials, PART, server.url), KEY, source(tmp_path, 100))
+            put(S3Destination("cloud", s3_section(server, credentials), PART), KEY, source(tmp_path, 100))
     said = str(caught.value)
     assert "wrong-secret" not in said and ACCESS not in said and SECRET not in said
 
@@ -160,7 +150,7 @@ def test_a_server_that_dies_half_way_loses_nothing(tmp_path: Path, free_ports) -
     local, uploads = source(tmp_path, 3 * PART), Uploads()
     with running(server):
         server.make_bucket("recordings")
-        destination = S3Destination("cloud", "recordings", write_credentials(tmp_path / "s3.toml"), PART, server.url)
+        destination = S3Destination("cloud", s3_section(server, write_credentials(tmp_path / "s3.toml")), PART)
         client = destination._client
         upload_part = client.upload_part
 
@@ -188,7 +178,7 @@ def test_what_is_read_back_otherwise_is_never_taken_for_delivered(tmp_path: Path
     server = rclone(port, tmp_path / "s3")
     with running(server):
         server.make_bucket("recordings")
-        destination = S3Destination("cloud", "recordings", write_credentials(tmp_path / "s3.toml"), PART, server.url)
+        destination = S3Destination("cloud", s3_section(server, write_credentials(tmp_path / "s3.toml")), PART)
         client = destination._client
         put_object = client.put_object
 
@@ -212,4 +202,59 @@ def test_credentials_that_say_nothing_are_explained(tmp_path: Path) -> None:
     path.write_text("key = 1\n")
     path.chmod(0o600)
     with pytest.raises(Poison, match="access_key_id"):
-        S3Destination("cloud", "b", path, PART, "http://127.0.0.1:9").check()
+        S3Destination("cloud", S3Section(kind="s3", bucket="b", credentials_file=path), PART).check()
+
+
+@pytest.mark.parametrize("size", [70_000, PART + 77])
+def test_a_throttle_sees_every_byte_once_in_small_pieces(cloud, tmp_path: Path, size: int) -> None:
+    throttle = Counting()
+    put(cloud(throttle=throttle), f"paced/{size}/{KEY}", source(tmp_path, size))
+    assert 0 <= sum(throttle.taken) - size < 2000, "what it asks of the server besides counts too"
+    assert max(throttle.taken) <= 64 << 10
+
+
+def test_what_is_destroyed_is_gone_and_nothing_else(server: S3Server, cloud, tmp_path: Path) -> None:
+    local = source(tmp_path, 100)
+    for key in ("destroy/" + KEY, "destroy/" + KEY + ".other"):
+        put(cloud(), key, local)
+    cloud().destroy("destroy/" + KEY)
+    cloud().destroy("destroy/" + KEY)
+    listed = server.client().list_objects_v2(Bucket="recordings", Prefix="destroy/").get("Contents", ())
+    assert [o["Key"] for o in listed] == [f"destroy/{KEY}.other"]
+    with pytest.raises(Unsupported, match="object_lock"):
+        cloud().hold(KEY, True)
+
+
+def test_uploads_of_ours_that_nobody_remembers_are_let_go_of_after_a_day(server: S3Server, cloud) -> None:
+    if server.folder is None:
+        pytest.skip("moto says of every upload that it was begun in 2010")
+    client = server.client()
+    keys = [f"lyon/training/{n:032x}.audio.opus.age" for n in range(3)] + [
+        "lyon/holiday.jpg",
+        f"training/{9:032x}.a.age",
+    ]
+    begun = {key: client.create_multipart_upload(Bucket="recordings", Key=key)["UploadId"] for key in keys}
+
+    def left() -> set[str]:
+        listed = client.list_multipart_uploads(Bucket="recordings").get("Uploads") or ()
+        return {upload["Key"] for upload in listed} & set(keys)
+
+    cloud(prefix="lyon/").sweep([])
+    assert left() == set(keys)
+    cloud(prefix="lyon/", clock_ns=lambda: time.time_ns() + 2 * 86_400 * 10**9).sweep([begun[keys[0]]])
+    assert left() == {keys[0], *keys[3:]}
+    for key in left():
+        client.abort_multipart_upload(Bucket="recordings", Key=key, UploadId=begun[key])
+
+
+def test_a_server_that_takes_wrong_digests_is_not_believed_its_own(server: S3Server, cloud, tmp_path: Path) -> None:
+    """moto takes any; rclone refuses a wrong MD5."""
+    local = source(tmp_path, 1000)
+    if server.folder is None:
+        with pytest.raises(Poison, match='verify = "read" is needed'):
+            put(cloud(verify="checksum"), "believed/" + KEY, local)
+    else:
+        put(cloud(verify="checksum"), "believed/" + KEY, local)
+    assert server.client().list_objects_v2(Bucket="recordings", Prefix="believed/")["KeyCount"] == (
+        server.folder is not None
+    )
