@@ -106,6 +106,8 @@ class Case:
             write_private(text, letter(calls, facts, waiting=waiting).encode())
             said: dict[str, Field] = {"request": request.number, "number": f"#{self.shown}", "actor": request.actor}
             said |= {"reason": request.reason, "calls": len(calls), "record_sha256": known.record_sha256}
+            if waiting:
+                said["waiting"] = True
             self.journal.append_all([JournalEntry(f"person.{request.right}", None, None, said)])
         except OSError as error:
             fail(f"it was done, but its record cannot be written: {error}; say the same again")
