@@ -36,10 +36,8 @@ def configured(text: str, edit: Callable[..., str]) -> str:
     text = edit(text, "purpose.training", artifacts='["audio", "manifest"]', **every)
     text = edit(text, "purpose.analytics", artifacts="[]")
     text = edit(text, "scribe", engine='"none"')
-    return (
-        text
-        + '\n[courier]\npoll_s = 0.2\nretry_first_s = 0.2\nretry_max_s = 1\n[persons]\ncontroller = "Exemple SA, Lyon"\n'
-    )
+    text += "\n[courier]\npoll_s = 0.2\nretry_first_s = 0.2\nretry_max_s = 1\n"
+    return text + '[persons]\ncontroller = "Exemple SA, Lyon"\n'
 
 
 async def placed(seen, number: str, customer: np.ndarray, agent: np.ndarray, extension: str = "201") -> str:
