@@ -19,6 +19,7 @@ from agent.commands import (
     keys,
     mask,
     model,
+    person,
     policy,
     probe,
     pull,
@@ -73,6 +74,7 @@ app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
 app.add_typer(hold.app, name="hold")
 app.add_typer(retention.app, name="retention")
+app.add_typer(person.app, name="person")
 app.add_typer(keys.app, name="keys")
 
 

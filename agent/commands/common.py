@@ -91,6 +91,12 @@ def find_call(catalog: Catalog, prefix: str) -> CallRow:
         fail(f"{error}; `greffier calls` lists them")
 
 
+def must_be_free(catalog: Catalog, row: CallRow) -> None:
+    """The command ends where a person has had the use of a call restricted (GDPR art. 18)."""
+    if catalog.persons.is_restricted(row.call_id):
+        fail("the use of this call is restricted at a person's request; `greffier person restrict --lift` ends that")
+
+
 def journalled(settings: Settings, kind: str, **fields: Any) -> None:
     """A line in the journal that says who did this from the command line. Raises OSError."""
     Journal(settings.journal_dir, "cli", time.time_ns).append(kind, actor=actor(), **fields)

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, catalog_of, console, fail, find_call, settings_of
+from agent.commands.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    catalog_of,
+    console,
+    fail,
+    find_call,
+    must_be_free,
+    settings_of,
+)
 from agent.config import Settings
 from agent.config.destinations import FolderSection
 from agent.model.artifact import Artifact
@@ -22,6 +31,7 @@ def export(
     settings = settings_of(config)
     catalog = catalog_of(settings)
     row = find_call(catalog, call)
+    must_be_free(catalog, row)
     identity = read_identity(key)
     into.mkdir(parents=True, exist_ok=True)
     opened, closed, away = 0, 0, 0

@@ -15,6 +15,7 @@ from agent.commands.common import (
     fail,
     find_call,
     journalled,
+    must_be_free,
     settings_of,
     utc,
 )
@@ -45,6 +46,7 @@ def transcribe(
     settings = settings_of(config)
     catalog = catalog_of(settings)
     row = find_call(catalog, call)
+    must_be_free(catalog, row)
     _must_be_possible(settings, catalog, row)
     known = [m.name for m in models.installed(settings.models_dir, models.Kind.SPEECH)]
     if model is not None and model not in known:

@@ -15,6 +15,7 @@ from agent.config.destinations import AnyDestination, PullSection
 from agent.config.feed import Puller, Webhook, check_feed
 from agent.config.guard import Guard
 from agent.config.names import Names
+from agent.config.persons import PersonsSection
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
@@ -234,6 +235,7 @@ class Settings(Section):
     names: Names = Names()
     courier: Courier = Courier()
     retention: Retention = Retention()
+    persons: PersonsSection = PersonsSection()
     timestamp: Timestamp | None = None
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
@@ -338,6 +340,11 @@ class Settings(Section):
     def lists_dir(self) -> Path:
         """Numbers that are never recorded, as keyed hashes."""
         return self.site.state_dir / "lists"
+
+    @property
+    def persons_dir(self) -> Path:
+        """Signed records of what persons asked for, and letters to them."""
+        return self.site.state_dir / "persons"
 
     @property
     def journal_dir(self) -> Path:

@@ -11,6 +11,7 @@ from agent.config.budget import budget_of
 from agent.process import stop_on_signal
 from agent.retain import identities
 from agent.retain.ntp import read_clocks
+from agent.retain.rights import unlink
 from agent.retain.trusted import believed_ns
 from agent.scribe import outbox
 from agent.scribe.allowance import Allowance
@@ -214,6 +215,7 @@ class Scribe:
             self._tell_readers()
             self.live.follow(self.purposes.configured)
             self._findable.sweep(self.purposes.known)
+            unlink(self.catalog, self.journal, self._believed_ns())
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
 

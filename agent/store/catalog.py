@@ -18,7 +18,7 @@ from agent.model.purpose import Decision, Trigger
 from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
 from agent.store.clock import Clock
-from agent.store.corrections import OPEN, Corrections
+from agent.store.corrections import STOPPED, Corrections
 from agent.store.custody import Custody
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
@@ -27,6 +27,7 @@ from agent.store.hooks import Hooks
 from agent.store.indexed import Indexed
 from agent.store.lanes import ASIDE, WAITING, Lanes
 from agent.store.orders import Orders
+from agent.store.persons import Persons
 from agent.store.retained import Retained
 from agent.store.rewrites import Rewrites
 from agent.store.rows import ARTIFACT_COLUMNS, CallRow, DeferredRow, DeliveryRow, PartyRow, artifact_of
@@ -54,6 +55,7 @@ class Catalog:
         self.retained = Retained(self._base, self.legal_holds)
         self.custody = Custody(self._base)
         self.hooks = Hooks(self._base)
+        self.persons = Persons(self._base)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Everything until the end of the `with` is committed together, or rolled back when it raises."""
@@ -224,7 +226,7 @@ class Catalog:
         """What has a destination, is not there yet and may be tried now, oldest first."""
         return self._artifacts(
             "delivery IN (?, ?) AND destination IS NOT NULL AND local_deleted_ns IS NULL AND next_attempt_ns <= ? "
-            f"AND (kind = 'tombstone' OR NOT {OPEN})",
+            f"AND (kind = 'tombstone' OR NOT {STOPPED})",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
 
@@ -232,7 +234,7 @@ class Catalog:
         """What of a purpose waits for this destination and may be tried now: the oldest of it, so many at most."""
         sql = (
             f"SELECT {_ARTIFACT} FROM {WAITING} AND destination = ? AND purpose = ? AND next_attempt_ns <= ? "  # noqa: S608
-            f"AND (kind = 'tombstone' OR NOT {OPEN}) ORDER BY created_ns, path LIMIT ?"
+            f"AND (kind = 'tombstone' OR NOT {STOPPED}) ORDER BY created_ns, path LIMIT ?"
         )
         return [artifact_of(row) for row in self._base.rows(sql, [destination, purpose, now_ns, limit])]
 
@@ -240,7 +242,7 @@ class Catalog:
         """What was set aside at this destination and is to be tried again, so many at most."""
         sql = (
             f"SELECT {_ARTIFACT} FROM {ASIDE} AND destination = ? AND next_attempt_ns <= ? "  # noqa: S608 - constants
-            f"AND (kind = 'tombstone' OR NOT {OPEN}) ORDER BY next_attempt_ns LIMIT ?"
+            f"AND (kind = 'tombstone' OR NOT {STOPPED}) ORDER BY next_attempt_ns LIMIT ?"
         )
         return [artifact_of(row) for row in self._base.rows(sql, [destination, now_ns, limit])]
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from agent.store.database import SharedDatabase
 from agent.store.holds import held
+from agent.store.persons import RESTRICTED
 from agent.store.rows import CorrectionRow
 
 OPEN = (
@@ -15,6 +16,8 @@ OPEN = (
     "AND c.state IN ('asked', 'working'))"
 )
 """An SQL term: a correction of the artifact's purpose and call is open."""
+STOPPED = f"({OPEN} OR {RESTRICTED})"
+"""An SQL term: the artifact is handed to nobody for now."""
 _COLUMNS = (
     "id AS number, call_id, purpose, verb, from_samples, to_samples, actor, reason, at_ns, state, revision, detail, "
     "done_ns"
@@ -67,7 +70,7 @@ class Corrections:
         """About to be handed to its destination: False when it may not be any more. It counts as having left."""
         sql = (
             "UPDATE artifacts SET attempted_ns = ? WHERE artifact_id = ? AND withdrawn_ns IS NULL "  # noqa: S608
-            f"AND local_deleted_ns IS NULL AND (kind = 'tombstone' OR NOT {OPEN})"
+            f"AND local_deleted_ns IS NULL AND (kind = 'tombstone' OR NOT {STOPPED})"
         )
         return self._base.run(sql, [at_ns, artifact_id]) > 0
 

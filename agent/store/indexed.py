@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from agent.store.corrections import OPEN
 from agent.store.database import SharedDatabase
 from agent.store.holds import held
+from agent.store.persons import restricted
 from agent.store.rows import IndexedRow
 
 GONE = ""
@@ -79,9 +80,11 @@ class Indexed:
         return found
 
     def shown(self, purpose: str, now_ns: int, since_ns: int = 0) -> list[IndexedRow]:
-        """Texts that may be shown: not due to leave, of no call with an open correction, of calls begun since then."""
+        """Texts that may be shown: not due to leave, of no call with an open correction or that is restricted,
+        of calls begun since then."""
         where = (
-            f"i.purpose = ? AND i.shard != '' AND {_WHY} IS NULL AND NOT {OPEN.replace('artifacts.', 'a.')} "  # noqa: S608
+            f"NOT {restricted('i.call_id')} AND "  # noqa: S608 - constants
+            f"i.purpose = ? AND i.shard != '' AND {_WHY} IS NULL AND NOT {OPEN.replace('artifacts.', 'a.')} "
             "AND i.call_id IN (SELECT call_id FROM calls WHERE started_ns >= ?)"
         )
         return self._rows(where, [purpose, now_ns, since_ns])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import clock, custody, feed, holds, hooks, lanes, orders, retained, timestamps
+from agent.store import clock, custody, feed, holds, hooks, lanes, orders, persons, retained, timestamps
 from agent.store.rows import ARTIFACT_COLUMNS
 
 
@@ -214,4 +214,5 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     feed.tables,
     custody.tables,
     hooks.tables,
+    persons.tables,
 )

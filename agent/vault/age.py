@@ -6,7 +6,7 @@ Recipients are X25519 (`age1…`) or SSH keys (`ssh-ed25519 …`), which `age -d
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyrage
 
@@ -43,6 +43,11 @@ def encrypt(data: bytes, recipients: Sequence[str]) -> bytes:
         raise ValueError("nothing is encrypted to nobody: a recipient is needed")
     cipher: bytes = pyrage.encrypt(data, [_recipient(r) for r in recipients])
     return cipher
+
+
+def encrypt_stream(clear: BinaryIO, cipher: BinaryIO, recipients: Sequence[str]) -> None:
+    """What `clear` gives until its end, as a binary age file written to `cipher`. Raises ValueError, OSError."""
+    pyrage.encrypt_io(clear, cipher, [_recipient(r) for r in recipients])
 
 
 def _recipient(text: str) -> Any:

@@ -3,6 +3,7 @@
 import hmac
 
 HEX_DIGITS = 32
+_WITHHELD = frozenset({"anonymous", "unknown", "unavailable", "restricted", "private", "withheld", "invalid", "+"})
 _INTERNATIONAL_DIGITS = 10
 """So many digits that do not begin with 0 are a number with its country; extensions are shorter."""
 
@@ -10,6 +11,22 @@ _INTERNATIONAL_DIGITS = 10
 def number_hash(key: bytes, number: str) -> str:
     """HMAC-SHA-256 of the normalised number under the site's key, first 128 bits in hexadecimal."""
     return hmac.digest(key, normalised(number).encode(), "sha256").hex()[:HEX_DIGITS]
+
+
+class NotANumber(ValueError):
+    """What was typed can be no person's number. The words are for people."""
+
+
+def of_a_person(number: str) -> str:
+    """The number as typed, without the space around it. Raises NotANumber for nothing, and for what gateways write
+    where a caller is withheld: the calls of all such callers are nobody's in particular."""
+    bare = normalised(number)
+    if not bare:
+        raise NotANumber("a number is needed")
+    digits = bare.removeprefix("+")
+    if bare in _WITHHELD or (digits.isdigit() and not digits.strip("0")):
+        raise NotANumber("this is written for every caller whose number is withheld: it is nobody's")
+    return number.strip()
 
 
 def normalised(number: str) -> str:

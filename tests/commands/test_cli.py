@@ -14,9 +14,9 @@ from agent.config import Settings
 from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
-            "model", "agents", "token", "hold", "ingest", "policy", "demo",
+            "model", "agents", "token", "hold", "person", "ingest", "policy", "demo",
             "transcribe", "search", "retention", "sync"]  # fmt: skip
-GROUPS = ("config", "model", "policy", "agents", "token", "hold", "retention", "sync")
+GROUPS = ("config", "model", "policy", "agents", "token", "hold", "person", "retention", "sync")
 
 
 @pytest.fixture
