@@ -34,6 +34,7 @@ missing_packages() {
     command -v editcap >/dev/null || echo wireshark-common
     command -v ip >/dev/null || echo iproute2
     command -v openssl >/dev/null || echo openssl
+    command -v jq >/dev/null || echo jq
     command -v systemd-analyze >/dev/null || echo systemd
     command -v Xvfb >/dev/null || echo xvfb
     command -v xdotool >/dev/null || echo xdotool

@@ -22,9 +22,11 @@ from agent.commands import (
     policy,
     probe,
     pull,
+    retention,
     run,
     search,
     show,
+    sync,
     token,
     transcribe,
     verify,
@@ -57,8 +59,6 @@ for command in (
     export.export,
     ingest.ingest,
     verify.verify,
-    hold.hold,
-    hold.release,
     probe.probe,
     demo.demo,
 ):
@@ -68,8 +68,11 @@ app.command(add_help_option=False, context_settings=PASSED_ON)(pull.pull)
 app.add_typer(config_check.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(policy.app, name="policy")
+app.add_typer(sync.app, name="sync")
 app.add_typer(agents.app, name="agents")
 app.add_typer(token.app, name="token")
+app.add_typer(hold.app, name="hold")
+app.add_typer(retention.app, name="retention")
 app.add_typer(keys.app, name="keys")
 
 

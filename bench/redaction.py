@@ -3,12 +3,12 @@
 `recall` is the share of generated utterances (`bench.utterances`) of which every word that carries the secret is
 hidden, `kind_right` of which it is also hidden as what it is. `false_per_1000_words` counts words hidden without cause
 in the calls of `tests/transcribe/redaction` on which the rules were tuned, and where the folder is there, in the
-references of `shared/speech`. `mending` and `held_out` are the same of two halves of later calls: rules may be
-mended by the first, and are only measured on the second. `us_per_word` is the CPU of recognition in whole calls,
-`live_us_per_word` that of words that come one by one. `word_thread` is what the scribe's thread of words takes of a
-core for one call that is spoken without a break: each word is in two guesses before it is decided, guarded and
-redacted; `rereading` the same if all of the last minutes were read for every one of them. `--show` prints what is
-hidden without cause, or is not hidden.
+references of `shared/speech`. `mending` and `held_out` are the same of later calls: rules may be mended by the first,
+and are only measured on the second (once they are mended by it, it belongs to the first). `us_per_word` is the CPU of
+recognition in whole calls, `live_us_per_word` that of words that come one by one. `word_thread` is what the scribe's
+thread of words takes of a core for one call that is spoken without a break: each word is in two guesses before it is
+decided, guarded and redacted; `rereading` the same if all of the last minutes were read for every one of them.
+`--show` prints what is hidden without cause, or is not hidden.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def texts() -> list[Marked]:
 
 
 def fresh(half: str) -> list[Marked]:
-    """The later calls of a half, `mending` or `held_out`."""
+    """The later calls, `mending` or `held_out`."""
     return [call for language in ("fr", "en") for call in calls(CALLS / f"calls_{language}_{half}.txt", language)]
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,28 @@ class Authority:
         self.file = folder / f"{name}.ca.pem"
         self.file.write_bytes(self._sign(certificate))
 
-    def issue(self, name: str, *, days: float = 30, address: str = "127.0.0.1") -> Issued:
-        """A certificate of `name` for this DNS name and address; it has expired when `days` is negative."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(
+        self, name: str, *, days: float = 30, address: str = "127.0.0.1", timestamping: str = "", rsa: bool = False
+    ) -> Issued:
+        """A certificate of `name` for this DNS name and address; it has expired when `days` is negative.
+
+        `timestamping`: it may sign timestamps; "critical": and nothing else (RFC 3161 §2.3).
+        """
+        key = generate_rsa(65537, 2048) if rsa else ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
         builder = self._build(subject, key, days).add_extension(alternatives, critical=False)
+        if timestamping:
+            builder = builder.add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), timestamping == "critical"
+            )
         made = Issued(self._folder / f"{name}.{self._name}.pem", self._folder / f"{name}.{self._name}.key")
         made.certificate.write_bytes(self._sign(builder))
         encoding = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         made.key.write_bytes(key.private_bytes(*encoding))
         return made
 
-    def _build(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float) -> x509.CertificateBuilder:
+    def _build(self, subject: x509.Name, key: CertificateIssuerPrivateKeyTypes, days: float) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()

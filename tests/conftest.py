@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from rados_gateway import RadosGateway, rados_gateway
+
 from agent.commands.demo_site import free_ports as find_free_ports
 from bench import random_whisper
 
@@ -65,6 +67,13 @@ def free_ports() -> Callable[[int], list[int]]:
 def free_port(free_ports: Callable[[int], list[int]]) -> int:
     """One such port."""
     return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], list[int]]) -> Iterator[RadosGateway]:
+    """An S3 server that locks objects. Tests share it and make buckets of their own."""
+    with rados_gateway(tmp_path_factory.mktemp("rgw"), free_ports(2)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -44,6 +44,8 @@ class Line:
             except OSError:
                 _reset(here)
                 continue
+            for side in (here, there):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._up, args=(here, there), daemon=True).start()
             threading.Thread(target=self._down, args=(here, there), daemon=True).start()
 

@@ -91,8 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._may():
             self._say(401)
             return
-        self._say(204 if path.exists() else 404)
+        there = path.exists()
         path.unlink(missing_ok=True)
+        self._say(204 if there else 404)
 
     def _path(self) -> Path:
         self.server.requests.append(self.command)

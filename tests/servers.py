@@ -14,6 +14,7 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
+from certificates import Issued
 
 from agent.config.destinations import S3Section
 
@@ -35,14 +36,17 @@ class S3Server:
         """Start and wait until it answers HTTP."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
-        while True:
-            try:
-                httpx.get(self.url, timeout=1, verify=False)  # whoever answers
-                return
-            except httpx.HTTPError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{self._command[0]} does not answer") from None
-                time.sleep(0.05)
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self._command[0]} does not answer")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            httpx.get(self.url, timeout=1, verify=False)  # whoever answers
+        except httpx.HTTPError:
+            return False
+        return True
 
     def kill(self) -> None:
         """As a power cut would."""
@@ -72,11 +76,14 @@ class S3Server:
         self.client().create_bucket(Bucket=name)
 
 
-def rclone(port: int, folder: Path) -> S3Server:
-    """`rclone serve s3` over a folder."""
+def rclone(port: int, folder: Path, shown: Issued | None = None) -> S3Server:
+    """`rclone serve s3` over a folder; by TLS if it has a certificate to show."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [str(RCLONE), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS},{SECRET}"]
-    return S3Server([*command, "--config", "", "--vfs-cache-mode", "off", str(folder)], port, folder)
+    command += ["--config", "", "--vfs-cache-mode", "off"]
+    if shown is not None:
+        command += ["--cert", str(shown.certificate), "--key", str(shown.key)]
+    return S3Server([*command, str(folder)], port, folder, "http" if shown is None else "https")
 
 
 def moto(port: int) -> S3Server:
@@ -84,11 +91,11 @@ def moto(port: int) -> S3Server:
     return S3Server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, None)
 
 
-def webdav(port: int, folder: Path, certificate: Path, key: Path) -> S3Server:
+def webdav(port: int, folder: Path, shown: Issued) -> S3Server:
     """`rclone serve webdav` over a folder, by TLS."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(RCLONE), "serve", "webdav", "--addr", f"127.0.0.1:{port}", "--cert", str(certificate)]
-    more = ["--key", str(key), "--config", "", "--vfs-cache-mode", "off", "--dir-cache-time", "0", str(folder)]
+    command = [str(RCLONE), "serve", "webdav", "--addr", f"127.0.0.1:{port}", "--cert", str(shown.certificate)]
+    more = ["--key", str(shown.key), "--config", "", "--vfs-cache-mode", "off", "--dir-cache-time", "0", str(folder)]
     return S3Server([*command, *more], port, folder, "https")
 
 
@@ -100,6 +107,18 @@ def running(server: S3Server) -> Iterator[S3Server]:
         yield server
     finally:
         server.kill()
+
+
+class Uploads:
+    """UploadState that remembers in memory, and all it was told."""
+
+    def __init__(self) -> None:
+        self.upload_id: str | None = None
+        self.seen: list[str | None] = []
+
+    def remember(self, upload_id: str | None) -> None:
+        self.upload_id = upload_id
+        self.seen.append(upload_id)
 
 
 def s3_section(server: S3Server, credentials: Path, bucket: str = "recordings", **more: object) -> S3Section:

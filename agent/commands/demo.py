@@ -183,7 +183,7 @@ class _Story:
 
     def _received(self) -> None:
         table = Table(title="Delivered to the centre", title_justify="left")
-        kinds = [kind for kind in ArtifactKind if kind not in (ArtifactKind.TOMBSTONE, ArtifactKind.VCON)]
+        kinds = [ArtifactKind.AUDIO, ArtifactKind.TRANSCRIPT, ArtifactKind.SUBTITLES, ArtifactKind.MANIFEST]
         for column in ("call", "purpose", *(kind.value for kind in kinds)):
             table.add_column(column)
         for language, call_id in self._calls.items():

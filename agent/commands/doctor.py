@@ -1,5 +1,6 @@
 """`greffier doctor`: try everything the agent needs and say how to mend what is wrong."""
 
+import secrets
 import shutil
 import socket
 import sqlite3
@@ -11,18 +12,20 @@ from pathlib import Path
 import typer
 
 from agent.commands.calls import live_calls
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, console, settings_of
+from agent.commands.common import DEFAULT_CONFIG, ConfigOption, ask_recorder, console, settings_of, utc
 from agent.commands.keys_list import said_of, unsealed
 from agent.config import Endpoint, Settings
 from agent.config.desk import LOOPBACK
 from agent.config.destinations import PullSection
 from agent.desk.tls import Identity, own_identity
 from agent.desk.tls import TlsUnusable as DeskTlsUnusable
+from agent.forward.authority import TimestampAuthority
 from agent.forward.destination import Poison, Retry
 from agent.forward.opening import open_destination
 from agent.media import core
 from agent.media.mirror import open_mirror
 from agent.model.purpose import ArtifactKind
+from agent.store.catalog import Catalog
 from agent.store.directory import Directory
 from agent.tap.siprec.tls import TlsUnusable, expiry, server_context
 from agent.transcribe import models
@@ -39,6 +42,7 @@ GOOD, NOTE, BAD = "[green]✓[/]", "[yellow]![/]", "[red]✗[/]"
 LEAST_FREE = 2 << 30
 EXPIRES_SOON_DAYS = 30
 LEAST_RING_MIB = 4
+CLOCKS_DIFFER_S = 60
 OLDEST_BUILD = 1_760_000_000
 """No box that runs this has a right clock before this UTC second."""
 
@@ -53,10 +57,11 @@ class Finding:
 
 
 def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check ports, clock, disk, model, keys, destinations; say how to mend each. Exit status 1 if one is bad."""
+    """Check ports, clock, disk, model, keys, destinations, timestamps; say how to mend each. Exit status 1 if bad."""
     settings = settings_of(config)
     bad = False
-    for look in (ports, tls, desk, media, media_core, mirror, wall_clock, disk, keys, recipients, model, destinations):
+    machine = (ports, tls, desk, media, media_core, mirror, wall_clock, disk)
+    for look in (*machine, keys, recipients, model, destinations, stamps):
         for finding in look(settings):
             console.print(f"{finding.sign} {finding.what}", highlight=False, soft_wrap=True)
             if finding.mend:
@@ -378,3 +383,25 @@ def destinations(settings: Settings) -> Iterator[Finding]:
             yield Finding(GOOD, f"destination {name} ({section.kind}): writable")
     if live := live_calls(settings):
         yield Finding(GOOD, f"{len(live)} live calls")
+
+
+def stamps(settings: Settings) -> Iterator[Finding]:
+    """The timestamp authority, tried with a digest of nothing; how far its clock is from ours; what waits for it."""
+    if settings.timestamp is None:
+        return
+    try:
+        _, stamp = TimestampAuthority(settings.timestamp).stamp(secrets.token_bytes(32))
+    except (Retry, Poison) as error:
+        yield Finding(BAD, f"timestamps: {error}", "manifests are made and delivered; their timestamps wait")
+    else:
+        ahead_s = stamp.at_ns / 1e9 - time.time()
+        good = abs(ahead_s) < CLOCKS_DIFFER_S + stamp.accuracy_s
+        mend = "" if good else "one of the two clocks is wrong: timedatectl, chronyc tracking"
+        what = f"timestamps: {stamp.authority} answers, its clock is {ahead_s:+.0f} s from ours"
+        yield Finding(GOOD if good else NOTE, what, mend)
+    if settings.catalog_path.exists() and (queue := Catalog(settings.catalog_path).timestamps.queue()).waiting:
+        why = f": {queue.detail}" if queue.detail else ""
+        late = queue.oldest_ns is not None and time.time_ns() - queue.oldest_ns > settings.timestamp.late_after * 10**9
+        yield Finding(
+            NOTE if late else GOOD, f"timestamps: {queue.waiting} wait, since {utc(queue.oldest_ns)} UTC{why}"
+        )

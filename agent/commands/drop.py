@@ -67,8 +67,8 @@ def _outlook(settings: Settings, catalog: Catalog, row: CallRow, name: str) -> s
     section = settings.purpose[name]
     if not section.may_be_withdrawn:
         return f"[yellow]=[/] {name} is kept: its basis is {section.basis or 'not one that can be withdrawn'}"
-    if any(h.call_id == row.call_id for h in catalog.holds()):
-        return f"[yellow]=[/] {name} waits: the call is under a legal hold, and nothing goes out meanwhile"
+    if catalog.legal_holds.is_held(row.call_id, name):
+        return f"[yellow]=[/] {name} waits: a legal hold comes first. It is restricted: nothing goes out meanwhile"
     mine = catalog.artifacts(call_id=row.call_id, purpose=name)
     left = sum(catalog.corrections.may_have_left(a.artifact_id) for a in mine)
     return f"[green]✓[/] {name}: {len(mine)} artifacts are destroyed, tombstones go out for {left} that had left"

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.common import DEFAULT_CONFIG, ConfigOption, actor, console, fail, journalled, settings_of
+from agent.commands.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    actor,
+    catalog_of,
+    console,
+    fail,
+    journalled,
+    settings_of,
+)
 from agent.commands.keys_ceremony import ceremony, from_paper
 from agent.commands.keys_list import Found, found_in
 from agent.commands.keys_protect import protect
@@ -17,6 +26,8 @@ from agent.commands.plain import PlainTable, plain
 from agent.config import Settings
 from agent.config.recipients import Reader, check_label, parse_line, read_readers, with_reader, without_reader
 from agent.retain.identities import ages_s, ensure_current
+from agent.retain.ntp import read_clocks
+from agent.retain.trusted import believed_ns
 from agent.store.journal import Journal
 from agent.vault import sitekeys
 from agent.vault.age import check_recipient, fingerprint
@@ -175,13 +186,14 @@ def _rotate_working(settings: Settings) -> None:
         box = Box.of(settings.site.keys_dir)
         journal = Journal(settings.journal_dir, "cli", time.time_ns)
         journal.append("identity.asked", actor=actor())
+        now_ns = believed_ns(catalog_of(settings), settings.retention, read_clocks())
         before = len(ages_s(folder, 0))
         with as_owner(folder):
-            ensure_current(folder, settings.recipient_file, 0, time.time_ns(), journal, box)
+            ensure_current(folder, settings.recipient_file, 0, now_ns, journal, box)
     except (OSError, ValueError, Unsealable) as error:
         fail(f"no working identity was made: {error}")
     if len(ages_s(folder, 0)) == before:
-        fail("the clock is behind the newest working identity; that one goes on until it has caught up")
+        fail("the clock, as it is believed, is behind the newest working identity; that one goes on until then")
     console.print("[green]✓[/] calls that begin from now on are under a new working identity", highlight=False)
     console.print("    those before it are destroyed once no call needs them", highlight=False)
 

@@ -48,7 +48,7 @@ def mask(
     row = find_call(catalog, call)
     names = chosen(settings, purpose)
     if row.state not in ("live", "ended", "interrupted"):
-        _must_be_possible(settings, catalog, row)
+        _must_be_possible(settings, catalog, row, names)
     asked = [
         CorrectionRow(row.call_id, name, "mask", start, stop, actor(), reason[:200], time.time_ns()) for name in names
     ]
@@ -76,10 +76,11 @@ def position(text: str) -> int:
     return round(seconds * CLOCK_RATE)
 
 
-def _must_be_possible(settings: Settings, catalog: Catalog, row: CallRow) -> None:
+def _must_be_possible(settings: Settings, catalog: Catalog, row: CallRow, names: list[str]) -> None:
     short = row.call_id[:12]
-    if any(h.call_id == row.call_id for h in catalog.holds()):
-        fail(f"call {short} is under a legal hold: `greffier release {short}` first")
+    if any(catalog.legal_holds.is_held(row.call_id, name) for name in names):
+        cases = ", ".join(sorted({h.case for h in catalog.legal_holds.of_call(row.call_id)}))
+        fail(f"call {short} is under a legal hold ({cases}): `greffier hold release` first")
     until_ns = catalog.corrections.kept_until(row.call_id)
     waits = any(d.call_id == row.call_id for d in catalog.deferred())
     if (until_ns is None or until_ns <= time.time_ns()) and not waits:

@@ -49,7 +49,7 @@ def show(
     for words in (*_forgotten(catalog, row), *_complaints(catalog, row), *nothing):
         console.print(f"  {words}", style="yellow", highlight=False, markup=False)
     console.print(artifacts_table(catalog, row))
-    for part in (_texts, _corrections, _rewrites):
+    for part in (_timestamps, _texts, _corrections, _rewrites):
         if (table := part(catalog, row)).row_count:
             console.print(table)
     if (until_ns := catalog.corrections.kept_until(row.call_id)) is not None:
@@ -58,9 +58,9 @@ def show(
             "its text be written again",
             highlight=False,
         )
-    for held in catalog.holds():
-        if held.call_id == row.call_id:
-            console.print(plain(f"  held since {utc(held.at_ns)} by {held.actor}: {held.reason}"), style="yellow")
+    for held in catalog.legal_holds.of_call(row.call_id):
+        what = f"held ({held.purpose or 'all purposes'}) for case {held.case}"
+        console.print(plain(f"  {what} since {utc(held.at_ns)} by {held.actor}: {held.reason}"), style="yellow")
     for deferred in catalog.deferred():
         if deferred.call_id == row.call_id:
             console.print(f"  deferred for {deferred.purpose}: {deferred.reason}", style="yellow", markup=False)
@@ -154,6 +154,18 @@ def _rewrites(catalog: Catalog, row: CallRow) -> PlainTable:
     for r in catalog.rewrites.of_call(row.call_id):
         state = f"{r.state}: {r.detail}" if r.detail else f"{r.state}, {r.share:.0%}" if r.is_open else r.state
         table.add_row(utc(r.at_ns), r.actor, r.model or "the usual one", str(r.revision or "–"), state)
+    return table
+
+
+def _timestamps(catalog: Catalog, row: CallRow) -> PlainTable:
+    table = PlainTable(title="Timestamps")
+    for column in ("file", "existed at", "says", "state"):
+        table.add_column(column)
+    for s in catalog.timestamps.of_call(row.call_id):
+        state = (
+            f"waits since {utc(s.since_ns)}{f': {s.detail}' if s.detail else ''}" if s.state == "waiting" else s.state
+        )
+        table.add_row(s.path, utc(s.at_ns), s.authority or "–", state)
     return table
 
 

@@ -9,29 +9,47 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.config.bandwidth import Paced
 from agent.config.desk import LOOPBACK
 from agent.config.section import Section
 
 Verify = Literal["read", "checksum"]
-"""How it is known that what was sent is there: all of it is read back, or the server's own SHA-256 is believed."""
+"""How it is known that what was sent is there: all of it is read back, or the server's own digest is believed."""
 
 
-class FolderSection(Section):
+class DestinationSection(Paced):
+    """What all kinds have."""
+
+    prefix: str = ""
+    expires: Literal["us", "lifecycle", "them"] = "us"
+    """Who deletes there at the central deadline: the courier, the bucket's own lifecycle rules, or whoever receives."""
+
+    @property
+    def deleted_by_us(self) -> bool:
+        """Whether the courier deletes there what is past its central deadline, or was called back."""
+        return self.expires == "us"
+
+    @model_validator(mode="after")
+    def _has_rules(self) -> Self:
+        if self.expires == "lifecycle" and not (isinstance(self, S3Section) and self.tags):
+            raise ValueError('expires = "lifecycle" is for s3 with tags, which its rules go by; "us" or "them"?')
+        return self
+
+
+class FolderSection(DestinationSection):
     """A disk or a mounted share."""
 
     kind: Literal["folder"]
     path: Path
-    prefix: str = ""
 
 
-class S3Section(Section):
+class S3Section(DestinationSection):
     """A bucket of S3-compatible storage."""
 
     kind: Literal["s3"]
     bucket: str = Field(min_length=1)
     credentials_file: Path
     endpoint_url: str | None = None
-    prefix: str = ""
     region: str = "us-east-1"
     addressing: Literal["path", "virtual"] = "path"
     """Where the bucket's name stands: in the path of the address, or before the host's name."""
@@ -55,7 +73,7 @@ class S3Section(Section):
         return self
 
 
-class SftpSection(Section):
+class SftpSection(DestinationSection):
     """A folder of an SSH server, reached with a key of its own; only the host key on file is believed."""
 
     kind: Literal["sftp"]
@@ -68,7 +86,6 @@ class SftpSection(Section):
     """Of an ssh-agent that holds the key."""
     folder: str = "."
     """At the server; from the user's home when it does not begin with a slash."""
-    prefix: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -77,12 +94,11 @@ class SftpSection(Section):
         return self
 
 
-class PutSection(Section):
+class PutSection(DestinationSection):
     """A web server that takes files by PUT."""
 
     kind: Literal["put"]
     url: str
-    prefix: str = ""
     token_file: Path | None = None
     """Holds the bearer token."""
     client_certificate: Path | None = None
@@ -111,6 +127,11 @@ class PullSection(Section):
     """Nothing is sent: artifacts wait until a central system has fetched them from the feed (docs/feed.md)."""
 
     kind: Literal["pull"]
+
+    @property
+    def deleted_by_us(self) -> bool:
+        """Whoever fetched it deletes it."""
+        return False
 
 
 SentSection = FolderSection | S3Section | SftpSection | PutSection

@@ -17,7 +17,7 @@ _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
 _PATH_KEYS: tuple[str, ...] = ("state_dir", "run_dir", "keys_dir", "path", "tokens_file", "recipients_file")
 _PATH_KEYS += ("tls_certificate", "tls_key", "tls_client_ca", "tls_ca")
 _PATH_KEYS += ("credentials_file", "secret_file", "known_hosts_file", "key_file", "agent_socket", "token_file")
-_PATH_KEYS += ("client_certificate", "client_key", "ca_file")
+_PATH_KEYS += ("client_certificate", "client_key", "ca_file", "ca")
 
 
 class ConfigError(ValueError):

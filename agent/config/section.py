@@ -20,6 +20,22 @@ def seconds(value: object) -> int:
     return int(float(match[1]) * _UNIT_S[match[2]])
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|[kKMGT]B|[KMGT]iB)")
+_UNIT_BYTES = {"B": 1} | {f"{p}B": 1000**n for p, n in (("k", 1), ("K", 1), ("M", 2), ("G", 3), ("T", 4))}
+_UNIT_BYTES |= {f"{p}iB": 1024**n for n, p in enumerate("KMGT", 1)}
+
+
+def size_bytes(value: object) -> int:
+    """A size as whole bytes: a number, or text such as "500 MB" or "20 GiB"."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('expected a size such as "500 MB" or "20 GiB"')
+    return int(float(match[1]) * _UNIT_BYTES[match[2]])
+
+
+Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
 Duration = Annotated[int, BeforeValidator(seconds), Field(ge=0)]
 
 

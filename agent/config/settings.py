@@ -17,7 +17,9 @@ from agent.config.guard import Guard
 from agent.config.presses import Keys, SipPresses
 from agent.config.purposes import PurposeSection
 from agent.config.recipients import read_recipients
+from agent.config.retention import Retention
 from agent.config.section import Duration, Patterns, Section
+from agent.config.timestamp import Timestamp
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.model.redaction import NO_REDACTION
 
@@ -229,6 +231,8 @@ class Settings(Section):
     scribe: Scribe = Scribe()
     guard: Guard = Guard()
     courier: Courier = Courier()
+    retention: Retention = Retention()
+    timestamp: Timestamp | None = None
     cti: dict[PurposeName, Cti] = Field(default_factory=dict)
     destination: dict[PurposeName, AnyDestination] = Field(default_factory=dict)
     puller: dict[PurposeName, Puller] = Field(default_factory=dict, max_length=256)
@@ -238,6 +242,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        for name, section in self.purpose.items():
+            if section.timestamp and self.timestamp is None:
+                raise ValueError(f"purpose.{name}.timestamp: no [timestamp] says whose: url and ca are needed")
         for name, section in self.purpose.items():
             if section.destination is not None and section.destination not in self.destination:
                 known = ", ".join(sorted(self.destination)) or "none"
@@ -378,6 +385,11 @@ class Settings(Section):
         """Where the recorder hands on the sound of live calls (docs/live-audio.md)."""
         return self.site.run_dir / "live.sock"
 
+    def is_stamped(self, purpose: str) -> bool:
+        """Whether manifests of the purpose are to have a timestamp."""
+        said = self.purpose[purpose].timestamp
+        return self.timestamp is not None and (purpose == "evidence" if said is None else said)
+
     def purposes(self) -> tuple[Purpose, ...]:
         """The purposes as model values, recipients read from their files (OSError, ValueError if unreadable)."""
         return tuple(
@@ -404,6 +416,7 @@ class Settings(Section):
                 live=p.live,
                 subtitles=p.subtitles,
                 searchable=p.searchable,
+                timestamp=self.is_stamped(name),
                 redaction=NO_REDACTION if self.scribe.engine == "none" and p.redact is None else p.redaction(name),
             )
             for name, p in self.purpose.items()

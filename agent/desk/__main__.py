@@ -3,9 +3,11 @@
 import time
 
 from agent.config import Settings
+from agent.config.budget import budget_of
 from agent.control.client import ControlClient
 from agent.desk.app import build_app
 from agent.desk.cti import PhoneSystems
+from agent.desk.delivering import Delivering
 from agent.desk.door import Door
 from agent.desk.hand import Desk
 from agent.desk.handover import handover_of
@@ -21,6 +23,7 @@ from agent.process import main
 from agent.store.directory import DirectoryReader, LastUse
 from agent.store.heard import HeardCalls
 from agent.store.journal import Journal
+from agent.store.lanes import LookedAt
 from agent.store.waiting import WaitingCalls
 
 
@@ -46,6 +49,8 @@ def serve(settings: Settings) -> None:
     systems = PhoneSystems(settings, refusals)
     desk.metrics.also(systems)
     desk.metrics.also(Queue(WaitingCalls(settings.catalog_path), time.time_ns))
+    budget = budget_of(settings.purpose, settings.courier)
+    desk.metrics.also(Delivering(LookedAt(settings.catalog_path), settings.destination, budget, time.time_ns))
     systems.beside(app)
     listen(settings, app)
 

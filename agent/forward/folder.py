@@ -108,7 +108,7 @@ class FolderDestination:
                 sink.flush()
                 os.fsync(sink.fileno())
             partial.rename(target)
-        except OSError:
+        except BaseException:  # also when the courier stops on the way
             partial.unlink(missing_ok=True)
             raise
         sync_folder(target.parent)

@@ -3,7 +3,7 @@
 Servers are not trusted to do what they are told (several ignore checksums, or take words of a lock and delete all the
 same): every part carries a Content-MD5, the whole object is read back and compared by SHA-256, and its lock is asked
 for again, before the upload counts as done. Only a server that is set to `verify = "checksum"`, and was seen to refuse
-a wrong SHA-256, is believed its own.
+a wrong digest, is believed its own.
 """
 
 import hashlib
@@ -32,7 +32,8 @@ from agent.forward.destination import (
 )
 from agent.forward.s3_access import DENIED, MISSING, Access, code_of
 from agent.forward.s3_lock import NS, ObjectLock
-from agent.forward.s3_parts import Parts, sha256, sums
+from agent.forward.s3_parts import Parts
+from agent.forward.s3_sums import StatedSums, sums
 
 TRIAL_LOCK_S, TRIAL_PATIENCE_S = 3, 20
 _NO_VERSIONS = frozenset({"NotImplemented", "MethodNotAllowed", "405"})
@@ -59,7 +60,7 @@ class S3Destination:
         self._lock: ObjectLock | None = None
         if section.object_lock != "none":
             self._lock = ObjectLock(self._access, section.bucket, section.object_lock, clock_ns)
-        self._checks_sums = False
+        self._sums = StatedSums(self._access, section.bucket, section.prefix, part_bytes, self._remove)
 
     def put(self, local: Path, key: str, cipher_sha256: str, size: int, resume: UploadState, terms: Terms) -> Receipt:
         """See Destination.put. An object of this name with other content is written over; its versions stay."""
@@ -127,7 +128,7 @@ class S3Destination:
             if back != data:
                 raise Retry("what is written there is not what is read back")
             if self._section.verify == "checksum":
-                self._see_sums_checked()
+                self._sums.believed()
 
     # ---- steps of an upload
 
@@ -137,7 +138,7 @@ class S3Destination:
 
     def _upload(self, local: Path, name: str, size: int, resume: UploadState, terms: Terms) -> str | None:
         if self._section.verify == "checksum":
-            self._see_sums_checked()
+            self._sums.believed()
         if size <= self._part_bytes:
             return self._send(name, local.read_bytes(), terms)
         return self._parts.upload(local, name, resume, self._told(terms))
@@ -167,7 +168,7 @@ class S3Destination:
         try:
             if self._section.verify == "checksum":
                 said = self._client.head_object(Bucket=self._bucket, Key=name, ChecksumMode="ENABLED")
-                if said["ContentLength"] == size and said.get("ChecksumSHA256") in self._sums_of(local, size):
+                if self._sums.are_of(said, local, size):
                     self._encrypted(said)
                     return True
             answer = self._client.get_object(Bucket=self._bucket, Key=name)
@@ -184,31 +185,10 @@ class S3Destination:
         self._encrypted(answer)
         return True
 
-    def _sums_of(self, local: Path, size: int) -> tuple[str, ...]:
-        """How a server may state the SHA-256 of this file."""
-        if size > self._part_bytes:
-            return (self._parts.composite_sha256(local),)
-        return (sha256(local.read_bytes()),)
-
     def _encrypted(self, answer: dict[str, Any]) -> None:
         wanted = self._section.sse
         if wanted != "none" and answer.get("ServerSideEncryption") != wanted:
             raise Poison(f'the object is there, but not encrypted by the server as asked (sse = "{wanted}")')
-
-    def _see_sums_checked(self) -> None:
-        """Raises Poison unless this server refuses what does not match its SHA-256."""
-        if self._checks_sums:
-            return
-        name = f"{self._section.prefix}.greffier-{secrets.token_hex(4)}"
-        try:
-            sent = self._client.put_object(Bucket=self._bucket, Key=name, Body=b"x", ChecksumSHA256=sha256(b"y"))
-        except ClientError as error:
-            if code_of(error) in DENIED:
-                raise
-            self._checks_sums = True
-            return
-        self._remove(name, sent.get("VersionId"))
-        raise Poison('the server took a wrong SHA-256: it cannot be believed, verify = "read" is needed')
 
     # ---- versions and locks
 

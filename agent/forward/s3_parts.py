@@ -3,7 +3,6 @@
 A part that is there is recognised by the server's SHA-256 of it, or by its ETag where that is an MD5.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -16,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from agent.forward.destination import UploadState
 from agent.forward.s3_access import MISSING, Access, code_of
+from agent.forward.s3_sums import pieces, sha256, sums
 
 LEFT_BEHIND = timedelta(days=1)
 """An upload of ours that nobody remembers may still be another box's until it is so old."""
@@ -61,7 +61,7 @@ class Parts:
             resume.remember(upload_id)
             there = {}
         where = {"Bucket": self._bucket, "Key": name, "UploadId": upload_id}
-        for number, data in self._pieces(local):
+        for number, data in pieces(local, self._part_bytes):
             if number not in there:
                 sent = client.upload_part(**where, PartNumber=number, Body=data, **sums(data))
                 there[number] = _Part(sent["ETag"], sent.get("ChecksumSHA256"))
@@ -69,11 +69,6 @@ class Parts:
         done = client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
         version: str | None = done.get("VersionId")
         return version
-
-    def composite_sha256(self, local: Path) -> str:
-        """SHA-256 of a whole object as a server that has its parts states it: that of their digests, and how many."""
-        digests = [hashlib.sha256(data).digest() for _, data in self._pieces(local)]
-        return f"{sha256(b''.join(digests))}-{len(digests)}"
 
     def abort(self, name: str, upload_id: str) -> None:
         """Let go of an upload; harmless when the server has."""
@@ -98,17 +93,12 @@ class Parts:
             if now - upload["Initiated"] > LEFT_BEHIND:
                 self.abort(name, upload["UploadId"])
 
-    def _pieces(self, local: Path) -> Iterator[tuple[int, bytes]]:
-        """The parts of a file, numbered from 1."""
-        with local.open("rb") as file:
-            yield from enumerate(iter(lambda: file.read(self._part_bytes), b""), 1)
-
     def _ours(self, local: Path, there: Mapping[int, _Part]) -> bool:
         """Whether the parts that are there are parts of this file (some servers cannot replace one that is not)."""
         if not there:
             return True
         theirs = set(there)
-        for number, data in self._pieces(local):
+        for number, data in pieces(local, self._part_bytes):
             if number in there and not there[number].is_of(data):
                 return False
             theirs.discard(number)
@@ -146,14 +136,3 @@ class Parts:
             if not page.get("IsTruncated"):
                 return
             where |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
-
-
-def sums(data: bytes) -> dict[str, str]:
-    """What a server is to check as the bytes arrive: every one knows MD5, some SHA-256."""
-    md5 = hashlib.md5(data, usedforsecurity=False).digest()
-    return {"ContentMD5": base64.b64encode(md5).decode(), "ChecksumSHA256": sha256(data)}
-
-
-def sha256(data: bytes) -> str:
-    """As S3 writes it: base64."""
-    return base64.b64encode(hashlib.sha256(data).digest()).decode()

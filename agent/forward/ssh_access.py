@@ -16,7 +16,7 @@ from agent.config.destinations import SftpSection
 from agent.forward.destination import Poison, Retry
 from agent.vault.secretfile import read_secret
 
-CONNECT_S, LOGIN_S, KEEPALIVE_S, IDLE_S, GOODBYE_S = 10, 30, 15, 20, 2
+CONNECT_S, LOGIN_S, KEEPALIVE_S, IDLE_S, GOODBYE_S = 10, 30, 15, 5, 2
 ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 _FORBIDDEN = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)

@@ -24,7 +24,7 @@ class KeepFrom(StrEnum):
 
 class ArtifactKind(StrEnum):
     """What can be derived from a call. A manifest is made for every purpose that applies, a tombstone for what was
-    destroyed here after it had left."""
+    destroyed here after it had left; a timestamp is another's word for when a manifest existed."""
 
     AUDIO = "audio"
     TRANSCRIPT = "transcript"
@@ -32,6 +32,11 @@ class ArtifactKind(StrEnum):
     VCON = "vcon"
     MANIFEST = "manifest"
     TOMBSTONE = "tombstone"
+    TIMESTAMP = "timestamp"
+
+
+ABOUT = frozenset({ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE, ArtifactKind.TIMESTAMP})
+"""Kinds without a word or sound of the call: they speak of the others."""
 
 
 class AudioFormat(StrEnum):
@@ -78,6 +83,7 @@ class Purpose:
     `holdback_s`: its own look-back; None: that of the site. `paused_sound`: what is heard where it was paused. `live`:
     nothing is written, but the call may be listened to while it lasts. `searchable`: its transcripts can be searched on
     the box as long as they are there (docs/search.md). `redaction`: what that was said is hidden, in text and in audio.
+    `timestamp`: an authority is to vouch for when its manifests existed (docs/evidence.md).
     """
 
     name: str
@@ -103,6 +109,7 @@ class Purpose:
     subtitles: Subtitles = Subtitles.VTT
     searchable: bool = False
     redaction: Policy = NO_REDACTION
+    timestamp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

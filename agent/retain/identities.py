@@ -5,13 +5,15 @@ is published in a folder of its own. They are sealed where the site's keys are (
 identity turns what is left of its calls in old disk blocks into noise (DESIGN §3).
 """
 
+import os
+from collections.abc import Callable, Collection
 from itertools import pairwise
 from pathlib import Path
 
 import structlog
 
 from agent.store.journal import Journal
-from agent.vault.age import WrongKey, decrypt, new_identity
+from agent.vault.age import WrongKey, decrypt, encrypt, new_identity
 from agent.vault.sealed import PLAIN, Box
 from agent.vault.secretfile import make_folder, sync_folder, write_private
 
@@ -49,26 +51,60 @@ def ensure_current(
             _publish(recipient_file, recipient)  # a kill came between the two files
 
 
-def destroy_unused(identities_dir: Path, callkeys_dir: Path, now_ns: int, journal: Journal, box: Box = PLAIN) -> None:
+def destroy_unused(
+    identities_dir: Path,
+    callkeys_dir: Path,
+    now_ns: int,
+    journal: Journal,
+    box: Box = PLAIN,
+    held: Callable[[], Collection[str]] = tuple,
+) -> None:
     """Destroy each identity that was succeeded at least a minute ago and that no call key left needs. Raises OSError.
 
     Call keys are looked at by age first, and tried with the identity itself before it is destroyed: a clock that
-    jumped may keep an identity too long, but never destroys one that is needed.
+    jumped may keep an identity too long, but never destroys one that is needed. Keys of calls that are `held` (for
+    years, maybe; asked where there is an older identity) are wrapped anew to the newest identity, so that the old one
+    is destroyed on time for all others.
     """
     for left in identities_dir.glob(f"*{DOOMED}"):
         _destroy(left, journal, box)
     known = _known(identities_dir)
     ages = sorted(known)
-    wrapped = list(callkeys_dir.glob("*.age")) if callkeys_dir.is_dir() else []
+    calls = held() if len(ages) > 1 else ()
     for age, successor in pairwise(ages):
-        if now_ns < successor + GRACE_NS or any(_written_ns(key) < successor + GRACE_NS for key in wrapped):
-            return  # younger identities wait for the older ones
-        if _opens_any(known[age], wrapped, box):
-            log.error("identity.kept", identity=age, reason="it opens a newer call key: the clock jumped")
+        if now_ns < successor + GRACE_NS:
             return
+        _move_held(callkeys_dir, known[age], known[ages[-1]], calls, now_ns, box)
+        wrapped = _wrapped(callkeys_dir)
+        if any(age - GRACE_NS <= _written_ns(key) < successor + GRACE_NS for key in wrapped):
+            continue
+        if _opens_any(known[age], wrapped, box):
+            log.error("identity.kept", identity=age, reason="it opens a call key of another time: the clock jumped")
+            continue
         doomed = known[age].with_suffix(DOOMED)
         known[age].rename(doomed)
         _destroy(doomed, journal, box)
+
+
+def _move_held(callkeys_dir: Path, old: Path, new: Path, held: Collection[str], now_ns: int, box: Box) -> None:
+    """Wrap the keys of held calls that `old` opens to `new`; each file is replaced whole or not at all. They are of
+    `now_ns` from then on, by the clock that identities are aged by."""
+    mine = [path for path in _wrapped(callkeys_dir) if path.name.partition(".")[0] in held]
+    recipient = _recipient(new, box) if mine else None
+    if recipient is None:
+        return
+    secret = _secret(old, box)
+    for path in mine:
+        try:
+            key = decrypt(path.read_bytes(), secret)
+        except (WrongKey, FileNotFoundError):
+            continue
+        write_private(path, encrypt(key, [recipient]))
+        os.utime(path, ns=(now_ns, now_ns))
+
+
+def _wrapped(callkeys_dir: Path) -> list[Path]:
+    return list(callkeys_dir.glob("[!.]*.age")) if callkeys_dir.is_dir() else []
 
 
 def _destroy(doomed: Path, journal: Journal, box: Box) -> None:
@@ -123,7 +159,7 @@ def _written_ns(key: Path) -> int:
 
 
 def _opens_any(identity: Path, wrapped: list[Path], box: Box) -> bool:
-    secret = next(x for x in box.read(identity).decode("ascii").splitlines() if x.startswith("AGE-SECRET-KEY-"))
+    secret = _secret(identity, box)
     for key in wrapped:
         try:
             decrypt(key.read_bytes(), secret)
@@ -131,3 +167,8 @@ def _opens_any(identity: Path, wrapped: list[Path], box: Box) -> bool:
             continue
         return True
     return False
+
+
+def _secret(identity: Path, box: Box) -> str:
+    lines = box.read(identity).decode("ascii").splitlines()
+    return next(line for line in lines if line.startswith("AGE-SECRET-KEY-"))

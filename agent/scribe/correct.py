@@ -58,30 +58,30 @@ class Corrector:
         self._withdrawal = withdrawal
         self._testimony = testimony
         self._clock_ns = clock_ns
-        self._waiting: set[str] = set()
-        """Calls whose drops wait for the end of a legal hold."""
+        self._waiting: set[int] = set()
+        """Numbers of drops that wait for the end of a legal hold."""
 
     def due(self) -> set[str]:
         """Calls that are over and have something to be done now."""
-        open_calls = self._catalog.corrections.open_calls()
-        if self._waiting:
-            self._waiting &= {held.call_id for held in self._catalog.holds()}
-        return open_calls - self._waiting
+        open_rows = self._catalog.corrections.open_rows()
+        held = {r.number for r in open_rows if r.number in self._waiting and self._held(r.call_id, r.purpose)}
+        self._waiting &= held
+        return {row.call_id for row in open_rows if row.number not in held}
 
     def begin(self, call_id: str, *, can_mask: bool) -> dict[str, Corrected]:
         """Drop what is to be dropped, begin what is to be masked, refuse what cannot be. Returns what holds for each
         purpose from now on."""
         filed = self._filing.of_call(call_id)
         rows = self._catalog.corrections.of_call(call_id)
-        held = call_id in {h.call_id for h in self._catalog.holds()}
         fresh = self.fresh(call_id)
         for row in rows:
             if row.verb == "drop" and row.is_open:
-                self._drop(row, filed, fresh, held=held)
+                self._drop(row, filed, fresh, held=self._held(call_id, row.purpose))
         gone = {r.purpose for r in self._catalog.corrections.of_call(call_id) if _drops(r)}
         with self._catalog.transaction():
             for row in rows:
                 if row.verb == "mask" and row.is_open:
+                    held = self._held(call_id, row.purpose)
                     self._begin_mask(row, fresh, self._why_not(row, gone, can_mask=can_mask, held=held))
         return self.standing(call_id)
 
@@ -106,6 +106,9 @@ class Corrector:
                 self._testimony.once("dropped", tape.call.call_id, purpose.name, "gate", **who)
             else:
                 self._testimony.once("drop.kept", tape.call.call_id, purpose.name, "gate", basis=purpose.basis, **who)
+
+    def _held(self, call_id: str, purpose: str) -> bool:
+        return self._catalog.legal_holds.is_held(call_id, purpose)
 
     def _named(self, name: str) -> Purpose | None:
         """The purpose of this name, None when there was none. Raises ValueError when nobody can tell."""
@@ -152,7 +155,7 @@ class Corrector:
         elif held and row.state == "asked":
             self._say("drop.waits", row, why=HELD)
             corrections.turn(row, "asked", self._clock_ns(), detail=f"waits: {HELD}")
-            self._waiting.add(row.call_id)
+            self._waiting.add(row.number)
         else:
             number = row.revision or fresh
             corrections.turn(row, "working", self._clock_ns(), revision=number)

@@ -15,7 +15,7 @@ import structlog
 
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE
-from agent.model.purpose import ArtifactKind, Purpose
+from agent.model.purpose import ABOUT, ArtifactKind, Purpose
 from agent.model.spans import merge
 from agent.model.text import Transcript
 from agent.scribe import audio
@@ -148,6 +148,13 @@ class Deriver:
                 raise EngineError(state.detail)
             self._manifest(tape, job, state, filed, number, ())
         return state
+
+    def lacking(self, tape: Tape, purposes: Sequence[Purpose], corrected: Mapping[str, Corrected]) -> set[str]:
+        """Those of these purposes that are to have something of the call which is not made yet."""
+        filed = self._filing.of_call(tape.call.call_id)
+        waiting = {row.purpose: row for row in self._catalog.deferred() if row.call_id == tape.call.call_id}
+        todo = jobs(tape, purposes, corrected)
+        return {job.purpose.name for job in todo if not self._is_made(tape, job, waiting, filed)}
 
     def _say_nothing(self, tape: Tape, purposes: Sequence[Purpose], todo: Sequence[Job]) -> None:
         """Why a purpose that applies, or would with consent, has not one sample."""
@@ -283,9 +290,7 @@ class Deriver:
         mine = [
             a
             for a in filed.values()
-            if a.purpose == job.purpose.name
-            and a.kind not in (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
-            and number_of(a) >= job.corrected.revision
+            if a.purpose == job.purpose.name and a.kind not in ABOUT and number_of(a) >= job.corrected.revision
         ]
         voices = voices_of(tape, pseudonymise=True)
 
@@ -295,6 +300,7 @@ class Deriver:
                 absent=job.absent,
                 replaces=replaced,
                 written=self._catalog.rewrites.written(tape.call.call_id),
+                position=self._testimony.position,
             )
             return sign_manifest(told, self._site_key)
 

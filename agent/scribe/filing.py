@@ -13,6 +13,7 @@ from agent.model.artifact import Artifact, Delivery
 from agent.model.purpose import ArtifactKind, Purpose
 from agent.policy.permit import central_deadline_ns, local_deadline_ns
 from agent.scribe import outbox
+from agent.scribe.allowance import Allowance
 from agent.scribe.testimony import Testimony
 from agent.store.catalog import Catalog
 from agent.vault import age
@@ -25,17 +26,26 @@ Filed = dict[str, Artifact]
 class Filing:
     """Files into `outbox_dir`."""
 
-    def __init__(self, outbox_dir: Path, catalog: Catalog, testimony: Testimony, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        outbox_dir: Path,
+        catalog: Catalog,
+        testimony: Testimony,
+        clock_ns: Callable[[], int],
+        allowance: Allowance | None = None,
+    ) -> None:
         self.outbox_dir = outbox_dir
         self._catalog = catalog
         self._testimony = testimony
         self._clock_ns = clock_ns
+        self._allowance = allowance
 
     def of_call(self, call_id: str) -> Filed:
         """What is filed already; lines that a kill left unwritten are written."""
         filed = {a.path: a for a in self._catalog.artifacts(call_id=call_id)}
         for artifact in filed.values():
-            self._told(artifact)
+            if artifact.kind is not ArtifactKind.TIMESTAMP:  # the courier's, who says so itself
+                self._told(artifact)
         return filed
 
     def file(
@@ -51,13 +61,15 @@ class Filing:
     ) -> Artifact:
         """File what `make` returns unless it is filed; `number` is that of the revision, or version of a manifest.
 
-        Raises OutboxFull, or whatever the catalog raises.
+        Raises NoRoom, OutboxFull, or whatever the catalog raises. Corrections and tombstones always have room.
         """
         path = path_of(call_id, purpose, kind, number, ending)
         artifact = filed.get(path)
         if artifact is None:
             plain = make()
             cipher = age.encrypt(plain, purpose.recipients)
+            if self._allowance is not None and number == 1 and kind is not ArtifactKind.TOMBSTONE:
+                self._allowance.take(purpose.name, len(cipher))
             outbox.write(self.outbox_dir, path, cipher)
             made_ns = self._clock_ns()
             artifact = Artifact(

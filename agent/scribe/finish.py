@@ -6,13 +6,15 @@ never beyond the first deadline of what it is for.
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from agent.capture.reader import Record, Tampered, open_record
 from agent.config import Settings
-from agent.model.purpose import ArtifactKind
+from agent.model.gate import GateState
+from agent.model.purpose import ABOUT, Purpose
+from agent.scribe.allowance import Allowance, NoRoom
 from agent.scribe.channels import Tape, rebuild
 from agent.scribe.correct import Corrected, Corrector
 from agent.scribe.derive import Deriver, Means
@@ -35,8 +37,6 @@ log = structlog.get_logger()
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 300.0
 TRIES_BEFORE_GIVING_UP = 3
 NS = 1_000_000_000
-_SILENT = (ArtifactKind.MANIFEST, ArtifactKind.TOMBSTONE)
-"""Kinds without a word or sound of the call: they alone are no reason to keep its key."""
 
 
 class Stopping(Exception):
@@ -64,7 +64,9 @@ class Finisher:
         corrector: Corrector,
         rewriter: Rewriter,
         testimony: Testimony,
+        allowance: Allowance,
         clock_ns: Callable[[], int],
+        believed_ns: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -80,12 +82,17 @@ class Finisher:
         self._rewriter = rewriter
         self._kept = Kept(settings.kept_dir)
         self._testimony = testimony
+        self._allowance = allowance
         self._clock_ns = clock_ns
+        self._believed_ns = believed_ns
+        """UTC as far as it is believed (`agent.retain.clock`): nothing is destroyed before it."""
         self._monotonic = monotonic
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._deferred: dict[str, int] = {row.call_id: row.at_ns for row in catalog.deferred()}
         """Calls that only wait for an engine → since when (UTC ns)."""
+        self._held_back: dict[str, set[str]] = {}
+        """Calls of which these purposes wait for room in the outbox."""
         self._recovered = set(projector.ended)
         """Calls that ended before this process started: lines about them may be in the journal already."""
         self._full = False
@@ -130,7 +137,7 @@ class Finisher:
     def _to_correct(self) -> tuple[set[str], set[str]]:
         """Calls with something to be corrected, and those whose time for it is over."""
         try:
-            return self._corrector.due(), set(self._catalog.corrections.kept_past(self._clock_ns()))
+            return self._corrector.due(), set(self._catalog.corrections.kept_past(self._believed_ns()))
         except sqlite3.Error as error:
             log.error("corrections.unread", error=str(error))
             return set(), set()
@@ -160,7 +167,11 @@ class Finisher:
     def _due(self, call_id: str, *, urgent: bool) -> bool:
         if self._monotonic() < self._not_before.get(call_id, 0.0):
             return False
-        return urgent or call_id not in self._deferred or self._room.engine() is not None or self._expired(call_id)
+        heard = self._room.engine() is not None or self._expired(call_id)
+        if held_back := self._held_back.get(call_id):
+            has_room = held_back - self._allowance.closed(held_back)
+            return urgent or bool(has_room) or (call_id in self._deferred and heard)
+        return urgent or call_id not in self._deferred or heard
 
     def _expired(self, call_id: str) -> bool:
         since_ns = self._deferred.get(call_id)
@@ -183,6 +194,11 @@ class Finisher:
                     self._reopen(call_id)
                 if self._room.engine() is not None:
                     self._again(call_id)
+                return
+            self._deferred.pop(call_id, None)
+            if call_id in self._held_back:
+                if call_id not in self._projector.ended:
+                    self._reopen(call_id)
                 return
             if call_id in self._recovered or call_id in self._attempts:
                 known = {a.path for a in self._catalog.artifacts(call_id=call_id)}
@@ -209,8 +225,26 @@ class Finisher:
             log.error("purpose.gone", call=call_id, purpose=name)
             self._testimony.once("refused", call_id, name, "purpose", reason="purpose is no longer configured")
         self._corrector.say_dropped(tape)
-        deferred = self._deriver.derive(tape, purposes, means, corrected)
+        deferred = self._derive_where_there_is_room(tape, purposes, means, corrected)
         self._corrector.settle(call_id)
+        return deferred
+
+    def _derive_where_there_is_room(
+        self, tape: Tape, purposes: Sequence[Purpose], means: Means, corrected: dict[str, Corrected]
+    ) -> tuple[str, ...]:
+        """What is corrected frees more than it takes, and never waits."""
+        closed = self._allowance.closed({p.name for p in purposes if p.artifacts}) - set(corrected)
+        while True:
+            try:
+                some = [p for p in purposes if p.name not in closed]
+                deferred = self._deriver.derive(tape, some, means, corrected)
+                break
+            except NoRoom as error:
+                closed.add(error.purpose)
+        lacking = self._deriver.lacking(tape, [p for p in purposes if p.name in closed], corrected)
+        self._held_back.pop(tape.call.call_id, None)
+        if lacking:
+            self._held_back[tape.call.call_id] = lacking
         return deferred
 
     def _records(self, call_id: str) -> Iterator[Record]:
@@ -224,23 +258,26 @@ class Finisher:
         self._projector.ended.add(call_id)
 
     def _keep(self, tape: Tape) -> bool:
-        """Keep key and records for corrections. Returns whether they are kept."""
+        """Keep key and records for corrections, or because a legal hold covers the call: then also those of a call in
+        which somebody withdrew. Returns whether they are kept."""
         call_id, now_ns = tape.call.call_id, self._clock_ns()
-        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind not in _SILENT]
+        here = [a for a in self._catalog.artifacts(call_id=call_id, local=True) if a.kind not in ABOUT]
+        held = self._catalog.legal_holds.is_held(call_id)
+        worth = bool(here) or (held and any(mark.state is GateState.DROPPED for mark in tape.marks))
         until_ns = self._catalog.corrections.kept_until(call_id)
-        if until_ns is None and here:
+        if until_ns is None and worth:
             meant = {d.purpose for d in tape.decisions if d.applies}
             lasting_s = [p.local_retention_s for p in self._purposes.known if p.artifacts and p.name in meant]
             shortest_s = min([self._settings.scribe.correction_window, *lasting_s])
             until_ns = min([now_ns + shortest_s * NS, *(a.local_deadline_ns for a in here)])
-            if until_ns > now_ns:
+            if until_ns > now_ns or held:
                 try:
                     self._kept.copy(call_id, self._index.records(call_id))
                 except OutboxFull:  # what was recorded comes first
                     log.warning("correction.no_room", call=call_id, advice="its key goes now; it cannot be masked")
                     return False
                 self._catalog.corrections.keep(call_id, until_ns)
-        return bool(here) and until_ns is not None and until_ns > now_ns
+        return worth and until_ns is not None and (until_ns > now_ns or held)
 
     def _forget_key(self, call_id: str) -> None:
         """Nothing can be derived of the call from now on."""
@@ -257,7 +294,7 @@ class Finisher:
         self._projector.forget(call_id)
         self._testimony.forget(call_id)
         self._recovered.discard(call_id)
-        for memory in (self._attempts, self._not_before, self._deferred):
+        for memory in (self._attempts, self._not_before, self._deferred, self._held_back):
             memory.pop(call_id, None)
         log.info("call.finalised", call=call_id)
 

@@ -7,9 +7,13 @@ import time
 import structlog
 
 from agent.config import Settings
+from agent.config.budget import budget_of
 from agent.process import stop_on_signal
 from agent.retain import identities
+from agent.retain.ntp import read_clocks
+from agent.retain.trusted import believed_ns
 from agent.scribe import outbox
+from agent.scribe.allowance import Allowance
 from agent.scribe.behind import stay_behind
 from agent.scribe.correct import Corrector
 from agent.scribe.derive import Deriver
@@ -72,10 +76,11 @@ class Scribe:
             Names(numbers_key),
         )
         testimony = Testimony(self.journal, settings.journal_dir)
-        filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns)
+        self._allowance = Allowance(budget_of(settings.purpose, settings.courier), self.catalog.lanes, self.journal)
+        filing = Filing(settings.outbox_dir, self.catalog, testimony, time.time_ns, self._allowance)
         withdrawal = Withdrawal(settings.site.name, self.catalog, filing, testimony, self._site_key, time.time_ns)
         cabinet = Cabinet(settings.search_dir, settings.searchkeys_dir, self._box)
-        index = Index(cabinet, self.catalog, self.journal, time.time_ns)
+        index = Index(cabinet, self.catalog, self.journal, self._believed_ns)
         index.remove_strays()
         self._findable = Findable(index)
         deriver = Deriver(
@@ -108,7 +113,9 @@ class Scribe:
             corrector,
             rewriter,
             testimony,
+            self._allowance,
             time.time_ns,
+            self._believed_ns,
             time.monotonic,
         )
         self._finisher.remove_strays()
@@ -154,10 +161,15 @@ class Scribe:
             log.error("projection.failed", kind=type(error).__name__, error=str(error))
             return False
 
+    def _believed_ns(self) -> int:
+        """UTC as far as it is believed: what is destroyed on time goes by this, and the ages of identities, so that a
+        clock that jumps there and back leaves none of a day to come, which the others would wait for."""
+        return believed_ns(self.catalog, self._settings.retention, read_clocks())
+
     def _ensure_identity(self) -> None:
         s = self._settings
         rotation_s = s.scribe.identity_rotation_s
-        now_ns = time.time_ns()
+        now_ns = self._believed_ns()
         identities.ensure_current(s.identities_dir, s.recipient_file, rotation_s, now_ns, self.journal, self._box)
 
     def _tell_readers(self) -> None:
@@ -181,8 +193,12 @@ class Scribe:
             if gone := self._index.prune(self._projector.cursor.segment):
                 log.info("capture.pruned", segments=len(gone))
             s = self._settings
+            self._allowance.refresh()
             self._ensure_identity()
-            identities.destroy_unused(s.identities_dir, s.callkeys_dir, time.time_ns(), self.journal, self._box)
+            identities.destroy_unused(
+                *(s.identities_dir, s.callkeys_dir, self._believed_ns(), self.journal, self._box),
+                self.catalog.legal_holds.kept_calls,
+            )
             self._follow_site_key()
             certify_receipt_key(s, self._site_key, time.time_ns(), self.journal)
             if time.monotonic() >= self._next_checkpoint:

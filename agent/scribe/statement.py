@@ -16,9 +16,12 @@ from agent.scribe.absence import Absence, why_nothing
 from agent.scribe.channels import Tape
 from agent.scribe.hearing import Spans, outside
 from agent.scribe.text import Voice, speaker
+from agent.store.journal import Position
 from agent.store.rows import WrittenRow
+from agent.vault.chain import GENESIS
 
 FORMAT = "greffier-manifest-1"
+BEGINNING = Position("scribe", 0, GENESIS)
 MISSING_MIN_SAMPLES = CLOCK_RATE // 10
 """Stretches without media shorter than this are jitter, and are counted in `lost_samples` where packets were lost."""
 MOST_LISTED = 500
@@ -53,11 +56,13 @@ def body(
     absent: Sequence[Absence] = (),
     replaces: Sequence[tuple[Artifact, bool]] = (),
     written: Mapping[str, WrittenRow] = MappingProxyType({}),
+    position: Position = BEGINNING,
 ) -> dict[str, object]:
     """The manifest's content as JSON values; times in UTC ns, spans in seconds from the call's media origin.
 
     `absent` is what the purpose may not have; `replaces` are earlier artifacts, and whether each may have been sent;
-    `written` says of texts, by path, what wrote them.
+    `written` says of texts, by path, what wrote them; `position` is the end of the scribe's chain: what stands there
+    was written before this.
     """
     call = tape.call
     return {
@@ -72,6 +77,8 @@ def body(
         "cause": tape.ended.cause if tape.ended else "interrupted",
         "duration_s": tape.samples / CLOCK_RATE,
         "made_ns": made_ns,
+        "journal": asdict(position),
+        "timestamp": purpose.timestamp,
         "parties": [v.anonymous().described() for v in voices],
         "decisions": [
             {"applies": d.applies, "trigger": d.trigger.value, "rule": d.rule, "waits": d.waits, "at_ns": d.at_ns}

@@ -6,7 +6,7 @@ any other the chain is read once to learn which lines exist.
 
 from pathlib import Path
 
-from agent.store.journal import Journal, read
+from agent.store.journal import Journal, Position, read
 
 _Said = set[tuple[str, str | None, str | None]]
 
@@ -27,6 +27,11 @@ class Testimony:
         if (kind, purpose, key) not in said:
             self._journal.append(kind, call_id=call_id, purpose=purpose, key=key, **fields)
             said.add((kind, purpose, key))
+
+    @property
+    def position(self) -> Position:
+        """Where the scribe's chain is."""
+        return self._journal.position
 
     def forget(self, call_id: str) -> None:
         """The call is finalised."""

@@ -8,25 +8,30 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from agent.model.artifact import Artifact, Delivery
 from agent.model.call import Consent, MediaStream
 from agent.model.events import CallContext
 from agent.model.gate import GateMark, GateState
 from agent.model.media import StreamCounts
-from agent.model.purpose import ArtifactKind, Decision, Trigger
+from agent.model.purpose import Decision, Trigger
 from agent.model.quality import ChannelQuality
 from agent.model.wire import dump, load
+from agent.store.clock import Clock
 from agent.store.corrections import OPEN, Corrections
 from agent.store.custody import Custody
 from agent.store.database import SharedDatabase
 from agent.store.heard import CHANNELS
+from agent.store.holds import Holds
 from agent.store.hooks import Hooks
 from agent.store.indexed import Indexed
+from agent.store.lanes import ASIDE, WAITING, Lanes
+from agent.store.orders import Orders
+from agent.store.retained import Retained
 from agent.store.rewrites import Rewrites
-from agent.store.rows import CallRow, DeferredRow, DeliveryRow, HoldRow, PartyRow
-from agent.store.schema import ARTIFACT_COLUMNS, prepare
+from agent.store.rows import ARTIFACT_COLUMNS, CallRow, DeferredRow, DeliveryRow, PartyRow, artifact_of
+from agent.store.schema import prepare
+from agent.store.timestamps import Timestamps
 
 NEVER_NS = 1 << 62
 _ARTIFACT = ", ".join(ARTIFACT_COLUMNS)
@@ -41,6 +46,12 @@ class Catalog:
         self.corrections = Corrections(self._base)
         self.rewrites = Rewrites(self._base)
         self.indexed = Indexed(self._base)
+        self.timestamps = Timestamps(self._base)
+        self.lanes = Lanes(self._base)
+        self.legal_holds = Holds(self._base)
+        self.orders = Orders(self._base, self.legal_holds)
+        self.clock = Clock(self._base)
+        self.retained = Retained(self._base, self.legal_holds)
         self.custody = Custody(self._base)
         self.hooks = Hooks(self._base)
 
@@ -129,7 +140,8 @@ class Catalog:
 
     def find_call(self, prefix: str) -> CallRow:
         """The call whose id begins with `prefix`. Raises LookupError when there is none, or several."""
-        found = self._calls("substr(call_id, 1, ?) = ?", [len(prefix), prefix], limit=2)
+        # a range, so that the index serves; no id has a character after the tilde
+        found = self._calls("call_id >= ? AND call_id < ? || '~'", [prefix, prefix], limit=2)
         if len(found) != 1:
             raise LookupError(f"no call {prefix}" if not found else f"several calls begin with {prefix!r}")
         return found[0]
@@ -204,7 +216,7 @@ class Catalog:
         return self._artifacts(" AND ".join(terms), [v for v in wanted.values() if v is not None])
 
     def _artifacts(self, where: str, values: Sequence[object], order_by: str = "created_ns, path") -> list[Artifact]:
-        return [_artifact(row) for row in self._base.table("artifacts", where, values, order_by, select=_ARTIFACT)]
+        return [artifact_of(row) for row in self._base.table("artifacts", where, values, order_by, select=_ARTIFACT)]
 
     # ---- delivery
 
@@ -215,6 +227,22 @@ class Catalog:
             f"AND (kind = 'tombstone' OR NOT {OPEN})",
             [Delivery.WAITING.value, Delivery.POISONED.value, now_ns],
         )
+
+    def next_waiting(self, destination: str, purpose: str, now_ns: int, limit: int) -> list[Artifact]:
+        """What of a purpose waits for this destination and may be tried now: the oldest of it, so many at most."""
+        sql = (
+            f"SELECT {_ARTIFACT} FROM {WAITING} AND destination = ? AND purpose = ? AND next_attempt_ns <= ? "  # noqa: S608
+            f"AND (kind = 'tombstone' OR NOT {OPEN}) ORDER BY created_ns, path LIMIT ?"
+        )
+        return [artifact_of(row) for row in self._base.rows(sql, [destination, purpose, now_ns, limit])]
+
+    def due_poisoned(self, destination: str, now_ns: int, limit: int) -> list[Artifact]:
+        """What was set aside at this destination and is to be tried again, so many at most."""
+        sql = (
+            f"SELECT {_ARTIFACT} FROM {ASIDE} AND destination = ? AND next_attempt_ns <= ? "  # noqa: S608 - constants
+            f"AND (kind = 'tombstone' OR NOT {OPEN}) ORDER BY next_attempt_ns LIMIT ?"
+        )
+        return [artifact_of(row) for row in self._base.rows(sql, [destination, now_ns, limit])]
 
     def begun_and_withdrawn(self, now_ns: int) -> list[Artifact]:
         """What was withdrawn while it was being sent: what was begun at its destination may be let go of now."""
@@ -245,6 +273,11 @@ class Catalog:
         """Remember an unfinished multipart upload, so that a restart takes it up."""
         self._base.run("UPDATE artifacts SET upload_id = ? WHERE artifact_id = ?", [upload_id, artifact_id])
 
+    def remembered_uploads(self) -> set[str]:
+        """Ids of multipart uploads that were begun and will be finished or let go of."""
+        rows = self._base.rows("SELECT upload_id FROM artifacts WHERE upload_id IS NOT NULL", [])
+        return {str(row["upload_id"]) for row in rows}
+
     def delivery_state(self, artifact_id: str) -> DeliveryRow:
         """Raises LookupError."""
         sql = "SELECT attempts, next_attempt_ns, upload_id, detail, sent_ns FROM artifacts WHERE artifact_id = ?"
@@ -253,16 +286,7 @@ class Catalog:
             raise LookupError(f"no artifact {artifact_id}")
         return DeliveryRow(**found[0])
 
-    # ---- local copies and holds
-
-    def due_local(self, now_ns: int) -> list[Artifact]:
-        """Local copies past their deadline, not held and not withdrawn (the scribe deletes those), oldest first."""
-        return self._artifacts(
-            "local_deleted_ns IS NULL AND withdrawn_ns IS NULL AND local_deadline_ns <= ? "
-            "AND call_id NOT IN (SELECT call_id FROM holds)",
-            [now_ns],
-            order_by="local_deadline_ns, path",
-        )
+    # ---- local copies (see `retained` for what is due)
 
     def mark_local_deleted(self, artifact_id: str, at_ns: int) -> None:
         """The file is gone from the outbox."""
@@ -272,18 +296,6 @@ class Catalog:
         """Whether the file is still in the outbox."""
         sql = "SELECT 1 FROM artifacts WHERE artifact_id = ? AND local_deleted_ns IS NULL"
         return bool(self._base.rows(sql, [artifact_id]))
-
-    def hold(self, row: HoldRow) -> None:
-        """Place a legal hold; a second one replaces the words of the first."""
-        self._base.insert("holds", asdict(row), replace=True)
-
-    def lift_hold(self, call_id: str) -> bool:
-        """Lift a legal hold. Returns whether there was one."""
-        return self._base.run("DELETE FROM holds WHERE call_id = ?", [call_id]) > 0
-
-    def holds(self) -> list[HoldRow]:
-        """All legal holds, oldest first."""
-        return [HoldRow(**row) for row in self._base.rows("SELECT * FROM holds ORDER BY at_ns, call_id")]
 
     # ---- what waits, and how far the log is projected
 
@@ -316,7 +328,3 @@ class Catalog:
     def set_cursor(self, segment: int, offset: int) -> None:
         """See `cursor`."""
         self._base.insert("cursors", {"name": "capture", "segment": segment, "position": offset}, replace=True)
-
-
-def _artifact(row: dict[str, Any]) -> Artifact:
-    return Artifact(**{**row, "kind": ArtifactKind(row["kind"]), "delivery": Delivery(row["delivery"])})

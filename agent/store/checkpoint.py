@@ -28,6 +28,12 @@ def seal(folder: Path, key: SiteKey, at_ns: int) -> None:
         journal.close()
 
 
+def newest(folder: Path) -> JournalLine | None:
+    """The last checkpoint, if there is one. Raises OSError."""
+    path = folder / f"{CHECKPOINTS}.jsonl"
+    return _durable_end(path) if path.exists() else None
+
+
 def holds(line: JournalLine, public: Trusted) -> int | None:
     """The place among the site's keys of the one that signed this checkpoint; None when none did."""
     try:

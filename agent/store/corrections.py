@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from agent.store.database import SharedDatabase
+from agent.store.holds import held
 from agent.store.rows import CorrectionRow
 
 OPEN = (
@@ -43,13 +44,13 @@ class Corrections:
         """Calls of which anything was ever asked."""
         return {row["call_id"] for row in self._base.rows("SELECT DISTINCT call_id FROM corrections")}
 
-    def open_calls(self) -> set[str]:
-        """Calls that are over and have something to be done."""
+    def open_rows(self) -> list[CorrectionRow]:
+        """What is to be done in calls that are over."""
         sql = (
-            "SELECT DISTINCT call_id FROM corrections WHERE state IN ('asked', 'working') "
+            f"SELECT {_COLUMNS} FROM corrections WHERE state IN ('asked', 'working') "  # noqa: S608 - a constant
             "AND call_id NOT IN (SELECT call_id FROM calls WHERE state = 'live')"
         )
-        return {row["call_id"] for row in self._base.rows(sql)}
+        return [CorrectionRow(**row) for row in self._base.rows(sql)]
 
     def turn(
         self, row: CorrectionRow, state: str, at_ns: int, *, revision: int | None = None, detail: str = ""
@@ -108,8 +109,8 @@ class Corrections:
         return found[0]["until_ns"] if found else None
 
     def kept_past(self, now_ns: int) -> list[str]:
-        """Calls whose time is over."""
-        sql = "SELECT call_id FROM kept WHERE until_ns <= ? ORDER BY until_ns"
+        """Calls whose time is over, and of which nothing is held."""
+        sql = f"SELECT call_id FROM kept WHERE until_ns <= ? AND NOT {held('kept.call_id')} ORDER BY until_ns"  # noqa: S608
         return [row["call_id"] for row in self._base.rows(sql, [now_ns])]
 
     def let_go(self, call_id: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from agent.store.corrections import OPEN
 from agent.store.database import SharedDatabase
+from agent.store.holds import held
 from agent.store.rows import IndexedRow
 
 GONE = ""
@@ -13,7 +14,7 @@ _WHY = (
     "CASE WHEN a.artifact_id IS NULL THEN 'its transcript is unknown' "
     "WHEN a.withdrawn_ns IS NOT NULL THEN 'masked or dropped' "
     "WHEN a.local_deleted_ns IS NOT NULL THEN 'its transcript was deleted' "
-    "WHEN a.local_deadline_ns <= ? AND i.call_id NOT IN (SELECT call_id FROM holds) THEN 'its local deadline passed' "
+    f"WHEN a.local_deadline_ns <= ? AND NOT {held('i.call_id', 'i.purpose')} THEN 'its local deadline passed' "
     "END"
 )
 _JOINED = "FROM indexed i LEFT JOIN artifacts a ON a.artifact_id = i.entry"

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,16 @@ Field = str | int | float | bool | None | list[str]
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What a line is to say."""
+
+    kind: str
+    call_id: str | None
+    purpose: str | None
+    fields: dict[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
 class JournalLine:
     """One line of one process's chain. `fields` holds what is particular to the kind."""
 
@@ -40,28 +50,53 @@ class JournalLine:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a chain: the line `seq` of `process`, which has this hash; line 0 is before the first."""
+
+    process: str
+    seq: int
+    hash: str
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "process": (str,),
+    "seq": (int,),
+    "at_ns": (int,),
+    "kind": (str,),
+    "call_id": (str, type(None)),
+    "purpose": (str, type(None)),
+    "fields": (dict,),
+    "prev": (str,),
+    "hash": (str,),
+}
+_HASHED = tuple(name for name in _TYPES if name != "hash")
+
+
 def encoded(line: JournalLine) -> bytes:
     """The line as it stands in the file, with its newline."""
-    return canonical(asdict(line)) + b"\n"
+    return canonical({name: getattr(line, name) for name in _TYPES}) + b"\n"
 
 
 def decoded(raw: bytes) -> JournalLine:
     """The line that `raw` is. Raises ValueError when it is none, or is not written canonically."""
     try:
-        line = JournalLine(**json.loads(raw))
-        same = encoded(line) == raw.rstrip(b"\n") + b"\n"
-    except (TypeError, RecursionError):
+        said = json.loads(raw)
+        same = canonical(said) == raw.rstrip(b"\n")
+    except RecursionError:
         raise ValueError("not a journal line") from None
+    if not isinstance(said, dict) or said.keys() != _TYPES.keys():
+        raise ValueError("not a journal line")
+    if any(type(said[name]) not in types for name, types in _TYPES.items()):
+        raise ValueError("not a journal line: a value of another type")
     if not same:
         raise ValueError("not written as the journal writes")
-    return line
+    return JournalLine(**said)
 
 
 def hash_of(line: JournalLine) -> str:
     """What the line's hash must be, given what it says."""
-    body = asdict(line)
-    del body["hash"]
-    return link(line.prev, canonical(body))
+    return link(line.prev, canonical({name: getattr(line, name) for name in _HASHED}))
 
 
 class Journal:
@@ -87,28 +122,43 @@ class Journal:
     ) -> JournalLine:
         """Add a line; durable when this returns (or, inside `group`, when the group ends). Raises OSError."""
         with self._locked():
-            if os.fstat(self._file).st_size != self._size:
-                self._catch_up()
-            unhashed = JournalLine(
-                self._process, self._seq + 1, self._clock_ns(), kind, call_id, purpose, fields, self._head, ""
-            )
-            line = JournalLine(**{**asdict(unhashed), "hash": hash_of(unhashed)})
-            raw = encoded(line)
-            if len(raw) > TAIL_BYTES:
-                raise ValueError(f"a journal line of {len(raw)} bytes is too long")
-            written = os.write(self._file, raw)
-            if written != len(raw):
-                os.ftruncate(self._file, self._size)
-                raise OSError(f"no room for the journal in {self._folder}")
+            line = self._write(Entry(kind, call_id, purpose, fields))
             if not self._grouped:
                 os.fsync(self._file)
-            self._size, self._seq, self._head = self._size + len(raw), line.seq, line.hash
+        return line
+
+    def append_all(self, entries: Sequence[Entry]) -> None:
+        """Add lines that become durable together, by one sync; when this returns. Raises OSError."""
+        with self._locked():
+            for entry in entries:
+                self._write(entry)
+            os.fsync(self._file)
+
+    def _write(self, entry: Entry) -> JournalLine:
+        if os.fstat(self._file).st_size != self._size:
+            self._catch_up()
+        said = (entry.kind, entry.call_id, entry.purpose, entry.fields)
+        unhashed = JournalLine(self._process, self._seq + 1, self._clock_ns(), *said, self._head, "")
+        line = JournalLine(**{**asdict(unhashed), "hash": hash_of(unhashed)})
+        raw = encoded(line)
+        if len(raw) > TAIL_BYTES:
+            raise ValueError(f"a journal line of {len(raw)} bytes is too long")
+        written = os.write(self._file, raw)
+        if written != len(raw):
+            os.ftruncate(self._file, self._size)
+            raise OSError(f"no room for the journal in {self._folder}")
+        self._size, self._seq, self._head = self._size + len(raw), line.seq, line.hash
         return line
 
     @property
     def head(self) -> str:
         """The hash that the next line will follow."""
         return self._head
+
+    @property
+    def position(self) -> Position:
+        """The last line that this process knows of."""
+        return Position(self._process, self._seq, self._head)
 
     @contextmanager
     def group(self) -> Iterator[None]:

@@ -4,8 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from agent.vault.age import WrongKey, decrypt
+
+if TYPE_CHECKING:
+    from agent.store.proof import Proof
 
 PIECE = 1 << 20
 
@@ -20,10 +24,11 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, how many of each, and what was wrong."""
+    """What was looked at, how many of each, what was wrong, and what is proven of each manifest."""
 
     problems: list[Problem] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    proofs: list["Proof"] = field(default_factory=list)
 
     def count(self, what: str, number: int = 1) -> None:
         """So many more were looked at."""

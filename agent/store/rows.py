@@ -1,6 +1,33 @@
 """What the catalog hands out: one frozen dataclass a row. Times are UTC ns; numbers only ever as keyed hashes."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from agent.model.artifact import Artifact, Delivery
+from agent.model.purpose import ArtifactKind
+
+ARTIFACT_COLUMNS: dict[str, type] = {
+    "artifact_id": str,
+    "call_id": str,
+    "purpose": str,
+    "kind": str,
+    "path": str,
+    "media_type": str,
+    "size_bytes": int,
+    "plain_sha256": str,
+    "cipher_sha256": str,
+    "created_ns": int,
+    "local_deadline_ns": int,
+    "central_deadline_ns": int,
+    "destination": str,
+    "delivery": str,
+}
+"""The fields of `agent.model.artifact.Artifact`, in its order."""
+
+
+def artifact_of(row: dict[str, Any]) -> Artifact:
+    """The artifact of a row with these columns."""
+    return Artifact(**{**row, "kind": ArtifactKind(row["kind"]), "delivery": Delivery(row["delivery"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +81,6 @@ class DeferredRow:
     reason: str
     at_ns: int
     version: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class HoldRow:
-    """A legal hold: nothing of the call is deleted locally until it is lifted."""
-
-    call_id: str
-    actor: str
-    reason: str
-    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,8 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from agent.store import custody, feed, hooks
-
-ARTIFACT_COLUMNS: dict[str, type] = {
-    "artifact_id": str,
-    "call_id": str,
-    "purpose": str,
-    "kind": str,
-    "path": str,
-    "media_type": str,
-    "size_bytes": int,
-    "plain_sha256": str,
-    "cipher_sha256": str,
-    "created_ns": int,
-    "local_deadline_ns": int,
-    "central_deadline_ns": int,
-    "destination": str,
-    "delivery": str,
-}
-"""The fields of `agent.model.artifact.Artifact`, in its order."""
+from agent.store import clock, custody, feed, holds, hooks, lanes, orders, retained, timestamps
+from agent.store.rows import ARTIFACT_COLUMNS
 
 
 def prepare(db: Database) -> None:
@@ -222,6 +205,12 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _corrections,
     _texts,
     _index,
+    timestamps.tables,
+    lanes.tables,
+    holds.tables,
+    orders.tables,
+    retained.tables,
+    clock.tables,
     feed.tables,
     custody.tables,
     hooks.tables,

@@ -16,10 +16,11 @@ from enum import StrEnum
 from agent.model.text import Said, Word
 from agent.transcribe.redaction.atoms import Atom, atoms, fold
 from agent.transcribe.redaction.find import understood
+from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.plain import plain_atoms
-from agent.transcribe.redaction.runs import Channel, Run, runs
-from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS, MATTER_WORDS
-from agent.transcribe.redaction.topics import Topic, endings
+from agent.transcribe.redaction.runs import MATTER_WORDS, Channel, Run, runs
+from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS
+from agent.transcribe.redaction.topics import endings
 
 FRESH_S = 4.0
 """What was said so long before the last word heard is no reason any more."""
@@ -32,8 +33,12 @@ MOST_WORDS = 500
 """Of a channel; nobody says so many in `MEMORY_S`."""
 _FIRST_DIGITS = frozenset("23456")
 """Of payment cards (ISO/IEC 7812-1, industry identifiers in use: Mastercard 2 and 5, Amex 3, Visa 4, Maestro 5, 6)."""
+_SAYS_LITTLE = (Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK)
+"""What does not say what a number is of: "my card number is"."""
 _OTHERWISE: dict[Topic | None, int] = {
-    **dict.fromkeys((Topic.ORDER, Topic.SIRET, Topic.PHONE, Topic.NIR, Topic.OTHER), OTHERWISE_WORDS),
+    **dict.fromkeys(
+        (Topic.ORDER, Topic.THING, Topic.DATE, Topic.SIRET, Topic.PHONE, Topic.NIR, Topic.OTHER), OTHERWISE_WORDS
+    ),
     Topic.MATTER: MATTER_WORDS,
 }
 """So near what announces something else a number is that: one is paid for, so what it is about says little."""
@@ -162,7 +167,8 @@ class Guard:
             (channel.atoms[mention.after - 1].word, mention.topic)
             for channel in channels.values()
             for mention in channel.mentions
-            if channel.atoms[mention.first].word < first.first_word
+            if mention.topic not in _SAYS_LITTLE
+            and channel.atoms[mention.first].word < first.first_word
             and run.start_s - channel.atoms[mention.after - 1].end_s <= ANNOUNCED_S
         ]
         last_word, topic = max(near, default=(-1, None), key=lambda one: one[0])

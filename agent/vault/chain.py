@@ -4,13 +4,14 @@ import hashlib
 import json
 
 GENESIS = "0" * 64
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def link(previous: str, entry: bytes) -> str:
     """The hash (SHA-256, hexadecimal) of an entry that follows the entry of hash `previous`."""
-    return hashlib.sha256(previous.encode("ascii") + b"\n" + entry).hexdigest()
+    return hashlib.sha256(previous.encode() + b"\n" + entry).hexdigest()
 
 
 def canonical(value: object) -> bytes:
     """The one JSON writing of a value that hashes and signatures are made of: sorted keys, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()

@@ -9,15 +9,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.vault.numbers import normalised, number_hash
+from agent.vault.numbers import international, number_hash
 from agent.vault.protect import read_root
 from agent.vault.secretfile import create_secret, make_folder, write_private
 
 KEY_FILE = "lists.key"
 OPT_OUT, PROTECTED = "opt-out.txt", "protected.txt"
 _ENTRY = re.compile(r"([0-9a-f]{32})(?:\s+(\d{4}-\d\d-\d\d))?\s*(?:#\s*(.*))?")
-_INTERNATIONAL_DIGITS = 10
-"""So many digits that do not begin with 0 are a number with its country; extensions are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +29,6 @@ class Entry:
     def line(self) -> str:
         """As it stands in the file."""
         return f"{self.hash} {self.added} # {self.note}".rstrip(" #")
-
-
-def international(number: str, calling_code: str) -> str:
-    """One writing for one number: with its country where it has one."""
-    bare = normalised(number)
-    if not bare.isdigit():
-        return bare
-    if bare.startswith("0") and len(bare) >= _INTERNATIONAL_DIGITS - 2:
-        return f"+{calling_code}{bare[1:]}"
-    return f"+{bare}" if len(bare) >= _INTERNATIONAL_DIGITS else bare
 
 
 @dataclass(frozen=True, slots=True)

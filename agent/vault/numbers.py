@@ -3,6 +3,8 @@
 import hmac
 
 HEX_DIGITS = 32
+_INTERNATIONAL_DIGITS = 10
+"""So many digits that do not begin with 0 are a number with its country; extensions are shorter."""
 
 
 def number_hash(key: bytes, number: str) -> str:
@@ -16,3 +18,29 @@ def normalised(number: str) -> str:
     if bare.removeprefix("+").isdigit():
         return "+" + bare[2:] if bare.startswith("00") else bare
     return number.strip().lower()
+
+
+def international(number: str, calling_code: str) -> str:
+    """One writing for one number: with its country where it has one."""
+    bare = normalised(number)
+    if not bare.isdigit():
+        return bare
+    if bare.startswith("0") and len(bare) >= _INTERNATIONAL_DIGITS - 2:
+        return f"+{calling_code}{bare[1:]}"
+    return f"+{bare}" if len(bare) >= _INTERNATIONAL_DIGITS else bare
+
+
+def writings(number: str, calling_code: str) -> frozenset[str]:
+    """Every way in which gateways write this number, normalised: `06…`, `+336…` and `336…` where the code is 33."""
+    whole = international(number, calling_code)
+    ways = {normalised(number), whole}
+    if whole.startswith("+"):
+        ways.add(whole[1:])
+        if whole.startswith(f"+{calling_code}"):
+            ways.add(f"0{whole[1 + len(calling_code) :]}")
+    return frozenset(ways)
+
+
+def number_hashes(key: bytes, number: str, calling_code: str) -> frozenset[str]:
+    """The keyed hashes under which calls of this number are in the catalog, however their gateway wrote it."""
+    return frozenset(number_hash(key, way) for way in writings(number, calling_code))

@@ -29,12 +29,20 @@ class BadChain(ValueError):
 def trusted(keys_dir: Path, pinned: bytes | None = None) -> tuple[bytes, ...]:
     """The site's public keys, oldest first. Raises OSError; BadChain, also when `pinned` (or its own) is not among
     them."""
-    own = load_public(keys_dir / f"{KEY}.pub")
-    path = keys_dir / LINKS
+    keys = with_public(keys_dir / f"{KEY}.pub")
+    if pinned is not None and pinned not in keys:
+        raise BadChain(f"the key that is trusted is none of the keys that follow each other in {LINKS}")
+    return keys
+
+
+def with_public(public: Path) -> tuple[bytes, ...]:
+    """The site's public keys as whoever has one of them and the links beside it; alone it stands for itself.
+
+    Raises OSError; ValueError, BadChain where the two do not fit together."""
+    own, path = load_public(public), public.with_name(LINKS)
     keys = follow(path.read_bytes()) if path.exists() else (own,)
-    for key, name in ((own, f"{KEY}.pub"), (pinned, "the key that is trusted")):
-        if key is not None and key not in keys:
-            raise BadChain(f"{name} is none of the keys that follow each other in {LINKS}")
+    if own not in keys:
+        raise BadChain(f"{public.name} is none of the keys that follow each other in {LINKS}")
     return keys
 
 

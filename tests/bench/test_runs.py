@@ -135,6 +135,13 @@ def test_redaction() -> None:
     assert result["utterances"] == 40 and result["words"] > 2000
 
 
+def test_forgetting() -> None:
+    result = run("forgetting", "--rows", "20000")
+    assert result["rows"] == 20000 and result["deleted"] == 98, "two of the hundred wait for their destination"
+    assert result["deletions_per_s"] > 0
+    assert {"sweep_none_due_s", "plan_orders_s", "plan_again_s", "retention_plan_s"} <= set(result)
+
+
 @pytest.mark.slow
 def test_guard(speech) -> None:
     result = run("guard", "--numbers", "3", "--shifts", "1", "--ordinary-seconds", "3")["guard"]
@@ -142,3 +149,27 @@ def test_guard(speech) -> None:
     for name, count in (("scripted_fr", 3), ("scripted_en", 3), ("loaded_fr", 3), ("sphinx_digits", 4)):
         assert result[name]["numbers"] == count and 0 <= result[name]["hit_rate"] <= 1
     assert result["scripted_fr"]["hours"] > 0.1 and result["sphinx_ordinary"]["hours"] > 0
+
+
+@pytest.mark.slow
+def test_custody() -> None:
+    result = run("custody", "--lines", "2000")["verify"]
+    assert (result["lines"], result["checkpoints"], result["problems"]) == (2000, 40, 0)
+    assert result["found"] >= 1, "a changed bit is named"
+    assert result["seconds"] > 0 and result["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_offline() -> None:
+    result = run("offline", "--calls", "200")["offline"]
+    assert (result["calls"], result["lost"], result["duplicated"]) == (200, 0, 0)
+    assert result["artifacts"] == 200 * 2 + 50 * 3 + 20 * 3 and result["failures_said"] == 1
+    assert result["lines_again"] <= 6, "one for each upload that the kill cut off"
+    assert set(result["rss_mb"]) == {"before", "waiting", "recovered", "most"}
+
+
+@pytest.mark.slow
+def test_sync() -> None:
+    result = run("sync", "--calls", "2", "--rounds", "1")["sync"]
+    for figures in (result, result["line"]):
+        assert figures["files"] == 16 and figures["ratio"] > 0 and figures["ratio_verified"] > 0

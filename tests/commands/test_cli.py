@@ -14,8 +14,9 @@ from agent.config import Settings
 from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
-            "model", "agents", "token", "hold", "release", "ingest", "policy", "demo",
-            "transcribe", "search"]  # fmt: skip
+            "model", "agents", "token", "hold", "ingest", "policy", "demo",
+            "transcribe", "search", "retention", "sync"]  # fmt: skip
+GROUPS = ("config", "model", "policy", "agents", "token", "hold", "retention", "sync")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_help_names_every_command(site: RunningSite) -> None:
     assert [c for c in COMMANDS if f" {c} " not in said] == []
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("config", "model", "policy", "agents", "token")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in GROUPS])
 def test_every_command_explains_itself(site: RunningSite, command: str) -> None:
     said = site.greffier(command, "--help")
     assert "Usage:" in said and len(said.splitlines()) > 6

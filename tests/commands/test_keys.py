@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.retain.identities import ensure_current
+from agent.store.catalog import Catalog
 from agent.store.journal import Journal, read
 from agent.vault.age import Identity, decrypt, encrypt, new_identity
 from agent.vault.sealed import is_sealed
@@ -155,6 +156,7 @@ def test_the_working_identity_is_rotated_now(site: RunningSite) -> None:
     assert "the scribe makes the first" in site.greffier("keys", "rotate", "--working", status=1)
     s = site.settings
     ensure_current(s.identities_dir, s.recipient_file, 86400, 1, Journal(s.journal_dir, "scribe", lambda: 1))
+    Catalog(s.catalog_path)
     before = s.recipient_file.read_text()
     site.greffier("keys", "rotate", "--working")
     assert s.recipient_file.read_text() != before and len(list(s.identities_dir.iterdir())) == 2

@@ -1,66 +1,24 @@
 """The courier: everything arrives once verified, oldest first; failures are said once, waited out and lose nothing."""
 
-import hashlib
-import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
+from fed_site import CALL, PACE, Site
 from running_site import wait_for
 from servers import rclone, running, s3_section, write_credentials
 
-from agent.config.delivery import Courier as Pace
-from agent.courier.lane import Lane
-from agent.forward.destination import Destination, Receipt
+from agent.courier.orphans import Orphans
+from agent.forward.destination import Receipt, Retry
 from agent.forward.folder import FolderDestination
 from agent.forward.s3 import S3Destination
-from agent.model.artifact import Artifact, Delivery
-from agent.model.purpose import ArtifactKind
-from agent.store.catalog import Catalog
-from agent.store.journal import Journal, read
+from agent.model.artifact import Delivery
+from agent.store.journal import read
 from agent.store.rows import CorrectionRow
-
-CALL = "0192" + "0" * 28
-PACE = Pace(poll_s=0.1, retry_first_s=1.0, retry_max_s=100.0)
-
-
-class Site:
-    """An outbox with catalog, journal and a clock that a test moves."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.catalog = Catalog(root / "state" / "catalog.sqlite3")
-        self.journal_dir = root / "state" / "journal"
-        self.outbox = root / "state" / "outbox"
-        self.now_ns = 1_790_000_000_000_000_000
-        self._journal = Journal(self.journal_dir, "courier", lambda: self.now_ns)
-
-    def put(self, name: str, size: int = 1000, local_deadline_ns: int = 1 << 62) -> Path:
-        path = self.outbox / "training" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data = os.urandom(size)
-        path.write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        created = self.now_ns + len(self.catalog.artifacts())
-        self.catalog.add_artifact(
-            Artifact(name, CALL, "training", ArtifactKind.AUDIO, f"training/{name}", "audio/ogg", size, "p", digest,
-                     created, local_deadline_ns, 0, "centre")
-        )  # fmt: skip
-        return path
-
-    def lane(self, destination: Destination) -> Lane:
-        return Lane(destination, PACE, self.outbox, self.catalog, self._journal, threading.Event(), lambda: self.now_ns)
-
-    def states(self) -> dict[str, Delivery]:
-        return {a.artifact_id: a.delivery for a in self.catalog.artifacts()}
-
-    def lines(self, kind: str) -> list[str]:
-        return [str(line.fields["path"]) for line in read(self.journal_dir) if line.kind == kind]
 
 
 @pytest.fixture
@@ -123,9 +81,8 @@ def test_what_is_being_corrected_is_not_sent_and_what_was_withdrawn_never_is(sit
     for name in ("a", "b"):
         site.put(name)
     lane = site.lane(FolderDestination("centre", site.root / "centre"))
-    listed = site.catalog.due_deliveries(site.now_ns)
+    lane._shelf._fill()  # the rows were read before
     site.catalog.corrections.ask([CorrectionRow(CALL, "training", "mask", 0, 8000, "cli:root", "card", 5)])
-    lane._due = lambda: listed  # the list was made before
     lane.step()
     assert set(site.states().values()) == {Delivery.WAITING} and not (site.root / "centre").exists()
     assert site.catalog.due_deliveries(site.now_ns) == []
@@ -204,6 +161,25 @@ def test_a_destination_that_is_away_lets_go_later_and_holds_up_nothing(site: Sit
     lane.step()
     assert [p.name for p in (centre / "training").iterdir()] == ["b"]
     assert site.catalog.begun_and_withdrawn(1 << 61) == []
+
+
+def test_uploads_that_nobody_remembers_are_looked_for_every_hour_and_it_holds_up_nothing(site: Site) -> None:
+    folder, asked, now_s = FolderDestination("centre", site.root / "centre"), [], [0.0]
+
+    def sweep(remembered: Any) -> None:
+        asked.append(set(remembered))
+        raise Retry("away")
+
+    folder.sweep = sweep
+    site.put("a")
+    site.catalog.set_upload_id("a", "begun")
+    orphans = Orphans(site.catalog, lambda: now_s[0])
+    for at_s in (0, 3599, 3600, 7000):
+        now_s[0] = at_s
+        orphans.step(folder)
+    assert asked == [{"begun"}] * 2
+    site.lane(folder).step()
+    assert len(asked) == 3 and site.states() == {"a": Delivery.SENT}
 
 
 def test_the_upload_id_outlives_the_process(site: Site, free_ports) -> None:

@@ -111,12 +111,22 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
                 "directory.sqlite3",
                 "/keys/desk",
                 "/cti",
+                "/destinations",
                 "/search",
             ],
         ),
         (
             "scribe",
-            ["purpose-keys", "desk-tokens.txt", "/tls", "directory.sqlite3", "/keys/desk", "/lists.key", "/cti"],
+            [
+                "purpose-keys",
+                "desk-tokens.txt",
+                "/tls",
+                "directory.sqlite3",
+                "/keys/desk",
+                "/lists.key",
+                "/cti",
+                "/destinations",
+            ],
         ),
         (
             "courier",
@@ -132,7 +142,7 @@ def test_each_runs_its_process_and_leaves_no_memory_on_disk(name: str) -> None:
                 "/searchkeys",
             ],
         ),
-        ("desk", ["identities", "callkeys", "capture", "purpose-keys", "/tls", "/searchkeys"]),
+        ("desk", ["identities", "callkeys", "capture", "purpose-keys", "/tls", "/searchkeys", "/destinations"]),
     ],
 )
 def test_what_each_must_not_see(name: str, hidden: list[str]) -> None:

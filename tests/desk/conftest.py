@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from outbox_site import PULLED, OutboxSite, running_courier
+from fed_site import PULLED, OutboxSite, running_courier
 from running_site import wait_for
 from scripted_recorder import ScriptedRecorder, scripted_recorder
 

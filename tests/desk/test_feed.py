@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fed_site import PULLED, OutboxSite, running_courier
 from hypothesis import given
 from hypothesis import strategies as st
-from outbox_site import PULLED, OutboxSite, running_courier
 from running_site import wait_for
 
 from agent.desk.feed import MOST_RANGES, are_ranges

@@ -8,7 +8,7 @@ import pytest
 from certificates import Authority, Issued
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from outbox_site import PULLED, OutboxSite, running_courier
+from fed_site import PULLED, OutboxSite, running_courier
 
 from agent.config import ConfigError, load
 

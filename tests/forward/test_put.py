@@ -217,7 +217,7 @@ def test_a_web_server_of_others_takes_it_too(authority: Authority, shown: Issued
     """WebDAV by rclone: it knows neither conditions nor digests, and wants its folders made."""
     folder = tmp_path / "dav"
     local = source(tmp_path, 3 * MIB)
-    with running(webdav(free_port, folder, shown.certificate, shown.key)) as dav:
+    with running(webdav(free_port, folder, shown)) as dav:
         section = PutSection(kind="put", url=dav.url, ca_file=authority.file)
         destination = PutDestination("centre", section)
         destination.check()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import ACCESS, SECRET, Counting, S3Server, moto, rclone, running, s3_section, write_credentials
+from servers import ACCESS, SECRET, Counting, S3Server, Uploads, moto, rclone, running, s3_section, write_credentials
 
 from agent.config.destinations import S3Section
 from agent.forward.destination import Poison, Retry, Terms, Unsupported
@@ -15,18 +15,6 @@ from agent.forward.s3 import S3Destination
 
 PART = 5 << 20
 KEY = "evidence/call.audio.flac.age"
-
-
-class Uploads:
-    """UploadState that remembers in memory, and can kill the process it stands for."""
-
-    def __init__(self) -> None:
-        self.upload_id: str | None = None
-        self.seen: list[str | None] = []
-
-    def remember(self, upload_id: str | None) -> None:
-        self.upload_id = upload_id
-        self.seen.append(upload_id)
 
 
 @pytest.fixture(scope="module", params=["rclone", "moto"])
@@ -257,3 +245,16 @@ def test_uploads_of_ours_that_nobody_remembers_are_let_go_of_after_a_day(server:
     assert left() == {keys[0], *keys[3:]}
     for key in left():
         client.abort_multipart_upload(Bucket="recordings", Key=key, UploadId=begun[key])
+
+
+def test_a_server_that_takes_wrong_digests_is_not_believed_its_own(server: S3Server, cloud, tmp_path: Path) -> None:
+    """moto takes any; rclone refuses a wrong MD5."""
+    local = source(tmp_path, 1000)
+    if server.folder is None:
+        with pytest.raises(Poison, match='verify = "read" is needed'):
+            put(cloud(verify="checksum"), "believed/" + KEY, local)
+    else:
+        put(cloud(verify="checksum"), "believed/" + KEY, local)
+    assert server.client().list_objects_v2(Bucket="recordings", Prefix="believed/")["KeyCount"] == (
+        server.folder is not None
+    )

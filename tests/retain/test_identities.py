@@ -7,7 +7,7 @@ import pytest
 
 from agent.retain.identities import GRACE_NS, destroy_unused, ensure_current
 from agent.store.journal import Journal, read
-from agent.vault.age import decrypt, encrypt
+from agent.vault.age import WrongKey, decrypt, encrypt
 
 DAY_S = 86400
 T0 = 1_790_000_000_000_000_000
@@ -33,8 +33,8 @@ class Keys:
         os.utime(path, ns=(at_ns, at_ns))
         return path
 
-    def destroy(self, now_ns: int) -> int:
-        destroy_unused(self.identities, self.callkeys, now_ns, self.journal)
+    def destroy(self, now_ns: int, *held: str) -> int:
+        destroy_unused(self.identities, self.callkeys, now_ns, self.journal, held=lambda: held)
         return len(list(self.identities.glob("*.age-identity")))
 
     def said(self, kind: str) -> int:
@@ -93,3 +93,29 @@ def test_a_kill_in_the_middle_of_a_destruction_is_finished_with_its_line(keys: K
 def test_a_clock_far_behind_changes_nothing(keys: Keys) -> None:
     first = keys.ensure(T0)
     assert keys.ensure(T0 - 2 * DAY_NS) == first and keys.destroy(T0 - 2 * DAY_NS) == 1
+
+
+def secrets(keys: Keys) -> list[str]:
+    files = sorted(keys.identities.glob("*.age-identity"))
+    return [next(x for x in p.read_text().splitlines() if x.startswith("AGE-SECRET-KEY-")) for p in files]
+
+
+def test_a_key_that_is_needed_long_keeps_no_younger_identity(keys: Keys) -> None:
+    keys.wrap("waits", keys.ensure(T0), T0 + 5)
+    keys.ensure(T0 + DAY_NS)
+    keys.ensure(T0 + 2 * DAY_NS)
+    assert keys.destroy(T0 + 3 * DAY_NS) == 2, "the one in the middle is needed by nobody"
+
+
+def test_the_key_of_a_held_call_moves_on_and_the_old_identity_goes(keys: Keys) -> None:
+    first = keys.ensure(T0)
+    held, other = keys.wrap("held", first, T0 + 5), keys.wrap("other", first, T0 + 6)
+    keys.ensure(T0 + DAY_NS)
+    assert keys.destroy(T0 + DAY_NS + GRACE_NS, "held") == 2, "the other call needs it"
+    old, new = secrets(keys)
+    assert decrypt(held.read_bytes(), new) == b"call key"
+    with pytest.raises(WrongKey):
+        decrypt(held.read_bytes(), old)
+    other.unlink()
+    assert keys.destroy(T0 + DAY_NS + GRACE_NS, "held") == 1 and secrets(keys) == [new]
+    assert held.stat().st_mode & 0o777 == 0o600 and list(keys.callkeys.iterdir()) == [held]

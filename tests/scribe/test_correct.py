@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from holding import hold, lift
 from working import (
     CALL,
     CARD,
@@ -31,7 +32,6 @@ from agent.model.artifact import Delivery
 from agent.model.purpose import ArtifactKind
 from agent.scribe.loop import Scribe
 from agent.store.journal import read
-from agent.store.rows import HoldRow
 from agent.store.verify import verify_journal
 from agent.vault import age
 from agent.vault.manifest import check_manifest
@@ -67,7 +67,7 @@ def test_the_key_is_kept_for_a_while_and_never_longer_than_the_shortest_retentio
     settle(scribe)
     scribe._care()
     assert list(site.settings.callkeys_dir.iterdir()) and len(list(site.settings.capture_dir.glob("*.glog"))) == 1
-    scribe._finisher._clock_ns = lambda: until_ns
+    scribe._finisher._believed_ns = lambda: until_ns
     settle(scribe)
     assert [p.name.split(".")[0] for p in site.settings.callkeys_dir.iterdir()] == [OTHER]
     assert list(site.settings.kept_dir.iterdir()) == []
@@ -227,7 +227,7 @@ def test_killed_at_every_write_of_a_mask_and_a_drop_each_thing_happens_once(make
         here = {a.path for a in rows if scribe.catalog.is_local(a.artifact_id)}
         assert here == {p.relative_to(site.settings.outbox_dir).as_posix() for p in site.outbox().values()}
         assert len([a for a in rows if a.kind is ArtifactKind.TOMBSTONE]) == 1
-        assert not scribe.catalog.corrections.open_calls() and scribe.catalog.find_call(CALL).state == "finalised"
+        assert not scribe.catalog.corrections.open_rows() and scribe.catalog.find_call(CALL).state == "finalised"
         assert list(site.settings.callkeys_dir.iterdir()), "others may still be corrected"
         moment += 2
     assert total is not None and total > 20
@@ -269,17 +269,45 @@ def test_the_key_goes_with_the_last_that_needs_it(make_site) -> None:
 
 def test_a_legal_hold_stops_destruction_until_it_is_lifted(make_site) -> None:
     site, _, scribe = recorded(make_site)
-    scribe.catalog.hold(HoldRow(CALL, "cli:root", "case 7", 5))
+    placed = hold(scribe.catalog, CALL)
     assert "legal hold" in mask(site, status=1)
-    assert "training waits: the call is under a legal hold" in greffier(site, "drop", CALL, "--reason", "withdrew")
+    assert "training waits: a legal hold comes first. It is restricted" in greffier(
+        site, "drop", CALL, "--reason", "withdrew"
+    )
     settle(scribe)
     assert "training/audio.opus" in site.outbox() and len(lines(site, "drop.waits")) == 2
     assert "legal hold" in greffier(site, "show", CALL)
     due = scribe.catalog.due_deliveries(1 << 62)
     assert due and {a.purpose for a in due} == {"evidence"}, "what waits to be destroyed is not sent either"
-    scribe.catalog.lift_hold(CALL)
+    lift(scribe.catalog, placed)
     settle(scribe)
     assert not [p for p in site.outbox() if p.startswith("training/")] and len(lines(site, "dropped")) == 2
+
+
+def test_a_held_purpose_waits_and_the_others_are_dropped_and_masked(make_site) -> None:
+    site, _, scribe = recorded(make_site)
+    placed = hold(scribe.catalog, CALL, "training")
+    assert "training waits" in greffier(site, "drop", CALL, "--reason", "withdrew")
+    settle(scribe)
+    assert {p.split("/")[0] for p in site.outbox()} == {"evidence", "training"}
+    mask(site, "--purpose", "evidence")
+    settle(scribe)
+    assert any("audio-" in p for p in site.outbox() if p.startswith("evidence/")), "a new revision"
+    assert "legal hold (case 7)" in mask(site, "--purpose", "training", status=1)
+    lift(scribe.catalog, placed)
+    settle(scribe)
+    assert {p.split("/")[0] for p in site.outbox()} == {"evidence"}
+
+
+def test_the_key_of_a_held_call_is_kept_as_long_as_it_is_held(make_site) -> None:
+    site, _, scribe = recorded(make_site, window="1 h")
+    placed = hold(scribe.catalog, CALL)
+    scribe._finisher._believed_ns = lambda: 1 << 61
+    settle(scribe)
+    assert list(site.settings.callkeys_dir.iterdir()) and lines(site, "callkey.destroyed") == []
+    lift(scribe.catalog, placed)
+    settle(scribe)
+    assert not list(site.settings.callkeys_dir.iterdir()) and len(lines(site, "callkey.destroyed")) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -299,13 +327,13 @@ def test_killed_at_every_write_of_a_call_whose_key_is_kept(make_site, after: boo
         (until_ns,) = scribe.catalog.corrections.kept().values()
         assert [p.name for p in site.settings.kept_dir.iterdir()] == [CALL] and lines(site, "callkey.destroyed") == []
         assert scribe.catalog.find_call(CALL).state == "finalised"
-        scribe._finisher._clock_ns = lambda until_ns=until_ns: until_ns
+        scribe._finisher._believed_ns = lambda until_ns=until_ns: until_ns
         with dying_at(1 + moment % 4, after=after):
             try:
                 settle(scribe)
             except Killed:
                 scribe = Scribe(site.settings, threading.Event())
-        scribe._finisher._clock_ns = lambda until_ns=until_ns: until_ns
+        scribe._finisher._believed_ns = lambda until_ns=until_ns: until_ns
         settle(scribe)
         assert list(site.settings.callkeys_dir.iterdir()) == list(site.settings.kept_dir.iterdir()) == []
         assert len(lines(site, "callkey.destroyed")) == 1 and scribe.catalog.corrections.kept() == {}

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from holding import hold, lift
 from typer.testing import CliRunner
-from working import CALL, OTHER, channels, lines, manifest, opened, run, tones
+from working import CALL, OTHER, channels, lines, manifest, opened, run, settle, tones
 
 from agent.capture.format import RecordKind
 from agent.cli import app
@@ -17,6 +18,7 @@ from agent.model.gate import GateMark, GateState
 from agent.model.purpose import Decision, Trigger
 from agent.model.wire import dump
 from agent.scribe.paused import tone
+from agent.store.catalog import Catalog
 
 PAUSED = (8000, 16000)
 
@@ -168,6 +170,23 @@ def test_what_is_dropped_during_a_call_gets_nothing_and_the_key_goes(make_site: 
     assert [line.purpose for line in lines(site, "dropped")] == ["training", "analytics", "assistance"]
     (line,) = lines(site, "drop.kept")
     assert (line.purpose, line.fields["basis"]) == ("evidence", "contract")
+
+
+def test_what_a_court_holds_keeps_its_key_though_somebody_withdrew(make_site: Callable) -> None:
+    site = make_site("pocketsphinx", window="1 h")
+    placed = hold(Catalog(site.settings.catalog_path), CALL)
+    gone = [(p, "drop", GateState.DROPPED, 6000) for p in ("training", "analytics", "assistance")]
+    written(site, [*gone, ("evidence", "drop", GateState.ARMED, 6000)], tones(1)[0])
+    scribe = run(site)
+    assert site.outbox() == {} and scribe.catalog.find_call(CALL).state == "finalised"
+    assert len(list(site.settings.callkeys_dir.iterdir())) == len(list(site.settings.kept_dir.iterdir())) == 1
+    scribe._finisher._believed_ns = lambda: 1 << 61
+    settle(scribe)
+    assert list(site.settings.callkeys_dir.iterdir()), "its time is over, and it is held"
+    lift(scribe.catalog, placed)
+    settle(scribe)
+    assert not list(site.settings.callkeys_dir.iterdir()) and not list(site.settings.kept_dir.iterdir())
+    assert len(lines(site, "callkey.destroyed")) == 1
 
 
 def test_consent_is_in_the_manifest_with_when_by_whom_and_by_which_way(make_site: Callable) -> None:

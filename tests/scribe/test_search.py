@@ -7,19 +7,22 @@ import time
 import unicodedata
 
 import pytest
+from holding import hold, lift
 from typer.testing import CliRunner
 from working import CALL, OTHER, Killed, Reader, dying_at, lines, opened, run, settle, tones
 
 from agent.cli import app
 from agent.config import ConfigError, load
 from agent.courier.loop import Courier
+from agent.retain.ntp import read_clocks
+from agent.retain.trusted import confirm
 from agent.scribe import engineroom, rewrite
 from agent.scribe.loop import Scribe
 from agent.search import index
 from agent.search.cabinet import Cabinet
 from agent.store.catalog import Catalog
 from agent.store.indexed import Indexed
-from agent.store.rows import HoldRow, RewriteRow
+from agent.store.rows import RewriteRow
 
 TEXT = "je voudrais résilier mon contrat"
 REAL = engineroom.load
@@ -171,12 +174,12 @@ def test_masked_words_are_not_found_and_the_others_are(make_site) -> None:
 def test_forgotten_at_its_deadline_with_the_key(make_site, monkeypatch: pytest.MonkeyPatch) -> None:
     site, scribe = recorded(make_site)
     due_ns = max(a.local_deadline_ns for a in scribe.catalog.artifacts(purpose="training"))
-    scribe.catalog.hold(HoldRow(CALL, "cli:ann", "case", 1))
+    placed = hold(scribe.catalog, CALL)
     monkeypatch.setattr(time, "time_ns", lambda: due_ns)
     scribe._findable._index._clock_ns = lambda: due_ns
     scribe._care()
     assert CALL[:12] in search(site), "held"
-    scribe.catalog.lift_hold(CALL)
+    lift(scribe.catalog, placed)
     assert search(site) == "Nothing found.", "also while the scribe has not looked yet"
     scribe._care()
     assert shard_files(site) == [] and scribe.catalog.indexed.shards() == set()
@@ -222,6 +225,7 @@ def test_the_couriers_sweep_and_the_index_agree(make_site, monkeypatch: pytest.M
     site, scribe = recorded(make_site, window="0 s")
     due_ns = max(a.local_deadline_ns for a in scribe.catalog.artifacts(purpose="training"))
     monkeypatch.setattr(time, "time_ns", lambda: due_ns)
+    confirm(scribe.catalog, scribe.journal, "cli:root", read_clocks())
     Courier(site.settings, threading.Event()).sweep()
     scribe._care()
     assert shard_files(site) == [] and not any("training" in name for name in site.outbox())

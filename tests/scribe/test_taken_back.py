@@ -11,6 +11,7 @@ import pytest
 from working import CALL, OTHER, greffier, manifest, mask, recorded, sent, settle
 
 from agent.store.catalog import Catalog
+from agent.store.journal import Journal
 from agent.store.report import Report
 from agent.store.verify import verify_folder, verify_site
 from agent.vault.age import encrypt
@@ -127,3 +128,22 @@ def test_what_a_tombstone_calls_back_must_be_gone_where_it_was_sent(corrected: C
     for name in corrected.left:
         (centre / name).unlink()
     assert corrected.complaints(centre) == []
+
+
+def test_a_delivered_tombstone_that_is_not_there_any_more_is_named(corrected: Corrected, tmp_path: Path) -> None:
+    folder, centre = corrected.site.settings.journal_dir, tmp_path / "centre"
+    shutil.copytree(corrected.outbox, centre)
+    journal = Journal(folder, "courier", lambda: 1)
+    for name in (GRAVE, EVIDENCE):
+        journal.append("delivered", call_id=CALL, purpose="evidence", path=name)
+    journal.close()
+    public = load_public(corrected.key.with_name("site.pem.pub"))
+
+    def missing() -> list[str]:
+        return [p.where for p in verify_folder(centre, public, [], None, folder).problems if "is not there" in p.what]
+
+    assert missing() == []
+    (centre / GRAVE).unlink()
+    assert missing() == [GRAVE]
+    shutil.rmtree(centre / "evidence")
+    assert missing() == [], "nothing of this call and purpose is there"

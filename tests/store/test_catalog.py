@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from holding import hold
 
 from agent.model.artifact import Artifact, Delivery
 from agent.model.call import Codec, MediaStream
@@ -13,7 +14,7 @@ from agent.model.gate import GateMark, GateState
 from agent.model.media import StreamCounts
 from agent.model.purpose import ArtifactKind, Decision, Trigger
 from agent.store.catalog import Catalog
-from agent.store.rows import CallRow, DeferredRow, HoldRow, PartyRow
+from agent.store.rows import CallRow, DeferredRow, PartyRow
 
 CALL = "0192" + "0" * 28
 OTHER = "0192" + "1" * 28
@@ -74,9 +75,9 @@ def test_an_artifact_leads_its_life(catalog: Catalog) -> None:
     assert [a.delivery for a in catalog.due_deliveries(600)] == [Delivery.POISONED], "poisoned is not given up"
     catalog.set_delivery("a1", Delivery.SENT, 700)
     assert catalog.delivery_state("a1").sent_ns == 700 and catalog.due_deliveries(10**9) == []
-    assert catalog.due_local(199) == [] and len(catalog.due_local(200)) == 1
+    assert catalog.retained.due(199) == [] and len(catalog.retained.due(200)) == 1
     catalog.mark_local_deleted("a1", 210)
-    assert not catalog.is_local("a1") and catalog.due_local(10**9) == []
+    assert not catalog.is_local("a1") and catalog.retained.due(10**9) == []
     with pytest.raises(LookupError):
         catalog.artifact("a2")
 
@@ -99,11 +100,11 @@ def test_artifacts_are_chosen_by_what_is_asked(catalog: Catalog) -> None:
 
 def test_a_hold_keeps_local_copies_past_their_deadline(catalog: Catalog) -> None:
     catalog.add_artifact(ARTIFACT)
-    hold = HoldRow(CALL, "cli:root", "case 7", 150)
-    catalog.hold(hold)
-    assert catalog.holds() == [hold] and catalog.due_local(10**9) == []
-    assert catalog.lift_hold(CALL) and not catalog.lift_hold(CALL)
-    assert catalog.due_local(10**9) == [ARTIFACT]
+    catalog.set_delivery(ARTIFACT.artifact_id, Delivery.SENT, 120)
+    placed = hold(catalog, CALL)
+    assert catalog.legal_holds.open() == [placed] and catalog.retained.due(10**9) == []
+    assert catalog.legal_holds.end(placed.number, 200) and not catalog.legal_holds.end(placed.number, 201)
+    assert [a.artifact_id for a in catalog.retained.due(10**9)] == [ARTIFACT.artifact_id]
 
 
 def test_a_transaction_is_all_or_nothing_and_joins_what_is_inside(catalog: Catalog) -> None:

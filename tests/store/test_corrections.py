@@ -25,9 +25,9 @@ def test_a_correction_leads_its_life(catalog: Catalog) -> None:
     corrections.ask([MASK, replace(MASK, purpose="evidence", verb="drop")])
     first, second = corrections.of_call(CALL)
     assert first == replace(MASK, number=first.number) and second.verb == "drop"
-    assert corrections.open_calls() == set(), "a live call has to wait"
+    assert corrections.open_rows() == [], "a live call has to wait"
     catalog.end_call(CALL, 9000, "bye", 64)
-    assert corrections.open_calls() == {CALL}
+    assert {row.call_id for row in corrections.open_rows()} == {CALL}
     corrections.turn(first, "working", 6, revision=2)
     (working, _) = corrections.of_call(CALL)
     assert (working.state, working.revision, working.done_ns) == ("working", 2, None)
@@ -35,7 +35,7 @@ def test_a_correction_leads_its_life(catalog: Catalog) -> None:
     corrections.turn(second, "refused", 8, detail="no key")
     done, refused = corrections.of_call(CALL)
     assert (done.state, done.revision, done.done_ns) == ("done", 2, 7)
-    assert (refused.state, refused.detail) == ("refused", "no key") and corrections.open_calls() == set()
+    assert (refused.state, refused.detail) == ("refused", "no key") and corrections.open_rows() == []
 
 
 def test_a_key_is_kept_until_its_time(catalog: Catalog) -> None:

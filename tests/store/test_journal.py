@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agent.store.checkpoint import seal
 from agent.store.journal import Journal, decoded, encoded, read
 from agent.store.verify import verify_journal
+from agent.vault.chain import canonical, link
 from agent.vault.signing import SiteKey
 
 CALL = "0192" + "0" * 28
@@ -80,6 +81,26 @@ def test_every_changed_byte_is_named(folder: Path, key: SiteKey) -> None:
         line = sum(start <= at for start in starts)
         found = verify_journal(folder, key.public)
         assert any(f"line {n}" in problem.where for problem in found for n in (line, line + 1)), (at, found)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"seq": "2"}, {"seq": 2.0}, {"seq": True}, {"fields": []}, {"fields": None}, {"process": None}, {"kind": 1},
+        {"prev": "\u00e9" * 64}, {"prev": 7}, {"call_id": ["x"]}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_line_with_a_true_hash_and_another_form_is_named_and_stops_nothing(
+    folder: Path, key: SiteKey, changed: dict[str, object]
+) -> None:
+    path = fill(folder, 4)
+    seal(folder, key, 1)
+    lines = path.read_bytes().splitlines()
+    body = json.loads(lines[1]) | changed
+    del body["hash"]
+    line = canonical({**body, "hash": link(str(body["prev"]), canonical(body))})
+    path.write_bytes(b"\n".join([lines[0], line, *lines[2:], b""]))
+    assert any(p.where == "scribe.jsonl line 2" for p in verify_journal(folder, key.public))
 
 
 def test_a_removed_line_a_moved_line_and_a_cut_end_are_named(folder: Path, key: SiteKey) -> None:

@@ -1,4 +1,4 @@
-"""Out of the house and forgotten: S30 over S3 on two independent servers, one of which dies half-way, and S34."""
+"""Out of the house: S30 over S3 on two independent servers, one of which dies half-way."""
 
 import asyncio
 import os
@@ -99,37 +99,6 @@ def test_each_bucket_receives_what_its_purpose_permits_even_when_a_server_dies(
                 assert openers == {purpose}
     kinds = [line.kind for line in read(seen.site.settings.journal_dir, second)]
     assert kinds.count("delivered") == 4
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_at_its_deadline_everything_of_a_call_goes_unless_it_is_held(make_site, edit) -> None:
-    seen = make_site(
-        lambda text: edit(every_call(text, edit, local_retention='"12 s"'), "scribe", identity_rotation_s='"4 s"')
-    )
-    site = seen.site
-    held, gone = place(seen, 2), place(seen, 2)
-    seen.site.greffier("hold", held, "--reason", "case 17")
-    for call_id in (held, gone):
-        seen.wait_delivered(call_id)
-    catalog = site.catalog()
-    wait_for("the deadline", lambda: not catalog.artifacts(call_id=gone, local=True), 60)
-    wait_for("the call to be forgotten", lambda: catalog.find_call(gone).state == "forgotten")
-    for call_id, there in ((held, True), (gone, False)):
-        for artifact in catalog.artifacts(call_id=call_id):
-            assert (site.settings.outbox_dir / artifact.path).exists() is there
-    wait_for("the call keys to be gone", lambda: not list(site.settings.callkeys_dir.iterdir()))
-    lines = [line for line in read(site.settings.journal_dir) if line.kind == "local.deleted"]
-    assert {line.call_id for line in lines} == {gone} and len(lines) == 4
-    assert "is held" in site.greffier("hold", held, "--reason", "again")
-    assert "everything is as it was written" in site.greffier("verify", "--folder", site.centre)
-    site.greffier("release", held)
-    wait_for("the held call to go too", lambda: not catalog.artifacts(call_id=held, local=True))
-    wait_for(
-        "an old identity to be destroyed",
-        lambda: [x for x in read(site.settings.journal_dir) if x.kind == "identity.destroyed"],
-        100,
-    )
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.vault.lists import Entry, Hasher, international, read_list, write_list
+from agent.vault.lists import Entry, Hasher, read_list, write_list
+from agent.vault.numbers import international
 
 HASHER = Hasher(bytes(32), "33")
 

@@ -5,6 +5,7 @@ is
 no address, and a way without a number is none.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from agent.transcribe.redaction.atoms import QUANTITY, Atom
@@ -26,12 +27,14 @@ _PARTICLES = table("de des du la le les l en sur sous aux au et saint sainte st 
 _ENDS = table(
     """je j tu il elle on nous vous ils elles c est et euh alors donc voila oui non merci mais parce que qui quand avec
     pour dans ou accord ok a ai avez avons y puis au code i you he she we they it is and um so yes no thank but
-    because with for in or okay that apartment flat appartement bonjour depuis numero my mon ma mes votre"""
+    because with for in or okay that apartment flat appartement bonjour depuis numero my mon ma mes votre
+    monday tuesday wednesday thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche"""
 )
 _LONGEST_NAME = 6
 _WITHOUT_BREAK = 3
 _TO_POSTCODE = 6
 _TOWN = 3
+_POSTCODE = re.compile(r"[a-z]{1,2}\d[a-z\d]?\d[a-z]{2}")
 _COMMON = frozenset({"un", "une"})
 
 
@@ -46,6 +49,9 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
         if street is None:
             continue
         found.append((figure.first, street[1]))
+        if english:
+            found += _english_town(atoms, street[1])
+            continue
         town = _town(atoms, street, by_first)
         if town is not None:
             found.append(town)
@@ -100,6 +106,40 @@ def _trimmed(atoms: Sequence[Atom], begin: int, end: int) -> int:
     return end
 
 
+def _english_town(atoms: Sequence[Atom], at: int) -> list[Words]:
+    """What follows the name of an English way: after a comma the town, and its postcode ("BS3 1DN", "94123")."""
+    end = at
+    while (
+        end < len(atoms) and end - at < _TOWN and not atoms[end - 1].ends and atoms[end - 1].word >= atoms[at - 1].word
+    ):
+        named = atoms[end].capital and not atoms[end].is_figures and atoms[end].text not in _ENDS
+        if not (named and (atoms[end - 1].comma or end > at)):
+            break
+        end += 1
+    for first in range(at, min(at + _TOWN + 1, len(atoms))):
+        after = _postcode(atoms, first)
+        if after is not None:
+            return [(at, after)] if end >= first else [(first, after)]
+        if atoms[first].ends:
+            break
+    return [(at, end)] if end > at else []
+
+
+def _postcode(atoms: Sequence[Atom], at: int) -> int | None:
+    """Where a British postcode ends that begins at a position: "BS3 1DN" in the words in which engines write it."""
+    words: list[str] = []
+    after = at
+    while after < len(atoms) and len(words) < 2:
+        word, text = atoms[after].word, ""
+        while after < len(atoms) and atoms[after].word == word:
+            text += atoms[after].text
+            after += 1
+        words.append(text)
+        if _POSTCODE.fullmatch("".join(words)) and atoms[at].upper:
+            return after
+    return None
+
+
 def _town(atoms: Sequence[Atom], street: Words, by_first: Mapping[int, Figure]) -> Words | None:
     """The postal code (spoken, it may have been taken for part of the name) within some atoms of a way, and the
     town."""
@@ -109,7 +149,7 @@ def _town(atoms: Sequence[Atom], street: Words, by_first: Mapping[int, Figure]) 
             digits += figure.digits
             after = figure.after
             figure = by_first.get(figure.after)
-        if len(digits) != 5:
+        if len(digits) != 5 or figure is not None:  # a longer number is no postal code
             continue
         end = after
         while end < len(atoms) and end - after < _TOWN:

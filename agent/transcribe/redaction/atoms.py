@@ -25,9 +25,12 @@ _STOPS = (".", "!", "?", "…", ";")
 _DATE = r"\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)\d{2}|(?:19|20)\d{2}-\d{2}-\d{2}"
 _QUANTITY = re.compile(
     rf"{_DATE}|\d{{1,2}}/\d{{1,2}}|\d{{1,2}}h(?:\d{{2}})?|\d{{1,2}}:\d{{2}}(?::\d{{2}})?|\d{{1,6}}[.,]\d{{1,2}}"
+    r"|\d{1,3}(?:,\d{3}){1,2}(?:\.\d{1,2})?"
     r"|[€$£]?\d{1,9}(?:[.,]\d{1,3})*(?:[€$£%]|eur|km|kg|cm|mm|go|mo|ml|kw|kwh|m2|am|pm)|[€$£]\d{1,9}(?:[.,]\d{1,3})*"
     r"|\d{1,2}(?:\.\d{1,3}){2}|\d{3}\.\d{1,3}\.\d{1,2}\.\d{1,3}|\d{1,4}(?:er|ere|e|eme|nd|nde|st|rd|th|s)"
 )
+_ADDRESS = re.compile(r"(?!(?:\d\d\.){3}\d\d$)(?:(?:0|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]|[1-9])(?:\.(?!$)|$)){4}")
+"""An address of the Internet protocol, in which not all four figures are pairs: those may be read out."""
 _PIECE = re.compile(r"\+(?=\d)|[0-9]+|[a-z]+(?:'[a-z]+)*|[€$£%@]")
 _DECIMAL = re.compile(r"\d+(?:[.,]\d+)+")
 _FIGURES = re.compile(r"\d[\d.,-]*")
@@ -40,7 +43,7 @@ class Atom:
     """A piece of the word at `word` in the conversation.
 
     `linked`: nothing, no comma and no pause, parts it from the atom before it on its channel; `hyphen`: it is even
-    written as one word with it. `ends`: a sentence ends with it.
+    written as one word with it. `ends`: a sentence ends with it; `asks`: a question.
     """
 
     text: str
@@ -53,6 +56,7 @@ class Atom:
     capital: bool = False
     upper: bool = False
     ends: bool = False
+    asks: bool = False
     comma: bool = False
     decimal: bool = False
     """It is a QUANTITY as long as no figure is before or after it: engines put points and commas between any digits."""
@@ -79,7 +83,7 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
         bare = word.text.strip()
         parts = pieces(bare, is_sum=number not in read_out)
         if before is not None and not parts and bare in _STOPS:
-            mine[-1] = replace(before, ends=True)
+            mine[-1] = replace(before, ends=True, asks=bare == "?")
         for at, (text, hyphen) in enumerate(parts):
             last = at == len(parts) - 1
             mine.append(
@@ -94,8 +98,9 @@ def atoms(conversation: Sequence[Said]) -> dict[int, list[Atom]]:
                     upper=bare.isupper(),
                     capital=bare.lstrip("\"«(“'")[:1].isupper(),
                     ends=last and bare.endswith(_STOPS),
+                    asks=last and bare.endswith("?"),
                     comma=last and bare.endswith((",", ":")),
-                    decimal=text == QUANTITY and _DECIMAL.fullmatch(fold(bare).strip(_MARKS)) is not None,
+                    decimal=text == QUANTITY and _is_decimal(fold(bare).strip(_MARKS)),
                 )
             )
     return found
@@ -118,9 +123,14 @@ def _decimals_read_out(conversation: Sequence[Said]) -> set[int]:
         bare = fold(said.word.text).strip(_MARKS) if figures else ""
         before, text = last.get(said.channel, (-1, ""))
         if _FIGURES.fullmatch(bare) and _FIGURES.fullmatch(text):
-            found |= {n for n, one in ((before, text), (number, bare)) if _DECIMAL.fullmatch(one)}
+            found |= {n for n, one in ((before, text), (number, bare)) if _is_decimal(one)}
         last[said.channel] = (number, bare)
     return found
+
+
+def _is_decimal(bare: str) -> bool:
+    """Whether it is figures with points or commas between them, that engines put between any digits."""
+    return _DECIMAL.fullmatch(bare) is not None and _ADDRESS.fullmatch(bare) is None
 
 
 def pieces(text: str, *, is_sum: bool = True) -> Sequence[tuple[str, bool]]:
@@ -143,7 +153,7 @@ def _pieces(text: str, *, is_sum: bool) -> Iterator[tuple[str, bool]]:
     if "@" in bare and len(bare) > 1:
         yield bare, False
         return
-    if _QUANTITY.fullmatch(bare) and (is_sum or not _DECIMAL.fullmatch(bare)):
+    if _ADDRESS.fullmatch(bare) or (_QUANTITY.fullmatch(bare) and (is_sum or not _is_decimal(bare))):
         yield QUANTITY, False
         return
     for match in _PIECE.finditer(folded):

@@ -2,6 +2,8 @@
 
 import re
 
+from agent.transcribe.redaction.tables import table
+
 _NIR = re.compile(r"[1-478]\d{2}(?:0[1-9]|1[0-2]|[2-3]\d|4[0-2]|[5-9]\d)(?:\d{2}|2[AB])\d{6}(\d{2})?")
 IBAN_LENGTHS = {
     "AD": 24, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
@@ -10,6 +12,8 @@ IBAN_LENGTHS = {
     "SK": 24, "SM": 27, "VA": 22,
 }  # fmt: skip
 """Characters of an IBAN by country (SWIFT IBAN registry): those of SEPA."""
+IBAN_OF_DIGITS = table("AT BE CZ DE DK EE ES FI HR HU IS LT NO PL PT SE SI SK")
+"""The countries whose accounts have no letters."""
 
 
 def luhn(digits: str) -> bool:
@@ -25,6 +29,11 @@ def is_siret(digits: str) -> bool:
     return luhn(digits) or (digits.startswith("356000000") and sum(map(int, digits)) % 5 == 0)
 
 
+def is_gtin(digits: str) -> bool:
+    """Whether it is the number below a bar code, of 13 digits (GS1 General Specifications 7.9)."""
+    return len(digits) == 13 and sum(int(d) * (3 if at % 2 else 1) for at, d in enumerate(digits)) % 10 == 0
+
+
 def looks_like_card(digits: str) -> bool:
     """Whether a number that is said to be something else must be taken for a card (ISO/IEC 7812).
 
@@ -33,7 +42,9 @@ def looks_like_card(digits: str) -> bool:
     """
     if len(digits) == 16 and luhn(digits):
         return True
-    if 15 <= len(digits) <= 17 and re.match(r"4|5[1-5]|2[2-7]|3[47]", digits):
+    if 15 <= len(digits) <= 17 and re.match(r"4|5[1-5]|3[47]", digits):
+        return True
+    if 16 <= len(digits) <= 17 and re.match(r"2[2-7]", digits):
         return True
     old = {13: "4", 14: r"3[0689]", 15: r"3[47]"}.get(len(digits), r"[3-6]")
     return 13 <= len(digits) <= 19 and luhn(digits) and re.match(old, digits) is not None

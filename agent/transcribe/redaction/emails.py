@@ -86,7 +86,7 @@ def _local(atoms: Sequence[Atom], sign: int, inside: Container[int], announced: 
         return first
     begin = sign
     while begin > max(near) and sign - begin <= _LOCAL_ATOMS and _gap(atoms, begin) <= _PAUSE_S:
-        if atoms[begin - 1].text in _BEGINNINGS and begin < sign:
+        if begin < sign and (atoms[begin - 1].text in _BEGINNINGS or atoms[begin - 1].ends):
             break
         begin -= 1
     return min(first, begin) if sign - begin <= _LOCAL_ATOMS else first
@@ -97,6 +97,10 @@ def _joins(atoms: Sequence[Atom], first: int, sign: int, inside: Container[int])
     if _gap(atoms, first) > LINK_S:
         return False
     if first == sign or atoms[first - 1].text in _LINKS or atoms[first].text in _LINKS:
+        return True
+    if atoms[first - 1].ends:
+        return False
+    if _is_loose(atoms, first, inside) and first > 1 and atoms[first - 2].text in _LINKS:
         return True
     return _is_loose(atoms, first, inside) and _is_loose(atoms, first - 1, inside)
 

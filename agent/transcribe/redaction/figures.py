@@ -20,6 +20,9 @@ _READERS: dict[str, Reader] = {"fr": french, "en": english, UNDETERMINED[:2]: ei
 _SUM_DIGITS = 9
 """More digits in a row than this are read out, and no sum, whatever comes after them."""
 _LONG_FIGURE = 40
+_CURRENCIES = frozenset(["euro", "euros", "dollar", "dollars", "livre", "livres", "franc", "francs", "pound", "pounds"])
+_RANGES = frozenset({"a", "ou", "et", "to", "or", "and"})
+_RANGE_DIGITS = 3
 _FEW = 4
 
 
@@ -173,11 +176,14 @@ def _is_article(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
     figure = found[n]
     if figure.after - figure.first > 1 or atoms[figure.first].text not in ("un", "une", "one", "neuf"):
         return False
-    if n and all(atom.text in FILLERS for atom in atoms[found[n - 1].after : figure.first]):
-        return False
     if figure.after >= len(atoms):
         return False
     follower = atoms[figure.after]
+    if follower.text in ("tiret", "espace", "dash", "space"):
+        return True
+    anew = n > 0 and atoms[figure.first].capital and atoms[figure.first - 1].ends
+    if n and not anew and all(atom.text in FILLERS for atom in atoms[found[n - 1].after : figure.first]):
+        return False
     if follower.text in REPEATS or follower.text in OH:
         return False
     return follower.linked and follower.text not in FILLERS and not _is_followed(found, n)
@@ -195,7 +201,26 @@ def _judged(atoms: Sequence[Atom], found: list[Figure], ended: bool) -> list[Fig
         judged[n] = replace(figure, settled=settled, role=_role(atoms, judged, n))
         if judged[n].role is Role.QUANTITY and n and _is_group(atoms, judged, n):
             judged[n - 1] = replace(judged[n - 1], role=Role.QUANTITY)
+        if judged[n].role is Role.QUANTITY:
+            for other in _range_before(atoms, judged, n):
+                judged[other] = replace(judged[other], role=Role.QUANTITY)
     return judged
+
+
+def _range_before(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> list[int]:
+    """The figures that lead up to a quantity: "deux à" three days, "two to" four of them, where "to" is one as well."""
+    if n and found[n - 1].after == found[n].first and atoms[found[n - 1].first].text in _RANGES:
+        return [n - 1, *_range_begin(atoms, found, n - 2, found[n - 1].first)]
+    at = found[n].first - 1
+    between = at > 0 and atoms[at].text in _RANGES and atoms[at].linked
+    return _range_begin(atoms, found, n - 1, at) if between else []
+
+
+def _range_begin(atoms: Sequence[Atom], found: Sequence[Figure], n: int, at: int) -> list[int]:
+    """The short figure by itself that ends at a position, if there is one."""
+    if n < 0 or found[n].after != at or len(found[n].digits) > _RANGE_DIGITS or _run_before(atoms, found, n):
+        return []
+    return [n]
 
 
 def _role(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> Role:
@@ -203,7 +228,7 @@ def _role(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> Role:
     before = atoms[figure.first - 1].text if figure.first and atoms[figure.first].linked else ""
     follows = figure.after < len(atoms) and atoms[figure.after].linked
     follower = atoms[figure.after].text if follows else ""
-    if len(figure.digits) <= 2 and (follower in MONTHS or before in MONTHS) and not _run_before(found, n):
+    if len(figure.digits) <= 2 and (follower in MONTHS or before in MONTHS) and not _run_before(atoms, found, n):
         return Role.DATE
     if before in MONTHS and len(figure.digits) <= 4:
         return Role.DATE
@@ -212,9 +237,18 @@ def _role(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> Role:
         return Role.DATE if _is_month_near(atoms, found[n - 1]) else Role.READ
     if figure.digits[:2] in ("19", "20") and len(figure.digits) == 4 and before in BEFORE_YEARS:
         return Role.READ if _is_followed(found, n) else Role.DATE
-    if (follower in UNITS or before in ("€", "$", "£")) and _run_before(found, n) + len(figure.digits) <= _SUM_DIGITS:
+    counted = follower in UNITS or before in ("€", "$", "£")
+    counted = counted and _run_before(atoms, found, n) + len(figure.digits) <= _SUM_DIGITS
+    if counted or (before in _CURRENCIES and len(figure.digits) <= 2 and not _is_followed(found, n)):
         return Role.QUANTITY
-    return Role.QUANTITY if follower == QUANTITY and len(figure.digits) <= 3 else Role.READ
+    small = follower == QUANTITY and len(figure.digits) <= 3
+    hexadecimal = (figure.digits == "0" and follower == "x") or (n > 0 and _is_hexadecimal(found[n - 1], before))
+    return Role.QUANTITY if small or hexadecimal else Role.READ
+
+
+def _is_hexadecimal(zero: Figure, before: str) -> bool:
+    """Whether a figure follows the "0x" before a hexadecimal number."""
+    return before == "x" and zero.digits == "0" and zero.role is Role.QUANTITY
 
 
 def _is_month_near(atoms: Sequence[Atom], figure: Figure) -> bool:
@@ -222,10 +256,10 @@ def _is_month_near(atoms: Sequence[Atom], figure: Figure) -> bool:
     return figure.first > 0 and atoms[figure.first - 1].text in MONTHS
 
 
-def _run_before(found: Sequence[Figure], n: int) -> int:
-    """How many digits come right before a figure, without a word between."""
+def _run_before(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> int:
+    """How many digits come right before a figure, without a word, a comma or a pause between."""
     count = 0
-    while n and found[n - 1].after == found[n].first and count <= _SUM_DIGITS:
+    while n and found[n - 1].after == found[n].first and atoms[found[n].first].linked and count <= _SUM_DIGITS:
         n -= 1
         count += len(found[n].digits)
     return count

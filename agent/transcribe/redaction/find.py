@@ -8,20 +8,25 @@ validity. A word belongs to one secret only, the first that claims it.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from agent.model.redaction import Secret, SecretKind, Stretch
 from agent.model.text import Said, Transcript
 from agent.transcribe.redaction import addresses, emails
 from agent.transcribe.redaction.atoms import LINK_S, QUANTITY, atoms
 from agent.transcribe.redaction.figures import Role, figures, pending
-from agent.transcribe.redaction.lexicon import MONTHS
+from agent.transcribe.redaction.lexicon import FILLERS, MONTHS
+from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.runs import Channel, Run, is_neutral, runs
-from agent.transcribe.redaction.sorts import CODE_S, Heard, kind_of
-from agent.transcribe.redaction.topics import Topic, mentions
+from agent.transcribe.redaction.sorts import CODE_S, Heard, judged
+from agent.transcribe.redaction.topics import mentions
 
 END_WORDS = 14
 """After the word that asks for it, so many words may hold the end of a card's validity."""
+AFTER_CARD_S = 6.0
+"""So soon after a card's number any date that is asked for is its end."""
+END_DIGITS, END_GAP_WORDS = 3, 3
+"""What comes more words after a month and a year is no more of it."""
 CARD_S, NAMED_WORDS = 120.0, 5
 """The end of validity is that of a card when one was spoken of within this time, or is named right after."""
 
@@ -73,12 +78,12 @@ def find(said: Sequence[Said], language: str, now_s: float | None = None, others
     found = runs(channels, now_s)
     claims: list[_Claim] = []
     cards: list[float] = []
-    for at, run in enumerate(found):
-        kind = kind_of(run, heard, found[:at], english[run.channel])
-        if kind is not None:
-            claims.append(_Claim(kind, _words(said, channels, run, kind), min(run.readings(), key=len)))
-        if kind is SecretKind.CARD:
-            cards.append(run.end_s)
+    for one in judged(found, heard, _counted(said, channels), frozenset(c for c in english if english[c])):
+        if one.kind is not None:
+            words = _words(said, channels, one.run, one.kind)
+            claims.append(_Claim(one.kind, words, min(one.run.readings(), key=len)))
+        if one.kind is SecretKind.CARD:
+            cards.append(one.run.end_s)
     claims += _ends(channels, heard, cards)
     for number, channel in channels.items():
         claims += _spelled(channel, heard, english[number])
@@ -112,6 +117,13 @@ def _heard(channels: Mapping[int, Channel]) -> list[Heard]:
     return sorted(found, key=lambda h: (h.last_word, h.first_word))
 
 
+def _counted(said: Sequence[Said], channels: Mapping[int, Channel]) -> list[int]:
+    """Of each word, and of what follows the last one, how many words before it are no fillers."""
+    filled = {a.word for c in channels.values() for at, a in enumerate(c.atoms) if is_neutral(c.atoms, at)}
+    said_with_sense = {a.word for c in channels.values() for at, a in enumerate(c.atoms) if not is_neutral(c.atoms, at)}
+    return [0, *accumulate(word in said_with_sense or word not in filled for word in range(len(said)))]
+
+
 def _words(said: Sequence[Said], channels: Mapping[int, Channel], run: Run, kind: SecretKind) -> set[int]:
     """The words of a number: its figures, and the fillers that each party says between its own; of an IBAN all."""
     words: set[int] = set()
@@ -121,7 +133,10 @@ def _words(said: Sequence[Said], channels: Mapping[int, Channel], run: Run, kind
             words |= _words_of(channel, figure.first, figure.after)
         for before, after in pairwise(mine):
             between = channel.atoms[before.after : after.first]
-            if kind is SecretKind.IBAN or all(is_neutral(channel.atoms, before.after + n) for n in range(len(between))):
+            filled = all(
+                is_neutral(channel.atoms, before.after + n) or between[n].text in FILLERS for n in range(len(between))
+            )
+            if filled or (kind is SecretKind.IBAN and run.lead):
                 words |= {atom.word for atom in between}
     if run.lead:
         first = run.figures[0]
@@ -133,7 +148,8 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
     """The ends of cards' validity: asked for, and a card was spoken of. A day of a month is no end of a card."""
     carded = [*cards, *(h.end_s for h in heard if h.topic is Topic.CARD)]
     found: list[_Claim] = []
-    for asked in (h for h in heard if h.topic is Topic.EXPIRY):
+    asking = [h for h in heard if h.topic is Topic.EXPIRY or (h.topic is Topic.DATE and _is_after(h, cards))]
+    for asked in asking:
         first = asked.last_word
         if not any(0 <= asked.end_s - at <= CARD_S for at in carded):
             named = [h.last_word for h in heard if h.topic is Topic.CARD and 0 < h.first_word - first <= NAMED_WORDS]
@@ -141,20 +157,37 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
                 continue
             first = named[0]
         others = [
-            h.first_word for h in heard if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY)
+            h.first_word
+            for h in heard
+            if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY, Topic.DATE)
         ]
         limit = min([*others, asked.last_word + END_WORDS + 1])
         words: set[int] = set()
-        value = ""
-        for channel in channels.values():
-            for begin, after, text in _dates(channel):
-                atom = channel.atoms[begin]
-                if first < atom.word < limit and atom.start_s - asked.end_s <= CODE_S:
-                    words |= _words_of(channel, begin, after)
-                    value += text
+        value, last = "", 0
+        for begun, (channel, begin, after, text) in _all_dates(channels):
+            whole = len(value) >= END_DIGITS and begun - last > END_GAP_WORDS
+            if first < begun < limit and channel.atoms[begin].start_s - asked.end_s <= CODE_S and not whole:
+                words |= _words_of(channel, begin, after)
+                value, last = value + text, channel.atoms[after - 1].word
         if words:
             found.append(_Claim(SecretKind.EXPIRY, words, value))
     return found
+
+
+def _is_after(asked: Heard, cards: Sequence[float]) -> bool:
+    """Whether a date is asked for right after a card's number was said."""
+    return any(0 <= asked.end_s - at <= AFTER_CARD_S for at in cards)
+
+
+def _all_dates(channels: Mapping[int, Channel]) -> list[tuple[int, tuple[Channel, int, int, str]]]:
+    """What may be an end of validity, by the word with which it begins; nothing that announces something."""
+    found = []
+    for channel in channels.values():
+        said = {at for m in channel.mentions for at in range(m.first, m.after)}
+        for begin, after, text in _dates(channel):
+            if begin not in said:
+                found.append((channel.atoms[begin].word, (channel, begin, after, text)))
+    return sorted(found, key=lambda one: (one[0], one[1][1]))
 
 
 def _dates(channel: Channel) -> list[tuple[int, int, str]]:

@@ -32,6 +32,7 @@ UNITS = table(
     points degrees year years month months week weeks day days hour hours second seconds times time metre meters meter
     miles mile kilometers feet foot inches grams gram litres people digit digits percent pieces items boxes nights night
     nuit nuits o'clock clock pm am million millions milliard milliards billion thousand's points eme ieme
+    lettres lettre letters caracteres characters kva working
     """
 )
 """What comes after a number that counts something."""

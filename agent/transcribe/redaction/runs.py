@@ -7,15 +7,17 @@ between announces another number. How long a run is decides most of what it is, 
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import groupby
 
 from agent.transcribe.redaction.atoms import PLUS, Atom
-from agent.transcribe.redaction.checks import IBAN_LENGTHS
+from agent.transcribe.redaction.checks import IBAN_LENGTHS, looks_like_card, luhn
 from agent.transcribe.redaction.figures import Figure, Role
 from agent.transcribe.redaction.lexicon import CORRECTIONS, FILLERS, RESTARTS
-from agent.transcribe.redaction.topics import Mention, Topic
+from agent.transcribe.redaction.phrases import Topic
+from agent.transcribe.redaction.tables import table
+from agent.transcribe.redaction.topics import Mention
 
 LONGEST_GAP_S = 30.0
 """A number goes on after a silence, or another's words, of at most this length."""
@@ -26,15 +28,41 @@ _ANNOUNCED_JOINS = (*_JOINS, (3, 3, 5, OTHERS_WORDS), (5, 2, 3, OTHERS_WORDS), (
 """Digits before, digits after, and the most words between them that are no fillers, of whom said either and of the
 other
 party; and of a number that was announced as a secret."""
-_ANNOUNCING = frozenset({Topic.CARD, Topic.BANK, Topic.NIR})
+_ANNOUNCING = frozenset({Topic.CARD, Topic.NIR})
+"""After these a number goes on over other words as well. An account's does only while its country says that digits are
+missing: much else is said of money."""
+_NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.PAYING, Topic.THING, Topic.MATTER)
+_CODES = (Topic.CVV, Topic.EXPIRY)
+_HARMLESS = (Topic.ORDER, Topic.THING, Topic.MATTER, Topic.OTHER, Topic.DATE, Topic.SIRET)
+MATTER_WORDS = 2
+"""A bare thing must be so near a number that is its own."""
+WHOLE_DIGITS, COUNTED_DIGITS = 5, 2
+"""After a figure of so many digits, or after other words, so few that count something are no part of the number."""
+IBAN_LETTERS = 8
+"""So many characters of an IBAN are letters at most, of the countries' where numbers are read so, the first two too."""
+ASKING_WORDS, ASKING_WORDS_ANNOUNCED = 2, 5
+"""A question of the other party of so many words that are no fillers asks for something else; of a number that was
+announced as a secret it is one only if it does not speak of figures."""
+_OF_FIGURES = table(
+    "chiffre chiffres numero numeros suite reste dernier derniers digit digits number numbers rest last figures"
+)
+CODE_LETTERS = 2
+"""So many letters in a row are part of a code, and only accounts have such."""
+ASKED_WORDS = 30
+"""So many words after it an announcement still says how a number goes on: that of a thing over fillers only."""
+CODE_DIGITS = range(3, 5)
+"""So many digits right after a card's code or end was asked for are whole."""
 ANNOUNCED_WORDS = 60
 OWN_WORDS = 5
 ANCHOR_DIGITS = 3
 LEAD_ATOMS = 5
 _PHONE = re.compile(r"0[1-9]\d{8,9}")
+_AMERICAN_PHONE = re.compile(r"1?[2-9]\d{9}")
+_END = re.compile(r"(0[1-9]|1[0-2])\d{2}")
+_SUMS = re.compile(r"([1-9]\d{0,2} )*[1-9]\d? \d{3}( [1-9]\d{0,2}( \d{3})?)*")
 _NO_LETTERS = frozenset("aiy")
 """Single letters that are words as well."""
-ECHO_SHARE, ECHO_DIGITS = 0.75, 3
+ECHO_SHARE, ECHO_DIGITS, WHOLE_ECHO_DIGITS = 0.75, 3, 5
 SHORT_DIGITS = 6
 AFTERWARDS, AFTERWARDS_ATOMS, AFTERWARDS_S = 8, 4, 10.0
 """What a short number was may still be said in so many words after it, its own party's atoms, and seconds."""
@@ -64,6 +92,8 @@ class Placed:
     end_s: float
     corrects: bool = False
     restarts: bool = False
+    counts: bool = False
+    """It is short, and a word follows that it may count."""
 
 
 @dataclass(slots=True)
@@ -76,6 +106,8 @@ class Run:
     lead: str = ""
     lead_word: int = 0
     open: bool = False
+    asked: Topic | None = None
+    """What was announced last before it, by either party, not long ago."""
 
     @property
     def digits(self) -> str:
@@ -126,7 +158,12 @@ class Run:
         return "".join(p.figure.digits for p in self._said_once())
 
     def _said_once(self) -> list[Placed]:
-        """The figures of the party whose digits the others only repeat after it; else all."""
+        """The figures of the party whose digits the others only repeat after it, or of the party that repeats all that
+        was said and more; or the first half of what was said twice; else all."""
+        half = len(self.figures) // 2
+        first, second = ("".join(p.figure.digits for p in part) for part in (self.figures[:half], self.figures[half:]))
+        if first == second and len(set(first)) > 2 and not looks_like_card(first + second):
+            return self.figures[:half]
         for main in {p.channel: 0 for p in self.figures}:
             said, echo, strange = "", 0, 0
             for channel, group in groupby(self.figures, key=lambda p: p.channel):
@@ -138,14 +175,20 @@ class Run:
                 same = sum(block.size for block in blocks if block.size >= min(ECHO_DIGITS, len(digits)))
                 echo += same
                 strange += len(digits) - same
+            others = "".join(p.figure.digits for p in self.figures if p.channel != main)
             if echo + strange and echo >= ECHO_SHARE * (echo + strange):
                 return [p for p in self.figures if p.channel == main]
+            if len(said) >= WHOLE_ECHO_DIGITS and said in others:
+                return [p for p in self.figures if p.channel != main]
         return self.figures
 
     def readings(self) -> list[str]:
         """What the number may be: all that was said, or what one party said most of, with and without corrections."""
         found: list[str] = []
-        for part in (self.figures, [p for p in self.figures if p.channel == self.channel]):
+        once = self._said_once()
+        whole = self.figures if len(once) == len(self.figures) else once
+        mine = [p for p in whole if p.channel == self.channel]
+        for part in (whole, mine or whole):
             plain, corrected, anew = "", "", ""
             for p in part:
                 plain += p.figure.digits
@@ -161,16 +204,37 @@ class _Gap:
     """What was said since the last figure."""
 
     words: dict[int, int] = field(default_factory=dict)
+    heard: int = 0
+    """Atoms, fillers too."""
+    parts: bool = False
+    """A sentence, or a part of one, ended."""
     broken: bool = False
+    letters: int = 0
+    named: bool = False
+    """Some thing's number was announced, and asked for something: that ends a number which no secret announced."""
     corrects: bool = False
     restarts: bool = False
+    carded: bool = False
+    """A card was spoken of."""
+    asking: dict[int, int] = field(default_factory=dict)
+    """Words of the sentence of each channel that goes on, fillers not counted."""
+    asks: dict[int, int] = field(default_factory=dict)
+    """The most words of a question of each channel, and of one that does not speak of figures."""
+    asks_else: dict[int, int] = field(default_factory=dict)
+    of_figures: bool = False
 
     def add(self, channel: int) -> None:
         self.words[channel] = self.words.get(channel, 0) + 1
 
     def hear(self, event: "_Event") -> bool:
         """Another atom; whether a lead before it still leads to what comes."""
-        self.broken |= event.topic not in (None, Topic.CARD)
+        self.heard += 1
+        self.parts |= event.atom.ends or event.atom.comma
+        self.broken |= event.topic not in _NOT_BREAKING
+        self.letters += len(event.atom.text) == 1 and event.atom.text.isalpha() and event.atom.text not in _NO_LETTERS
+        self.carded |= event.topic is Topic.CARD
+        self._follow(event)
+        self.named |= event.topic in (Topic.THING, Topic.MATTER)
         self.corrects |= event.atom.text in CORRECTIONS
         self.restarts |= event.atom.text in RESTARTS
         if event.neutral or event.atom.text == PLUS:
@@ -178,11 +242,35 @@ class _Gap:
         self.add(event.atom.channel)
         return False
 
+    def _follow(self, event: "_Event") -> None:
+        """Count the words of sentences, and see which are questions."""
+        channel = event.atom.channel
+        if not event.neutral:
+            self.asking[channel] = self.asking.get(channel, 0) + 1
+        self.of_figures |= event.atom.text in _OF_FIGURES
+        if event.atom.asks:
+            self.asks[channel] = max(self.asks.get(channel, 0), self.asking.get(channel, 0))
+            if not self.of_figures:
+                self.asks_else[channel] = max(self.asks_else.get(channel, 0), self.asking.get(channel, 0))
+        if event.atom.ends:
+            self.asking[channel] = 0
+            self.of_figures = False
+
+    def asks_otherwise(self, speakers: Container[int], known: bool) -> bool:
+        """Whether who does not say a number asks for something else."""
+        asks, least = (self.asks_else, ASKING_WORDS_ANNOUNCED) if known else (self.asks, ASKING_WORDS)
+        return any(count >= least for channel, count in asks.items() if channel not in speakers)
+
     def plus(self, other: "_Gap", figures: int, channel: int) -> "_Gap":
         """This gap, then a number that is none of it, then another gap."""
         words = {c: self.words.get(c, 0) + other.words.get(c, 0) for c in {**self.words, **other.words}}
         words[channel] = words.get(channel, 0) + figures
-        return _Gap(words, self.broken or other.broken)
+        both = _Gap(words, broken=self.broken or other.broken, named=self.named or other.named)
+        both.letters = self.letters + other.letters
+        both.carded = self.carded or other.carded
+        both.asks = {c: max(self.asks.get(c, 0), other.asks.get(c, 0)) for c in words}
+        both.asks_else = {c: max(self.asks_else.get(c, 0), other.asks_else.get(c, 0)) for c in words}
+        return both
 
     def allows(self, speakers: Container[int], own: int, others: int = OTHERS_WORDS) -> bool:
         """Whether a number may go on over it, that these channels say."""
@@ -213,6 +301,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
     lead, lead_word = "", 0
     joined = True
     announced: list[int] = []
+    asked, asked_word = None, -1
     undecided = min((c.atoms[c.pending].word for c in channels.values() if c.pending < len(c.atoms)), default=None)
     for event in _events(channels):
         placed = event.placed
@@ -221,6 +310,8 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
                 continue
             if event.topic in _ANNOUNCING:
                 announced.append(event.atom.word)
+            if event.topic not in (None, Topic.NUMBER, Topic.PAYING, Topic.BACK):
+                asked, asked_word = event.topic, event.atom.word
             lead = lead if gap.hear(event) else ""
             if event.lead:
                 lead, lead_word = event.lead, event.atom.word
@@ -231,9 +322,11 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
             if chunk is not None:
                 anchor, anchor_gap = (anchor, gap) if joined else _anchored(anchor, anchor_gap, chunk, gap)
             chunk = Run([_corrected(placed, gap)], lead, lead_word)
+            reach = MATTER_WORDS if asked is Topic.MATTER else ASKED_WORDS
+            chunk.asked = asked if placed.first_word - asked_word <= reach else None
             found.append(chunk)
             joined = False
-        lead, gap = "", _Gap()
+        lead, gap = "", _Gap(parts=channels[placed.channel].atoms[placed.figure.after - 1].ends)
         if anchor is not None and not joined and _joins(anchor, anchor_gap, chunk, announced):
             anchor.figures += chunk.figures
             found.remove(chunk)
@@ -248,13 +341,32 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
 
 def _goes_on(chunk: Run, gap: _Gap, placed: Placed, lead: str) -> bool:
     """Whether a figure belongs to the chunk before it: fillers only are between, and no country of an account."""
+    if gap.letters >= CODE_LETTERS and len(chunk.lead) < 2 and chunk.asked not in (Topic.BANK, Topic.NIR):
+        return False
+    if gap.parts and placed.counts and _is_told(chunk, gap):
+        return False
+    last = chunk.figures[-1]
+    if chunk.asked in _HARMLESS and placed.channel != last.channel and _is_another(chunk, placed):
+        return False
+    if chunk.asked is Topic.EXPIRY and gap.heard and _END.fullmatch(chunk.digits):
+        return False
     near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
     return near and (len(lead) < 2 or len(chunk.lead) == 2)
 
 
+def _is_another(chunk: Run, placed: Placed) -> bool:
+    """Whether a written figure of some length repeats nothing of a number."""
+    digits = placed.figure.digits
+    return len(digits) >= WHOLE_DIGITS and digits[:ECHO_DIGITS] not in chunk.digits
+
+
+def _is_told(chunk: Run, gap: _Gap) -> bool:
+    """Whether what counts something after a number is told apart from it."""
+    return gap.heard > 0 or len(chunk.figures[-1].figure.digits) >= WHOLE_DIGITS
+
+
 def _corrected(placed: Placed, gap: _Gap) -> Placed:
-    p = placed
-    return Placed(p.figure, p.channel, p.first_word, p.last_word, p.start_s, p.end_s, gap.corrects, gap.restarts)
+    return replace(placed, corrects=gap.corrects, restarts=gap.restarts)
 
 
 def _is_anchor(run: Run) -> bool:
@@ -274,15 +386,37 @@ def _joins(anchor: Run, gap: _Gap, chunk: Run, announced: Sequence[int]) -> bool
     if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or _is_whole(anchor):
         return False
     before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
-    known = bool(announced) and anchor.first_word - announced[-1] <= ANNOUNCED_WORDS
+    if is_sum(chunk) or (anchor.asked in _HARMLESS and len(anchor.lead) < 2):
+        return False
+    known = any(0 <= anchor.first_word - word <= ANNOUNCED_WORDS for word in reversed(announced))
+    if not known and len(anchor.lead) < 2 and (gap.named or gap.carded or is_sum(anchor)):
+        return False
+    if gap.letters >= CODE_LETTERS and len(anchor.lead) < 2 and anchor.asked not in (Topic.BANK, Topic.NIR):
+        return False
     joins = _ANNOUNCED_JOINS if known or len(anchor.lead) == 2 else _JOINS
     speakers = {anchor.figures[-1].channel, chunk.figures[0].channel}
+    if gap.asks_otherwise(speakers, known or len(anchor.lead) == 2):
+        return False
     return any(before >= b and after >= a and gap.allows(speakers, own, others) for b, a, own, others in joins)
 
 
 def _is_whole(run: Run) -> bool:
-    """Whether a number is a phone number, complete: nothing is missing of it."""
-    return any(_PHONE.fullmatch(text) for text in run.readings())
+    """Whether nothing is missing of a number: it is a phone number, a card's by its check digit, or a card's code that
+    was asked for."""
+    if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
+        return True
+    if run.asked is Topic.PHONE and any(_AMERICAN_PHONE.fullmatch(text) for text in run.readings()):
+        return True
+    if len(run.lead) == 2 and len(run.digits) >= IBAN_LENGTHS[run.lead] - IBAN_LETTERS:
+        return True
+    return any(
+        _PHONE.fullmatch(text) or (len(text) == 16 and looks_like_card(text) and luhn(text)) for text in run.readings()
+    )
+
+
+def is_sum(run: Run) -> bool:
+    """Whether it is nothing but numbers of thousands as engines write them, "33 870", and others below a thousand."""
+    return _SUMS.fullmatch(" ".join(p.figure.digits for p in run.figures)) is not None
 
 
 def _may_join(anchor: Run, gap: _Gap, until_s: float) -> bool:
@@ -328,22 +462,40 @@ def _events(channels: Mapping[int, Channel]) -> list[_Event]:
             figure = reading.get(at)
             if figure is not None:
                 last = channel.atoms[figure.after - 1]
-                placed = Placed(figure, number, atom.word, last.word, atom.start_s, last.end_s)
+                placed = Placed(
+                    figure,
+                    number,
+                    atom.word,
+                    last.word,
+                    atom.start_s,
+                    last.end_s,
+                    counts=_counts(channel.atoms, figure),
+                )
                 found.append((atom.word, at, _Event(atom, placed)))
                 at = figure.after
                 continue
             lead, length = _lead(channel.atoms, at, reading)
             topic = topics.get(at)
-            neutral = topic in (None, Topic.CARD) and is_neutral(channel.atoms, at)
+            neutral = topic in (None, Topic.CARD, Topic.NUMBER, Topic.PAYING) and is_neutral(channel.atoms, at)
             found.append((atom.word, at, _Event(atom, None, topic, neutral, lead)))
             at += length
     found.sort(key=lambda entry: entry[:2])
     return [event for _, _, event in found]
 
 
+def _counts(atoms: Sequence[Atom], figure: Figure) -> bool:
+    """Whether a short figure may count what the word after it says."""
+    if len(figure.digits) > COUNTED_DIGITS or figure.after >= len(atoms):
+        return False
+    follower = atoms[figure.after]
+    return follower.linked and len(follower.text) > 1 and follower.text.isalpha() and follower.text not in FILLERS
+
+
 def is_neutral(atoms: Sequence[Atom], at: int) -> bool:
     """Whether a number goes on over an atom: fillers, single letters, and "comme François" after one."""
     text = atoms[at].text
+    if text in ("et", "and"):  # right before a figure it parts two numbers
+        return at + 1 == len(atoms) or atoms[at + 1].text in FILLERS
     if text in FILLERS or (len(text) == 1 and text.isalpha() and text not in _NO_LETTERS):
         return True
     if text in ("comme", "as", "for"):

@@ -1,0 +1,20 @@
+"""HTML as values: whatever is put into an element is escaped, unless it is an element itself."""
+
+from html import escape
+
+
+class Html(str):
+    """Markup that was made here."""
+
+    __slots__ = ()
+
+
+def element(name: str, *content: str, **attributes: object) -> Html:
+    """`<name …>content</name>`; `_` in the name of an attribute is `-` (`class_` is `class`)."""
+    said = "".join(f' {k.rstrip("_").replace("_", "-")}="{escape(str(v))}"' for k, v in attributes.items())
+    return Html(f"<{name}{said}>{joined(*content)}</{name}>")
+
+
+def joined(*content: str) -> Html:
+    """One after the other."""
+    return Html("".join(part if isinstance(part, Html) else escape(part) for part in content))
