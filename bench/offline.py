@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.forward.destination import sha256_of
@@ -71,7 +72,8 @@ def measure_offline(calls: int, folder: Path) -> dict[str, object]:
     share = Share(folder / "box" / "share")
     rss_mb: dict[str, float] = {}
     with box.courier() as courier:
-        time.sleep(3)
+        _wait("the courier", lambda: bool(box.catalog._base.rows("SELECT 1 FROM lanes")))
+        time.sleep(1)
         rss_mb["before"] = _mb(courier.pid)
         begun_s = time.monotonic()
         for number in range(calls):
@@ -81,17 +83,18 @@ def measure_offline(calls: int, folder: Path) -> dict[str, object]:
             box.file(f"{number:032x}", parts)
             now_ns += DAYS_NS // calls
         filed_s = time.monotonic() - begun_s
+        _wait("an attempt", lambda: bool(box.catalog.lanes.lane("centre").failing))
         rss_mb["waiting"] = _mb(courier.pid)
         artifacts = box.waiting
         attempts = box.catalog._base.rows("SELECT sum(attempts) AS n FROM artifacts")[0]["n"]
         spells = sum(line.kind == "delivery.failed" for line in read(box.settings.journal_dir))
         begun_s = time.monotonic()
         share.mount()
-        _until(box, int(artifacts * (1 - KILL_AT)), begun_s)
+        _wait("deliveries", lambda: box.waiting <= artifacts * (1 - KILL_AT))
         courier.kill()
         courier.wait()
     with box.courier() as courier:
-        _until(box, 0, begun_s)
+        _wait("all", lambda: box.waiting == 0)
         recovered_s = time.monotonic() - begun_s
         rss_mb["recovered"] = _mb(courier.pid)
         rss_mb["most"] = _most_mb(courier.pid)
@@ -130,11 +133,11 @@ def _found(box: Box, share: Share) -> dict[str, int]:
     return {"lost": len(set(lost)), "duplicated": len(twice) + len(strangers)}
 
 
-def _until(box: Box, left: int, begun_s: float) -> None:
-    """Wait until only so many wait."""
-    while box.waiting > left:
-        if time.monotonic() - begun_s > PATIENCE_S:
-            raise TimeoutError(f"{box.waiting} still wait")
+def _wait(what: str, there: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not there():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{what}: not within {PATIENCE_S:.0f} s")
         time.sleep(0.2)
 
 
