@@ -81,7 +81,9 @@ class Door:
             raise HTTPException(403, "not done: this token is another agent's")
 
     def still(self, request: Request) -> bool:
-        """Whether the token of a request that was let in is good yet."""
+        """Whether the token, or certificate, of a request that was let in is good yet."""
+        if "authorization" not in request.headers and (certificate := shown_certificate(request.scope)):
+            return self._find_puller(certificate) is not None
         token = request.headers.get("authorization", "").partition(" ")[2].strip()
         try:
             return self._find(token) is not None

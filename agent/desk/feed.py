@@ -17,12 +17,13 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from agent.desk.hand import Desk
 from agent.desk.handover import AGAIN, GONE, Handover, actor
 from agent.desk.news import TooMany
+from agent.desk.openapi import description
 from agent.model.artifact import Artifact, Delivery
 from agent.model.identity import Scope as Who
 from agent.store.feed import Held, Offered, Page
@@ -35,7 +36,8 @@ MOST_FETCHES = 16
 """Of one asker, at a time."""
 SEND_S = 30.0
 """Who takes nothing for so long is cut off."""
-_RANGE = re.compile(r"bytes=[0-9,\- ]+")
+MOST_RANGES = 16
+_RANGE = re.compile(r"(\d{1,18})-(\d{0,18})|-\d{1,18}")
 ArtifactId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
@@ -132,9 +134,20 @@ class Receipt(BaseModel):
     signature: str
 
 
+class Refusal(BaseModel):
+    """Why nothing was done."""
+
+    detail: str
+
+
+class Misunderstood(BaseModel):
+    """What was not understood, and where."""
+
+    detail: list[dict[str, Any]]
+
+
 class Stored(FileResponse):
-    """A file from the outbox that gives up on whoever does not read it. A Range that is not in bytes is none (RFC 9110
-    §14.2), nor is one of a HEAD. `fetching` counts what `asker` fetches now."""
+    """A file from the outbox that gives up on whoever does not read it. `fetching` counts what `asker` fetches now."""
 
     fetching: Counter[str]
     asker: str
@@ -158,12 +171,22 @@ class Stored(FileResponse):
 
 
 def _with_range(scope: Scope) -> Scope:
+    """Without a Range that is to be ignored: of a HEAD, or not one that is understood (RFC 9110 §14.2)."""
     headers = [
         (name, value)
         for name, value in scope["headers"]
-        if name != b"range" or (scope["method"] == "GET" and _RANGE.fullmatch(value.decode("latin-1")))
+        if name != b"range" or (scope["method"] == "GET" and are_ranges(value.decode("latin-1")))
     ]
     return {**scope, "headers": headers}
+
+
+def are_ranges(header: str) -> bool:
+    """Whether a Range is in bytes, each of its few ranges well made and none backwards (RFC 9110 §14.1.2)."""
+    unit, _, ranges = header.partition("=")
+    found = [_RANGE.fullmatch(one.strip(" \t")) for one in ranges.split(",", MOST_RANGES)]
+    if unit.lower() != "bytes" or len(found) > MOST_RANGES:
+        return False
+    return all(one and not (one[1] and one[2] and int(one[2]) < int(one[1])) for one in found)
 
 
 def router(desk: Desk) -> APIRouter:
@@ -195,10 +218,19 @@ def router(desk: Desk) -> APIRouter:
                 page = await hands.page(who, page.cursor, limit)
         except TooMany:
             raise HTTPException(429, "not done: too many wait with this token", {"Retry-After": "10"}) from None
+        if wait and not door.still(request):
+            raise HTTPException(401, "not done: the token was revoked meanwhile", {"WWW-Authenticate": "Bearer"})
         return _told(who, page)
 
+    @routes.get("/feed/openapi.json", include_in_schema=False)
+    async def described() -> Response:
+        """What this is, for programs; it says nothing of the site."""
+        return JSONResponse(document)
+
     @routes.get(
-        "/artifacts/{artifact_id}", response_class=Stored, responses=_file_responses(401, 403, 404, 409, 410, 416, 429)
+        "/artifacts/{artifact_id}",
+        response_class=Stored,
+        responses=_file_responses(401, 403, 404, 409, 410, 416, 429, 503),
     )
     async def artifact(request: Request, artifact_id: ArtifactId) -> Response:
         """The age file, or ranges of it. ETag is its SHA-256; Repr-Digest and Content-Digest are as RFC 9530 has
@@ -214,7 +246,7 @@ def router(desk: Desk) -> APIRouter:
         file.fetching, file.asker = fetching, actor(who)
         return file
 
-    @routes.head("/artifacts/{artifact_id}", responses=_file_responses(401, 403, 404, 409, 410, 429))
+    @routes.head("/artifacts/{artifact_id}", responses=_file_responses(401, 403, 404, 409, 410, 429, 503))
     async def head(request: Request, artifact_id: ArtifactId) -> Response:
         """What a GET would say of it, without fetching anything."""
         who = door.feed(request)
@@ -240,6 +272,7 @@ def router(desk: Desk) -> APIRouter:
             raise HTTPException(409, "not done: the file has another SHA-256; fetch it again")
         return Response(await hands.received(who, held), media_type="application/json")
 
+    document = description(routes.routes)
     return routes
 
 
@@ -312,19 +345,27 @@ _SAYS = {
     416: "no such range",
     413: "more than a digest",
     429: "too often: Retry-After says when",
+    422: "not understood",
     503: "not now: nothing was done",
 }
 
 
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+
+
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": _SAYS[status]} for status in statuses}
+    said = {status: Misunderstood if status == 422 else Refusal for status in (*statuses, 422)}
+    return {status: {"description": _SAYS[status], "model": said[status]} for status in sorted(said)}
 
 
 def _file_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    file = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    file = {"application/octet-stream": _BYTES}
     said: dict[int | str, dict[str, Any]] = {
         200: {"description": "the age file", "content": file},
-        206: {"description": "ranges of it", "content": file},
+        206: {"description": "ranges of it", "content": {**file, "multipart/byteranges": _BYTES}},
         304: {"description": "it is what If-None-Match names"},
     }
-    return {**said, **_responses(*statuses)}
+    said |= _responses(*statuses)
+    if 416 in said:
+        del said[416]["model"]
+    return said

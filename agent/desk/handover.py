@@ -75,10 +75,7 @@ class Handover:
         """It counts as having left, and who fetched it is written down; both durable when this returns. Raises 409,
         503."""
         artifact = held.artifact
-        if not held.is_claimed:
-            answer = await self._ask("hand", who, artifact.artifact_id)
-            if not answer["handed"]:
-                raise HTTPException(409, BEING_CORRECTED, AGAIN)
+        await self._claim(who, held)
         try:
             fields = {"call_id": artifact.call_id, "purpose": artifact.purpose, "path": artifact.path}
             await self.access.fetched(actor(who), artifact.artifact_id, **fields)
@@ -86,12 +83,17 @@ class Handover:
             raise _later("who fetches cannot be written down now") from None
 
     async def received(self, who: Scope, held: Held) -> str:
-        """The receipt for an artifact that arrived whole: the first time it becomes SENT. Raises 410, 503."""
+        """The receipt for an artifact that arrived whole: the first time it becomes SENT. Raises 409, 410, 503.
+
+        What is acknowledged has left, though we know of no fetching (an old catalog was restored): a tombstone follows
+        it from then on.
+        """
         artifact = held.artifact
-        if held.is_withdrawn:
+        if held.is_withdrawn or not (held.is_local or held.is_claimed):
             raise HTTPException(410, GONE)
         try:
             self.receipts.ready()
+            await self._claim(who, held)
             said = await self._ask("received", who, artifact.artifact_id, sha256=artifact.cipher_sha256, by=actor(who))
             if said["receipt"] is not None:
                 return str(said["receipt"])
@@ -114,6 +116,13 @@ class Handover:
             raise _later(str(error)) from None
         kept = await self._ask("receipt", who, artifact.artifact_id, receipt=made)
         return str(kept["receipt"])
+
+    async def _claim(self, who: Scope, held: Held) -> None:
+        """Raises 409, 503."""
+        if not held.is_claimed:
+            answer = await self._ask("hand", who, held.artifact.artifact_id)
+            if not answer["handed"]:
+                raise HTTPException(409, BEING_CORRECTED, AGAIN)
 
     async def _ask(self, op: str, who: Scope, artifact_id: str, **more: str) -> dict[str, Any]:
         try:

@@ -20,7 +20,11 @@ TIMEOUT_S = 60.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.age")
+"""Nothing else: not a receipt, nor what begins with a dot."""
+_CURSOR = re.compile(r"[!-~]{1,200}")
+_SECONDS = re.compile(r"[0-9]{1,4}", re.ASCII)
+LARGEST_RECEIPT = 64 << 10
 
 
 class PullError(Exception):
@@ -77,10 +81,10 @@ class Page:
 
 
 def safe_path(text: object, purpose: str) -> PurePosixPath:
-    """`PURPOSE/NAME`, and nothing that could lead elsewhere. Raises ValueError."""
+    """`PURPOSE/NAME.age`, and nothing that could lead elsewhere. Raises ValueError."""
     parts = str(text).split("/")
-    if len(parts) != 2 or parts[0] != purpose or not all(_PART.fullmatch(part) for part in parts):
-        raise ValueError("a path that is not PURPOSE/NAME")
+    if len(parts) != 2 or parts[0] != purpose or not _NAME.fullmatch(parts[1]):
+        raise ValueError("a path that is not PURPOSE/NAME.age")
     return PurePosixPath(*parts)
 
 
@@ -90,6 +94,8 @@ def parse_page(said: Any, purpose: str) -> Page:
         if said["purpose"] != purpose:
             raise ValueError("another purpose")
         cursor = None if said["cursor"] is None else str(said["cursor"])
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
+            raise ValueError("a cursor that is none")
         return Page(tuple(_item(one, purpose) for one in said["items"]), cursor, bool(said["more"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{type(error).__name__} {error}") from None
@@ -100,6 +106,8 @@ def _item(said: Any, purpose: str) -> Item:
     if not _ID.fullmatch(said["id"]) or type(said["size"]) is not int or said["size"] < 0:
         raise ValueError("an id or size that is none")
     path = safe_path(said["path"], purpose)
+    if destroys and said["kind"] != "tombstone":
+        raise ValueError("something to destroy, and no tombstone")
     return Item(said["id"], str(said["kind"]), path, said["size"], _digest(said["sha256"]), destroys)
 
 
@@ -176,13 +184,24 @@ class Feed:
             yield 0, self._pieces(answer)
 
     def acknowledge(self, item: Item) -> bytes:
-        """The receipt. Raises TakenBack, TryAgain, PullError."""
+        """The receipt; its signatures are for whoever holds the site's public key (docs/feed.md). Raises NotNow,
+        TakenBack, TryAgain, PullError."""
         body = json.dumps({"sha256": item.sha256}).encode()
         with self._open("POST", f"/v1/artifacts/{item.id}/ack", body=body) as answer:
             if answer.status in (http.client.GONE, http.client.NOT_FOUND):
                 raise TakenBack
+            if answer.status == http.client.CONFLICT:
+                raise NotNow
             self._check(answer)
-            return self._read(answer, LARGEST_ANSWER)
+            receipt = self._read(answer, LARGEST_RECEIPT)
+        try:
+            said = json.loads(receipt)["body"]
+            is_ours = (said["artifact"], said["cipher_sha256"]) == (item.id, item.sha256)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            is_ours = False
+        if not is_ours:
+            raise PullError(f"{self.url} answers with something that is no receipt for {item.path}")
+        return receipt
 
     @contextmanager
     def _open(
@@ -240,7 +259,7 @@ class Feed:
         self._check(answer)
         try:
             return json.loads(self._read(answer, LARGEST_ANSWER))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PullError(f"{self.url} answers in another way than a feed does: no JSON") from None
 
     def _check(self, answer: http.client.HTTPResponse) -> None:
@@ -254,13 +273,14 @@ class Feed:
             )
         if answer.status == http.client.TOO_MANY_REQUESTS or answer.status >= http.client.INTERNAL_SERVER_ERROR:
             after = answer.getheader("retry-after") or ""
-            raise TryAgain(f"{self.url}: {answer.status}: {words}", float(after) if after.isdigit() else None)
+            raise TryAgain(f"{self.url}: {answer.status}: {words}", float(after) if _SECONDS.fullmatch(after) else None)
         raise PullError(f"{self.url}: {answer.status}: {words}")
 
     def _words(self, answer: http.client.HTTPResponse) -> str:
         """What the box says is wrong."""
         try:
             said = json.loads(self._read(answer, LARGEST_ANSWER))["detail"]
-        except (ValueError, KeyError, TypeError):
-            return answer.reason
-        return said[:300] if isinstance(said, str) else answer.reason
+        except (ValueError, KeyError, TypeError, RecursionError):
+            said = None
+        words = said if isinstance(said, str) else answer.reason
+        return "".join(c if c.isprintable() else "?" for c in words[:300])

@@ -14,6 +14,10 @@ from greffier_pull.feed import CursorGone, Feed, Item, NotNow, PullError, TakenB
 
 WAIT_S = 55.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+LONGEST_TOLD_S = 300.0
+"""However long the box asks us to wait."""
+IDLE_S = 1.0
+"""Between two questions of which the first brought nothing: a box may not wait as it should."""
 MOST_ATTEMPTS = 5
 """At one thing, where nobody said to follow; and at one file whose digest is wrong."""
 
@@ -56,11 +60,15 @@ class Puller:
                 if self._stop.is_set():
                     return
                 self._patiently(lambda one=item: self._take(one), follow)  # type: ignore[misc]
+            if page.more and page.cursor == cursor:
+                raise PullError(f"{self._feed.url} says that there is more, and never goes on")
             if page.cursor != cursor:
                 cursor = page.cursor
                 self._depot.remember(self._feed.url, cursor)
             if not page.more and not follow:
                 return
+            if not page.items and not page.more:
+                self._stop.wait(IDLE_S)
 
     def _patiently(self, do: Callable[[], T], follow: bool) -> T:
         """Try, and again when that may help: longer each time, without end if `follow`."""
@@ -71,7 +79,7 @@ class Puller:
             except TryAgain as error:
                 if self._stop.is_set() or (attempt >= MOST_ATTEMPTS and not follow):
                     raise
-                wait_s = max(pause_s, error.after_s or 0.0)
+                wait_s = max(pause_s, min(error.after_s or 0.0, LONGEST_TOLD_S))
                 self._tell(f"{error}; again in {wait_s:g} s")
                 self._stop.wait(wait_s)
                 pause_s, attempt = min(2 * pause_s, LONGEST_PAUSE_S), attempt + 1

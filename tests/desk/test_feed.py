@@ -3,16 +3,25 @@
 import asyncio
 import base64
 import hashlib
+import re
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from fed_site import PULLED, OutboxSite, running_courier
+from hypothesis import given
+from hypothesis import strategies as st
 from running_site import wait_for
 
+from agent.desk.feed import MOST_RANGES, are_ranges
 from agent.model.artifact import Delivery
+from agent.store.directory import ID_DIGITS, digest_of
 from agent.vault.receipt import BadReceipt, check_receipt
+
+PAGE = Path(__file__).parents[2] / "docs" / "feed.md"
 
 
 def page(fed, after: str | None = None, token: str = "evidence", **more: object) -> dict:
@@ -132,6 +141,35 @@ def test_a_file_comes_whole_in_ranges_or_not_at_all_when_it_is_known(fed) -> Non
     assert fed.ask("GET", path, "evidence", headers={"If-None-Match": '"x"'}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "bytes=5-3",
+        "bytes=x-",
+        "bytes=",
+        "bytes=-",
+        "bytes=0-1,",
+        "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 34, 2)),
+        "bytes=" + ",".join(["0-"] * 4000),
+        "bytes=" + "9" * 5000 + "-",
+        "bytes=\u0663-",
+    ],
+)
+def test_a_range_that_makes_no_sense_is_none(fed, header: str) -> None:
+    artifact = fed.site.put()
+    said = fed.ask(
+        "GET", f"/v1/artifacts/{artifact.artifact_id}", "evidence", headers={b"Range": header.encode("utf-8")}
+    )
+    assert (said.status_code, said.content) == (200, fed.site.contents[artifact.artifact_id])
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40) | st.none()), min_size=1, max_size=20))
+def test_ranges_are_taken_if_few_and_forwards(ranges: list[tuple[int, int | None]]) -> None:
+    header = "bytes=" + ", ".join(f"{start}-{'' if end is None else end}" for start, end in ranges)
+    forwards = all(end is None or start <= end for start, end in ranges)
+    assert are_ranges(header) == (forwards and len(ranges) <= MOST_RANGES)
+
+
 def test_who_fetched_is_written_down_once_and_before_that_it_counts_as_having_left(fed) -> None:
     artifact, other = fed.site.put(), fed.site.put()
     path = f"/v1/artifacts/{artifact.artifact_id}"
@@ -166,6 +204,24 @@ def test_what_arrived_is_sent_and_its_receipt_is_the_same_each_time(fed) -> None
     assert items[artifact.artifact_id]["acknowledged"] is True
 
 
+def test_a_receipt_is_checked_with_openssl_as_the_page_says(fed, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    artifact = fed.site.put()
+    receipt = ack(fed, artifact).content
+    (tmp_path / "site.pem.pub").write_bytes((fed.site.settings.site.keys_dir / "site.pem.pub").read_bytes())
+
+    def said_of(text: bytes) -> tuple[int, str]:
+        (tmp_path / "call.age.receipt.json").write_bytes(text)
+        done = subprocess.run(["bash", "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    status, said = said_of(receipt)
+    assert status == 0 and said.endswith(artifact.cipher_sha256)
+    for said_there, changed in ((b'"size":1000', b'"size":1001'), (b'"until_ns":', b'"until_ns":9')):
+        wrong = receipt.replace(said_there, changed)
+        assert wrong != receipt and said_of(wrong)[0] != 0
+
+
 def delivered(fed, artifact) -> list:
     return [line for line in fed.site.lines("delivered") if line.fields["path"] == artifact.path]
 
@@ -186,6 +242,7 @@ def test_who_waits_is_woken_by_what_is_filed_for_it_alone(fed) -> None:
     assert fed.ask("GET", "/v1/feed", "evidence", params={"wait": 61}).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_hundred_may_wait_and_all_are_woken(fed) -> None:
     _, start = all_of(fed)
     tokens = [fed.desk.token("feed", purpose="evidence", name=f"p{n}") for n in range(20)]
@@ -208,6 +265,7 @@ def test_a_hundred_may_wait_and_all_are_woken(fed) -> None:
     assert len(answers) == 100 and all(len(answer.json()["items"]) == 1 for answer in answers)
 
 
+@pytest.mark.slow
 def test_one_token_may_not_wait_without_end(fed) -> None:
     _, start = all_of(fed)
 
@@ -235,6 +293,44 @@ def test_what_is_being_masked_is_held_back_and_comes_again_when_it_came_to_nothi
     assert fed.ask("GET", path, "evidence").status_code == 200
 
 
+def test_what_is_acknowledged_counts_as_having_left_though_it_was_not_fetched(fed) -> None:
+    call = "0198" + "0" * 28
+    artifact, fetched = fed.site.put(call=call), fed.site.put(call=call)
+    fed.ask("GET", f"/v1/artifacts/{fetched.artifact_id}", "evidence")
+    asked = fed.site.ask_mask(call)
+    assert ack(fed, artifact).status_code == 409 and not delivered(fed, artifact), "it never left, and is masked now"
+    assert ack(fed, fetched).status_code == 200, "it was there before the mask was asked for"
+    fed.site.catalog.corrections.turn(asked, "refused", time.time_ns())
+    assert ack(fed, artifact).status_code == 200
+    assert fed.site.catalog.corrections.may_have_left(artifact.artifact_id), "a tombstone would follow it"
+
+
+def test_many_acknowledge_the_same_at_once_and_have_one_receipt(fed) -> None:
+    artifact = fed.site.put()
+    answers: list[httpx.Response] = []
+    threads = [threading.Thread(target=lambda: answers.append(ack(fed, artifact))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert {answer.status_code for answer in answers} == {200} and len({answer.content for answer in answers}) == 1
+    assert len(delivered(fed, artifact)) == 1
+
+
+def test_a_token_that_is_revoked_while_it_waits_is_told_nothing(fed) -> None:
+    _, start = all_of(fed)
+    token = fed.desk.token("feed", purpose="evidence", name="leaver")
+    answers: list[httpx.Response] = []
+    params = {"after": start, "wait": 20}
+    waiting = threading.Thread(target=lambda: answers.append(fed.ask("GET", "/v1/feed", token, params=params)))
+    waiting.start()
+    time.sleep(0.5)
+    fed.desk.directory.revoke(digest_of(token)[:ID_DIGITS], time.time_ns())
+    fed.site.put()
+    waiting.join(30)
+    assert answers[0].status_code == 401 and "items" not in answers[0].json()
+
+
 def test_what_was_taken_back_is_gone_and_its_tombstone_says_what_to_destroy(fed) -> None:
     call = "0194" + "0" * 28
     artifact = fed.site.put(call=call)
@@ -250,6 +346,7 @@ def test_what_was_taken_back_is_gone_and_its_tombstone_says_what_to_destroy(fed)
     assert ack(fed, grave).status_code == 200
 
 
+@pytest.mark.slow
 def test_without_the_courier_nothing_leaves_and_nothing_is_acknowledged(start_desk, tmp_path) -> None:
     with start_desk(tmp_path, PULLED) as desk:
         token = desk.token("feed", purpose="evidence")

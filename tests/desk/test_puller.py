@@ -1,6 +1,7 @@
 """The puller of central systems against a real desk: resumed, checked, acknowledged, called back; and what it
 refuses."""
 
+import hashlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -109,6 +111,7 @@ def test_everything_is_fetched_checked_and_acknowledged_once(fed, pull, tmp_path
     assert len(fed.site.lines("delivered")) == before
 
 
+@pytest.mark.slow
 def test_a_cut_connection_and_a_kill_are_taken_up_where_they_were(fed, pull, tmp_path: Path) -> None:
     done(pull())
     artifact = fed.site.put(size=3_000_000)
@@ -193,7 +196,94 @@ def test_a_full_disk_is_said_and_nothing_is_acknowledged(fed, pull, full_disk: P
     done(pull())
 
 
-@given(st.text(max_size=40) | st.builds("evidence/{}".format, st.text(max_size=30)))
+@contextmanager
+def lying_box(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[str]:
+    """Answers one question after the other so; the last for all more."""
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", "0")))
+            status, headers, body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def told(*items: dict, **more: object) -> tuple[int, dict[str, str], bytes]:
+    said = {"purpose": "evidence", "items": items, "cursor": "c", "more": False, **more}
+    return 200, {}, json.dumps(said).encode()
+
+
+DATA = b"what was recorded"
+ITEM = {
+    "id": "0" * 32,
+    "kind": "audio",
+    "path": "evidence/call.audio.flac.age",
+    "size": len(DATA),
+    "sha256": hashlib.sha256(DATA).hexdigest(),
+    "destroys": [],
+}
+HAND = (200, {}, DATA)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([told({**ITEM, "path": "evidence/../../out.age"})], "answers in another way"),
+        ([told({**ITEM, "path": "/etc/cron.d/x.age"})], "answers in another way"),
+        ([told({**ITEM, "path": "evidence/call.audio.flac.age.receipt.json"})], "answers in another way"),
+        ([told({**ITEM, "id": "../../token"})], "answers in another way"),
+        ([told({**ITEM, "destroys": [{"path": ITEM["path"], "sha256": ITEM["sha256"]}]})], "answers in another way"),
+        ([told(purpose="training")], "answers in another way"),
+        ([told(cursor="c\r\nX: y")], "answers in another way"),
+        ([(200, {}, b"[" * 100_000)], "no JSON"),
+        ([told(more=True), told(more=True)], "never goes on"),
+        ([(302, {"Location": "http://127.0.0.1:1/"}, b"")], "302"),
+        ([(403, {}, json.dumps({"detail": "\x1b]0;you\x07"}).encode())], "refuses (403): ?]0;you?"),
+        ([told(ITEM), (200, {}, b"x" * len(DATA))], "never what the feed says"),
+        ([told(ITEM), (200, {}, DATA * 1000)], "never what the feed says"),
+        ([told(ITEM), HAND, (200, {}, b"thank you")], "no receipt for"),
+        ([told(ITEM), HAND, (200, {}, json.dumps({"body": {"artifact": "1" * 32}}).encode())], "no receipt for"),
+        ([told(ITEM), HAND, (200, {}, b" " * 200_000)], "no receipt for"),
+    ],
+)
+def test_a_box_that_lies_gets_nothing_written_or_destroyed(pull, tmp_path: Path, answers: list, words: str) -> None:
+    mine = tmp_path / "into" / "evidence" / "mine.age"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(DATA)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    with lying_box(*answers) as url:
+        said = done(pull(url=url), status=1)
+    assert words in said and "\x1b" not in said and "Traceback" not in said
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    own = {path for path in written if path.parent.name == ".greffier-pull"}
+    assert written - own <= {tmp_path / "into" / ITEM["path"]} and not list(tmp_path.rglob("*.receipt.json"))
+    assert all(path.read_bytes() == DATA for path in [mine, *(written - own)])
+
+
+def test_a_range_that_was_not_asked_for_is_not_taken(pull, tmp_path: Path) -> None:
+    own = tmp_path / "into" / ".greffier-pull"
+    own.mkdir(parents=True)
+    (own / f"{ITEM['id']}.{ITEM['sha256'][:16]}.partial").write_bytes(DATA[:5])
+    with lying_box(told(ITEM), (206, {"Content-Range": "bytes 0-16/17"}, DATA)) as url:
+        assert "another range" in done(pull(url=url), status=1)
+
+
+@given(st.text(max_size=40) | st.builds("evidence/{}.age".format, st.text(max_size=30)))
 def test_a_path_never_leads_out_of_the_folder(text: str) -> None:
     try:
         path = safe_path(text, "evidence")

@@ -44,11 +44,11 @@ def test_every_example_of_the_manual_is_accepted_and_names_every_setting() -> No
 def test_every_example_of_the_configuration_is_accepted(example: str) -> None:
     text = re.sub("^# (Other kinds.*\n)?", "", example, flags=re.MULTILINE)
     (section,) = parse(text, Path("/etc/greffier/greffier.toml")).destination.values()
-    assert section.kind in SENT_TO
+    assert section.kind in KINDS
 
 
 def test_a_kind_each_is_shown() -> None:
-    assert len(BLOCKS) == len(SENT_TO) and len(EXAMPLES) == len(SENT_TO) - 1
+    assert len(BLOCKS) == len(SENT_TO) and len(EXAMPLES) == len(KINDS) - 1
 
 
 @pytest.mark.parametrize("example", PACES)
