@@ -74,8 +74,8 @@ def measure(rows: int, folder: Path) -> dict[str, float]:
 
     few_s, few = sweep_s(T0 + 1)
     none_s, _ = sweep_s(T0 + 1)
-    plan_s, _ = _timed(lambda: catalog.orders.plan(T0))
-    again_s, _ = _timed(lambda: catalog.orders.plan(T0))
+    plan_s, _ = _timed(lambda: catalog.orders.plan(T0, ["centre"]))
+    again_s, _ = _timed(lambda: catalog.orders.plan(T0, ["centre"]))
     going_s, _ = _timed(lambda: len(catalog.retained.going(["centre"])))
     all_s, deleted = sweep_s(T0 + 10**9 * NS)
     return {

@@ -47,6 +47,7 @@ class Courier:
         self._trusted = TrustedClock(self._catalog, self._journal, settings.retention, read_clocks)
         self._calendar = Calendar(settings.site.timezone, settings.site.holidays)
         sent_to = {n: s for n, s in settings.destination.items() if not isinstance(s, PullSection)}
+        self._sent_to = list(sent_to)
         lanes = [self._lane(name, section) for name, section in sent_to.items()]
         orders = [self._orders(name, section) for name, section in sent_to.items()]
         hooks = [
@@ -144,7 +145,7 @@ class Courier:
             swept = sweep(self._catalog, self._journal, self._settings.outbox_dir, now_ns)
             if time.monotonic() >= self._next_plan:
                 begun = time.monotonic()
-                self._catalog.orders.plan(time.time_ns())
+                self._catalog.orders.plan(time.time_ns(), self._sent_to)
                 took_s = time.monotonic() - begun
                 self._next_plan = begun + max(PLAN_S, PLAN_REST * took_s)
         except (OSError, sqlite3.Error) as error:

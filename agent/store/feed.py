@@ -1,9 +1,9 @@
 """The pull feed in the catalog: per purpose, what was filed, in order, numbered without gaps from 1.
 
-Triggers number each artifact as it is filed; what a mask or drop that came to nothing had held back is numbered anew,
-so that who has passed it meets it again. Numbers are per purpose: how much others have shows in none. The epoch is
-drawn when the tables are made: a catalog that was built again is known by another one. The desk reads without the
-means to change anything.
+Triggers number each artifact as it is filed; what was held back, by a mask or drop that came to nothing or by a
+restriction that was lifted, is numbered anew, so that who has passed it meets it again. Numbers are per purpose: how
+much others have shows in none. The epoch is drawn when the tables are made: a catalog that was built again is known by
+another one. The desk reads without the means to change anything.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from sqlite_utils import Database
 
 from agent.model.artifact import Artifact, Delivery
 from agent.model.purpose import ArtifactKind
-from agent.store.corrections import OPEN
+from agent.store.corrections import STOPPED
 
 BUSY_S = 1.0
 _COLUMNS = tuple(field.name for field in fields(Artifact))
@@ -49,6 +49,20 @@ def tables(db: Database) -> None:
         f"INSERT INTO feed SELECT purpose, ({_NEXT}) + row_number() OVER (ORDER BY created_ns, path), artifact_id "
         "FROM artifacts WHERE call_id = NEW.call_id AND purpose = NEW.purpose AND kind <> 'tombstone' "
         "AND delivery IN ('waiting', 'poisoned') AND withdrawn_ns IS NULL AND local_deleted_ns IS NULL; END"
+    )
+
+
+def unrestricted(db: Database) -> None:
+    """What a restriction had held back is numbered anew when it is lifted."""
+    db.execute(
+        "CREATE TRIGGER feed_unrestricted AFTER UPDATE OF ended_ns ON legal_holds "
+        "WHEN OLD.ended_ns IS NULL AND NEW.ended_ns IS NOT NULL "
+        "AND EXISTS (SELECT 1 FROM restrictions WHERE hold = NEW.id) BEGIN "
+        "INSERT INTO feed SELECT purpose, (SELECT coalesce(max(number), 0) FROM feed f WHERE f.purpose = "
+        "artifacts.purpose) + row_number() OVER (PARTITION BY purpose ORDER BY created_ns, path), artifact_id "
+        "FROM artifacts WHERE kind <> 'tombstone' AND delivery IN ('waiting', 'poisoned') "
+        "AND withdrawn_ns IS NULL AND local_deleted_ns IS NULL AND call_id IN (SELECT p.call_id FROM parties p "
+        "JOIN held_numbers n ON n.number_hash = p.number_hash WHERE n.hold = NEW.id); END"
     )
 
 
@@ -106,8 +120,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How it stands with one artifact: `is_held` while a mask or drop is under way, `is_claimed` once it may have
-    left."""
+    """How it stands with one artifact: `is_held` while a mask or drop is under way, or its use restricted; `is_claimed`
+    once it may have left."""
 
     artifact: Artifact
     is_local: bool
@@ -134,7 +148,7 @@ class FeedReader:
     def page(self, purpose: str, after: str | None, most: int) -> Page:
         """Up to `most` entries of a purpose behind a cursor (None: from the beginning). Raises CursorGone.
 
-        What was taken back, what a mask holds back and what is no longer here is passed over.
+        What was taken back, what a mask or restriction holds back and what is no longer here is passed over.
         """
         with closing(self._open()) as db:
             db.execute("BEGIN")  # one state of things for all that is asked
@@ -151,7 +165,7 @@ class FeedReader:
             rows = db.execute(
                 f"SELECT {_ARTIFACT} FROM feed JOIN artifacts USING (artifact_id) "  # noqa: S608 - constants
                 f"WHERE feed.purpose = ? AND number > ? AND number <= ? AND artifacts.purpose = ? AND {self._here} "
-                f"AND withdrawn_ns IS NULL AND local_deleted_ns IS NULL AND (kind = 'tombstone' OR NOT {OPEN}) "
+                f"AND withdrawn_ns IS NULL AND local_deleted_ns IS NULL AND (kind = 'tombstone' OR NOT {STOPPED}) "
                 "ORDER BY number",
                 [purpose, start, last, purpose, *self._destinations],
             )
@@ -163,7 +177,7 @@ class FeedReader:
         """How it stands with an artifact of this purpose; None when there is none, or it is another's."""
         sql = (
             f"SELECT {_ARTIFACT}, local_deleted_ns IS NULL, withdrawn_ns IS NOT NULL, "  # noqa: S608 - constants
-            f"kind <> 'tombstone' AND {OPEN}, attempted_ns IS NOT NULL FROM artifacts "
+            f"kind <> 'tombstone' AND {STOPPED}, attempted_ns IS NOT NULL FROM artifacts "
             f"WHERE artifact_id = ? AND purpose = ? AND {self._here}"
         )
         with closing(self._open()) as db:

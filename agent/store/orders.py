@@ -4,6 +4,7 @@ An order to hold or release is a row, one an artifact, planned from the legal ho
 is looked up (`due_deletions`); a row is made when it did not work, so that it is tried again and can be shown.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -63,21 +64,22 @@ class Orders:
         self._base = base
         self._holds = holds
 
-    def plan(self, at_ns: int) -> int:
-        """Ask for the holding of what is held and at the centre, and the release of what is not held any more. Returns
-        how many orders are new."""
+    def plan(self, at_ns: int, told: Collection[str]) -> int:
+        """Ask for the holding of what is held and at one of these destinations, and the release of what is not held any
+        more. Returns how many orders are new."""
         planned = 0
+        there = f"destination IN ({', '.join('?' * len(told))})"
         for hold in self._holds.open():
             where, values = matching(hold)
             sql = (
                 "INSERT INTO orders (artifact_id, matter, verb, state, detail, attempts, next_ns, at_ns) "  # noqa: S608
                 f"SELECT artifact_id, 'hold', 'hold', 'asked', '', 0, 0, ? FROM artifacts WHERE {where} "
-                f"AND destination IS NOT NULL AND {AT_CENTRE} AND NOT EXISTS (SELECT 1 FROM orders o WHERE "
+                f"AND {there} AND {AT_CENTRE} AND NOT EXISTS (SELECT 1 FROM orders o WHERE "
                 "o.artifact_id = artifacts.artifact_id AND o.matter = 'hold' AND o.verb = 'hold') "
                 "ON CONFLICT (artifact_id, matter) DO UPDATE SET verb = 'hold', state = 'asked', detail = '', "
                 "attempts = 0, next_ns = 0, at_ns = excluded.at_ns, done_ns = NULL"
             )
-            planned += self._base.run(sql, [at_ns, *values])
+            planned += self._base.run(sql, [at_ns, *values, *told])
         free = (
             "SELECT o.artifact_id FROM orders o JOIN artifacts a ON a.artifact_id = o.artifact_id "  # noqa: S608
             f"WHERE o.matter = 'hold' AND o.verb = 'hold' AND NOT {held('a.call_id', 'a.purpose')}"

@@ -215,4 +215,5 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     custody.tables,
     hooks.tables,
     persons.tables,
+    feed.unrestricted,
 )

@@ -154,7 +154,7 @@ def test_restriction_stops_use_delivery_and_deletion_until_it_is_lifted_by_two(
     site.put("0194" + "2" * 28, "0612345678", "2001")
     assert site.waiting() == {OTHER}, "a call that comes later, written otherwise"
     later = time.time_ns()
-    catalog.orders.plan(later)
+    catalog.orders.plan(later, ["centre"])
 
     lift = ("restrict", "-", "--lift", "--reason", "settled")
     assert "second, other person" in site.person(*lift, typed=f"{NUMBER}\n") and free() == {OTHER}

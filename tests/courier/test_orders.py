@@ -76,7 +76,7 @@ class Centre:
         return path
 
     def step(self) -> int:
-        self.catalog.orders.plan(self.now_ns)
+        self.catalog.orders.plan(self.now_ns, ["centre"])
         return self.orders.step()
 
     def lines(self, kind: str) -> list[JournalLine]:
@@ -197,10 +197,10 @@ def test_a_hold_that_comes_between_list_and_deletion_is_heeded(centre: Centre) -
 def test_the_opposite_asked_for_meanwhile_stays_to_be_done(centre: Centre) -> None:
     centre.sent("a")
     placed = hold(centre.catalog, CALL)
-    centre.catalog.orders.plan(T0)
+    centre.catalog.orders.plan(T0, ["centre"])
     (order,) = centre.catalog.orders.due_holds("centre", T0)
     lift(centre.catalog, placed)
-    centre.catalog.orders.plan(T0)
+    centre.catalog.orders.plan(T0, ["centre"])
     centre.orders._give(order)
     (now,) = centre.catalog.orders.due_holds("centre", T0)
     assert now.verb == "release" and centre.step() == 1 and centre.vault.held == set()

@@ -59,7 +59,7 @@ class Vault:
         return key
 
     def step(self) -> int:
-        self.catalog.orders.plan(self.now_ns)
+        self.catalog.orders.plan(self.now_ns, ["centre"])
         return self.orders.step()
 
     def versions(self, key: str) -> list[str]:
