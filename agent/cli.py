@@ -7,6 +7,7 @@ import typer
 from agent.commands import (
     agents,
     calls,
+    compliance,
     config_check,
     demo,
     doctor,
@@ -75,6 +76,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(hold.app, name="hold")
 app.add_typer(retention.app, name="retention")
 app.add_typer(person.app, name="person")
+app.add_typer(compliance.app, name="compliance")
 app.add_typer(keys.app, name="keys")
 
 

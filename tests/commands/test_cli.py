@@ -15,8 +15,8 @@ from agent.media import core
 
 COMMANDS = ["init", "config", "run", "calls", "show", "pause", "resume", "keep", "export", "verify", "doctor", "probe",
             "model", "agents", "token", "hold", "person", "ingest", "policy", "demo",
-            "transcribe", "search", "retention", "sync"]  # fmt: skip
-GROUPS = ("config", "model", "policy", "agents", "token", "hold", "person", "retention", "sync")
+            "transcribe", "search", "retention", "sync", "compliance"]  # fmt: skip
+GROUPS = ("config", "model", "policy", "agents", "token", "hold", "person", "retention", "sync", "compliance")
 
 
 @pytest.fixture
