@@ -153,10 +153,15 @@ def test_guard(speech) -> None:
 
 @pytest.mark.slow
 def test_custody() -> None:
-    result = run("custody", "--lines", "2000")["verify"]
+    figures = run(
+        "custody", "--only", "verify", "finalise", "sweep", "--lines", "2000", "--calls", "1", "--rows", "5000"
+    )
+    result = figures["verify"]
     assert (result["lines"], result["checkpoints"], result["problems"]) == (2000, 40, 0)
     assert result["found"] >= 1, "a changed bit is named"
     assert result["seconds"] > 0 and result["ratio"] > 0
+    assert all(figures["finalise"][kind]["times_real_time"] > 0 for kind in ("evidence", "site"))
+    assert set(figures["missed"]) <= {"finalise"}
 
 
 @pytest.mark.slow

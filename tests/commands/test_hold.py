@@ -58,6 +58,12 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands print is not cut to the width of whatever terminal there is."""
+    monkeypatch.setattr(commands.console, "width", 200)
+
+
 @pytest.fixture
 def at_keyboard(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda name: monkeypatch.setattr(commands, "person", lambda: f"cli:{name}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
-from fed_site import CALL, PACE, Site
+from outbox_site import CALL, PACE, Site
 from running_site import wait_for
 from servers import rclone, running, s3_section, write_credentials
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fed_site import PACE, Site
 from holding import hold
 from hypothesis import given
 from hypothesis import strategies as st
+from outbox_site import PACE, Site
 from running_site import wait_for
 
 from agent.config.destinations import FolderSection as Section

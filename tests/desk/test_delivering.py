@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fed_site import Site
+from outbox_site import Site
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
