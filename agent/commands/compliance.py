@@ -55,7 +55,7 @@ def report(
     told = f"{into}: {counts}, {len(register.accesses)} kinds of access in {days} days"
     console.print(f"[green]✓[/] {told}", highlight=False, soft_wrap=True)
     if not settings.persons.controller:
-        console.print("[yellow]=[/] who answers is not said: [persons] controller, contact", markup=True)
+        console.print("[yellow]=[/] who answers is not said: \\[persons] controller, contact")
 
 
 def gather(settings: Settings, now_ns: int, days: int) -> Register:

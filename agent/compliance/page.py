@@ -24,6 +24,11 @@ td { border-bottom: .1mm solid #ddd }
 """
 
 
+_YEAR_S = DAY_S * 1461 // 4
+_UNITS = {"years": _YEAR_S, "months": _YEAR_S // 12, "days": DAY_S, "hours": 3600}
+"""Seconds, as the configuration counts them (`agent.config.section`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """What the page shows; times in UTC ns."""
@@ -97,7 +102,8 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
 
 def _retention(processings: Sequence[Processing], w: Mapping[str, str]) -> Html:
     def lasting(seconds: int) -> str:
-        return w["days"].format(days=seconds / DAY_S) if seconds >= DAY_S else w["hours"].format(hours=seconds / 3600)
+        unit = next((name for name, one in _UNITS.items() if seconds % one == 0 and seconds), "hours")
+        return w[unit].format(count=seconds / _UNITS[unit])
 
     rows = [
         (

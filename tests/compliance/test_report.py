@@ -137,6 +137,7 @@ def test_the_page_is_complete_in_itself_and_shows_no_secret(settings: Settings, 
     assert f'lang="{language}"' in page and "Example &amp; Fils, Lyon" in page
     assert not re.search(r"<script|src=|href=|url\(", page)
     assert "never-to-be-seen" not in page and "AKIAOPEN" not in page
+    assert all(f"<td>{lasting}" in page for lasting in ("7 ", "5 ", "12 h"))
     for word in ("evidence", "analytics", "assistance", "cli:ann", "art. 30", "3.3.1", "compliance"):
         assert word in page
     assert (tmp_path / "r.html").stat().st_mode & 0o007 == 0, "whoever else is on the box does not read it"
