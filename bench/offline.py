@@ -7,9 +7,8 @@ would in three days. Then the share is there; a quarter of the way the courier i
 `lost`: calls of which any artifact is not at the centre, whole and the very bytes. `duplicated`: files that were put in
 place there more than once (the kernel's own word: inotify), or that are of no artifact. `lines_again`: deliveries that
 have two lines in the journal, which the kill may cause, once for each upload at that moment. `rss_mb` is the courier's:
-before the first call, when everything waits, when everything has gone, and the
-most it had meanwhile. Files are in memory, if that is possible:
-the rates are those of the programs, not of a disk.
+before the first call, when everything waits, when everything has gone, and the most it had meanwhile. Files are in
+memory, if that is possible: the rates are those of the programs, not of a disk.
 """
 
 import argparse

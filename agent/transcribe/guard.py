@@ -15,10 +15,11 @@ from enum import StrEnum
 
 from agent.model.text import Said, Word
 from agent.transcribe.redaction.atoms import Atom, atoms, fold
+from agent.transcribe.redaction.chunks import Channel, Run
 from agent.transcribe.redaction.find import understood
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.plain import plain_atoms
-from agent.transcribe.redaction.runs import MATTER_WORDS, Channel, Run, runs
+from agent.transcribe.redaction.runs import MATTER_WORDS, runs
 from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS
 from agent.transcribe.redaction.topics import endings
 

@@ -14,10 +14,11 @@ from agent.model.redaction import Secret, SecretKind, Stretch
 from agent.model.text import Said, Transcript
 from agent.transcribe.redaction import addresses, emails
 from agent.transcribe.redaction.atoms import LINK_S, QUANTITY, atoms
+from agent.transcribe.redaction.chunks import Channel, Run, is_neutral
 from agent.transcribe.redaction.figures import Role, figures, pending
 from agent.transcribe.redaction.lexicon import FILLERS, MONTHS
 from agent.transcribe.redaction.phrases import Topic
-from agent.transcribe.redaction.runs import Channel, Run, is_neutral, runs
+from agent.transcribe.redaction.runs import runs
 from agent.transcribe.redaction.sorts import CODE_S, Heard, judged
 from agent.transcribe.redaction.topics import mentions
 

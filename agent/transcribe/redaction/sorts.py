@@ -17,8 +17,9 @@ from agent.transcribe.redaction.checks import (
     looks_like_card,
     luhn,
 )
+from agent.transcribe.redaction.chunks import Run
 from agent.transcribe.redaction.phrases import Topic
-from agent.transcribe.redaction.runs import CODE_DIGITS, IBAN_LETTERS, MATTER_WORDS, Run, is_sum
+from agent.transcribe.redaction.runs import CODE_DIGITS, IBAN_LETTERS, MATTER_WORDS, is_sum
 
 CARD_DIGITS, LONG_DIGITS = 13, 14
 """The shortest card number, and one so long that nothing has to speak for it; there are none longer than 19, but with
