@@ -20,9 +20,8 @@ from agent.commands.hold import person as at_keyboard
 from agent.commands.plain import PlainTable, plain
 from agent.config import Settings
 from agent.model.person import Fate, PersonRequest, Right
-from agent.policy.hold import Release
 from agent.retain import archive, rights
-from agent.retain.dossier import CallDossier, fate, gather, outlook
+from agent.retain.dossier import CallDossier, dossier_of, fate, gather, outlook
 from agent.retain.letter import letter
 from agent.retain.page import Facts
 from agent.retain.words import ENGLISH, Words
@@ -256,8 +255,8 @@ def restrict(
         fail("nothing of this number is restricted")
     request = case.asked(Right.LIFT, reason, reference)
     two = case.settings.retention.two_person
-    outcome = rights.lift(case.catalog, case.journal, request, case.hashes, two_person=two)
-    waiting = Release.DONE not in outcome
+    rights.lift(case.catalog, case.journal, request, case.hashes, two_person=two)
+    waiting = bool(case.catalog.persons.restrictions(case.hashes))
     if waiting:
         console.print("[yellow]=[/] a second, other person says the same within a day", highlight=False)
     else:
@@ -331,8 +330,9 @@ def _case(config: Path, number: str | None) -> Case:
 
 
 def _those(case: Case, mine: set[str]) -> list[CallDossier]:
-    """The calls that were there when it was asked; of those whose number is gone, nothing is left to be waited for."""
-    return [call for call in case.calls() if call.call.call_id in mine]
+    """The calls that were there when it was asked, though the number may have been taken off some meanwhile."""
+    rows = sorted((case.catalog.find_call(call_id) for call_id in mine), key=lambda row: (row.started_ns, row.call_id))
+    return [dossier_of(case.catalog, row, case.hashes) for row in rows]
 
 
 def _pending(settings: Settings, calls: Sequence[CallDossier]) -> bool:

@@ -24,6 +24,7 @@ from agent.commands.common import (
 from agent.commands.plain import PlainTable, plain
 from agent.commands.syncing import Lane, Share, look
 from agent.config import Settings
+from agent.config.destinations import PullSection
 from agent.config.section import seconds
 from agent.store.lanes import FOREVER_NS
 
@@ -109,6 +110,8 @@ def pause(
     """
     settings = settings_of(config)
     _known(settings, destination)
+    if isinstance(settings.destination[destination], PullSection):
+        fail(f"nothing is sent to {destination}: it is fetched from. To stop that, revoke its tokens", 2)
     zone, now_ns = ZoneInfo(settings.site.timezone), time.time_ns()
     until_ns = FOREVER_NS if until is None else ahead(until, now_ns, zone)
     lanes = catalog_of(settings).lanes

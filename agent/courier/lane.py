@@ -73,7 +73,12 @@ class Lane:
 
     def _serve(self, number: int) -> None:
         while not self._stop.is_set():
-            self._stop.wait(min(self.step(number), self._pace.poll_s))
+            try:
+                rest_s = min(self.step(number), self._pace.poll_s)
+            except Exception as error:  # a full disk, a locked catalog: no worker must end by it
+                log.error("lane.failed", destination=self._name, kind=type(error).__name__, error=str(error))
+                rest_s = self._pace.retry_first_s
+            self._stop.wait(rest_s)
 
     def step(self, number: int = 0) -> float:
         """Deliver with this one of the destinations until nothing is due or the lane rests. Returns for how many
@@ -132,7 +137,7 @@ class Lane:
         """Have the destination let go of what was begun of artifacts that were withdrawn since. It holds up nothing."""
         now_ns = self._clock_ns()
         for artifact in self._catalog.begun_and_withdrawn(now_ns):
-            if artifact.destination != self._name or self._stop.is_set():
+            if artifact.destination != self._name or self._stop.is_set() or self._shelf.has(artifact.artifact_id):
                 continue
             try:
                 self._destinations[0].abandon(artifact.path, _CatalogUpload(self._catalog, artifact.artifact_id))

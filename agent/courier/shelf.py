@@ -55,7 +55,12 @@ class Shelf:
     def put_back(self, artifact: Artifact) -> None:
         """It was tried, and the catalog says how it went."""
         with self._lock:
-            del self._in_hand[artifact.artifact_id]
+            self._in_hand.pop(artifact.artifact_id, None)
+
+    def has(self, artifact_id: str) -> bool:
+        """Whether somebody is sending it just now."""
+        with self._lock:
+            return artifact_id in self._in_hand
 
     def clear(self) -> None:
         """Begin with the most important again."""
@@ -75,4 +80,5 @@ class Shelf:
                 break
         del self._rows[self._batch :]
         if all(a.delivery is not Delivery.POISONED for a in in_hand.values()):  # one at a time: it holds up nobody
-            self._rows[1:1] = self._catalog.due_poisoned(self._destination, now_ns, 1)
+            aside = self._catalog.due_poisoned(self._destination, now_ns, 1 + len(in_hand))
+            self._rows[1:1] = [a for a in aside if a.artifact_id not in in_hand][:1]

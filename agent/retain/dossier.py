@@ -76,10 +76,10 @@ class CallDossier:
 def gather(catalog: Catalog, hashes: Collection[str]) -> list[CallDossier]:
     """The person's calls, oldest first. `hashes` are those of every writing of the number."""
     found = {row.call_id: row for row in map(catalog.find_call, catalog.persons.calls_of(hashes))}
-    return [_call(catalog, row, hashes) for row in found.values()]
+    return [dossier_of(catalog, row, hashes) for row in found.values()]
 
 
-def _call(catalog: Catalog, row: CallRow, hashes: Collection[str]) -> CallDossier:
+def dossier_of(catalog: Catalog, row: CallRow, hashes: Collection[str]) -> CallDossier:
     call_id = row.call_id
     parties = catalog.parties(call_id)
     mine = [p for p in parties if p.number_hash in hashes]
@@ -109,8 +109,9 @@ def presence(row: CallRow, parties: Sequence[PartyRow], mine: Sequence[PartyRow]
     for party in mine:
         if party.channel is None:
             continue
-        others = [p for p in parties if p.channel == party.channel and p not in mine]
-        if not others:
+        # who has no channel of their own is heard on anybody's
+        others = [p for p in parties if p.channel in (party.channel, None) and p not in mine]
+        if not others and party.left_ns is None:
             found.append(Presence(party.channel, 0.0, end_s, alone=True))
             continue
         come_s = (party.joined_ns - row.started_ns) / NS

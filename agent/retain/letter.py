@@ -83,7 +83,7 @@ def _call(call: CallDossier, facts: Facts, words: Words) -> Iterator[str]:
             said += f" ; échéance : {words.day(call.until_ns(name))}"
         left = sorted({p.artifact.destination for p in call.of(name) if p.left and p.artifact.destination})
         if left:
-            ended = all(p.ended_ns is not None for p in call.of(name) if p.sent_ns is not None)
+            ended = all(p.ended_ns is not None for p in call.of(name) if p.left)
             gone = ", qui l'a détruit" if ended else ", qui a reçu l'ordre de le détruire"
             said += f" ; transmis à {', '.join(left)}{gone if what is Fate.ERASED else ''}"
         yield f"    {words.say(name)} : {said}"

@@ -79,9 +79,10 @@ def lift(
     return holds.end(*(catalog, journal, mine, request.actor, request.reason, request.at_ns), two_person=two_person)
 
 
-def unlink(catalog: Catalog, journal: Journal, now_ns: int) -> int:
-    """Take the number of whoever was erased off calls of which nothing is left. Returns off how many."""
-    empty = catalog.persons.empty(now_ns)
+def unlink(catalog: Catalog, journal: Journal, now_ns: int, ours: Collection[str]) -> int:
+    """Take the number of whoever was erased off calls of which nothing is left. Returns off how many. `ours`:
+    destinations where we delete ourselves."""
+    empty = catalog.persons.empty(now_ns, ours)
     for request, call_id in empty:
         journal.append("person.unlinked", call_id=call_id, request=request)
         catalog.persons.unlink(request, call_id)

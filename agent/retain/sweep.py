@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.model.artifact import Artifact, Delivery
+from agent.retain.holds import is_held
 from agent.store.catalog import Catalog
 from agent.store.journal import Entry, Journal
 from agent.vault.secretfile import sync_folder
@@ -36,6 +37,7 @@ def sweep(catalog: Catalog, journal: Journal, outbox_dir: Path, now_ns: int) -> 
         due = catalog.retained.due(now_ns)
         if not due:
             break
+        due = [artifact for artifact in due if not is_held(catalog, artifact)]  # a hold may have come meanwhile
         forgotten += _delete(catalog, journal, outbox_dir, due, now_ns)
         deleted += due
     return Swept(tuple(deleted), tuple(catalog.retained.overdue(now_ns)), tuple(forgotten))

@@ -16,6 +16,7 @@ import structlog
 from agent.model.artifact import Artifact
 from agent.model.call import CLOCK_RATE
 from agent.model.purpose import ABOUT, ArtifactKind, Purpose
+from agent.model.redaction import SecretKind
 from agent.model.spans import merge
 from agent.model.text import Transcript
 from agent.scribe import audio
@@ -32,7 +33,7 @@ from agent.scribe.paused import dressed
 from agent.scribe.statement import TranscriptState, body, cuts_of, hand_spans
 from agent.scribe.subtitles import AS
 from agent.scribe.testimony import Testimony
-from agent.scribe.text import Heading, to_json
+from agent.scribe.text import Heading, Voice, to_json
 from agent.scribe.vcon import MEDIA_TYPE as VCON
 from agent.scribe.vcon import Contents, Recording, signed_vcon
 from agent.scribe.voices import voices_of
@@ -220,7 +221,7 @@ class Deriver:
                 *(["numbers and names"] if purpose.pseudonymise else []),
                 *sorted(purpose.redaction.hidden),
             ]
-            voices = voices_of(tape, pseudonymise=purpose.pseudonymise)
+            voices = _voices(tape, purpose)
             heading, now_ns = _heading(tape, self._site, job), self._clock_ns()
             contents = Contents(path, heading, voices, recording, transcript, left_out, now_ns)
             return signed_vcon(contents, self._site_key)
@@ -268,7 +269,7 @@ class Deriver:
         if not may_have_text:
             return TranscriptState("not-permitted", hidden=hidden)
         heading = _heading(tape, self._site, job)
-        voices = voices_of(tape, pseudonymise=job.purpose.pseudonymise)
+        voices = _voices(tape, job.purpose)
         subtitles = job.purpose.subtitles
         by = (tape.call.call_id, t.engine, t.model, t.model_digest, t.language, t.test_only)
         for kind, ending, media_type, make in (
@@ -373,6 +374,20 @@ def _heading(tape: Tape, site: str, job: Job) -> Heading:
     )
     duration_s = tape.samples / CLOCK_RATE
     return Heading(tape.call.call_id, site, job.purpose.name, tape.call.started_ns, duration_s, absent, cuts)
+
+
+def _voices(tape: Tape, purpose: Purpose) -> list[Voice]:
+    """The parties as a purpose may know them: what it may not hear said stands in no heading either."""
+    voices = voices_of(tape, pseudonymise=purpose.pseudonymise)
+    hidden = purpose.redaction.hidden
+    return [
+        replace(
+            voice,
+            name=None if SecretKind.NAME in hidden else voice.name,
+            number=None if SecretKind.PHONE in hidden else voice.number,
+        )
+        for voice in voices
+    ]
 
 
 def _sound(tape: Tape, job: Job, without: Redacted | None) -> bytes:

@@ -158,7 +158,7 @@ class Finisher:
 
     def _write_again(self, row: RewriteRow) -> None:
         until_ns = self._catalog.corrections.kept_until(row.call_id)
-        if until_ns is None or until_ns <= self._clock_ns() or row.call_id not in self._keyring.on_disk():
+        if until_ns is None or until_ns <= self._believed_ns() or row.call_id not in self._keyring.on_disk():
             self._rewriter.refuse(row, FORGOTTEN)
             return
         if not self._keyring.opens(row.call_id):
@@ -281,7 +281,9 @@ class Finisher:
         held = self._catalog.legal_holds.is_held(call_id)
         worth = bool(here) or (held and any(mark.state is GateState.DROPPED for mark in tape.marks))
         until_ns = self._catalog.corrections.kept_until(call_id)
-        if until_ns is None and worth:
+        if until_ns is not None:  # a clock that jumps ahead ends nothing early
+            return worth and (until_ns > self._believed_ns() or held)
+        if worth:
             meant = {d.purpose for d in tape.decisions if d.applies}
             lasting_s = [p.local_retention_s for p in self._purposes.known if p.artifacts and p.name in meant]
             shortest_s = min([self._settings.scribe.correction_window, *lasting_s])
@@ -289,7 +291,9 @@ class Finisher:
             if until_ns > now_ns or held:
                 try:
                     self._kept.copy(call_id, self._index.records(call_id))
-                except OutboxFull:  # what was recorded comes first
+                except OutboxFull:  # what was recorded comes first, but for what a hold covers: that is tried again
+                    if held:
+                        raise
                     log.warning("correction.no_room", call=call_id, advice="its key goes now; it cannot be masked")
                     return False
                 self._catalog.corrections.keep(call_id, until_ns)

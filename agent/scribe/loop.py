@@ -215,7 +215,8 @@ class Scribe:
             self._tell_readers()
             self.live.follow(self.purposes.configured)
             self._findable.sweep(self.purposes.known)
-            unlink(self.catalog, self.journal, self._believed_ns())
+            ours = [name for name, section in s.destination.items() if section.deleted_by_us]
+            unlink(self.catalog, self.journal, self._believed_ns(), ours)
         except (OSError, sqlite3.Error) as error:
             log.error("care.failed", kind=type(error).__name__, error=str(error))
 

@@ -18,6 +18,12 @@ MOST = 500
 """So many at once are handed out."""
 AT_CENTRE = "sent_ns IS NOT NULL AND central_ended_ns IS NULL"
 """An SQL term on `artifacts`: it was sent, and as far as we know it is there."""
+UNSURE = (
+    "central_ended_ns IS NULL AND sent_ns IS NULL AND attempted_ns IS NOT NULL AND local_deleted_ns IS NOT NULL "
+    "AND delivery != 'poisoned'"
+)
+"""An SQL term on `artifacts`: its sending was begun, and nobody knows whether it arrived: killed, or cut off, before it
+was read back."""
 
 
 def tables(db: Database) -> None:
@@ -31,6 +37,7 @@ def tables(db: Database) -> None:
         "CREATE INDEX artifacts_at_centre ON artifacts (destination, central_deadline_ns) "
         f"WHERE {AT_CENTRE} AND central_deadline_ns > 0"
     )
+    db.execute(f"CREATE INDEX artifacts_unsure ON artifacts (destination) WHERE {UNSURE}")
     db.execute(
         f"CREATE INDEX artifacts_called_back ON artifacts (destination) WHERE {AT_CENTRE} AND withdrawn_ns IS NOT NULL"
     )
@@ -122,7 +129,8 @@ class Orders:
 
     def due_deletions(self, destination: str, believed_ns: int, now_ns: int) -> list[Order]:
         """What must be deleted at a destination: its central deadline passed (UTC as it is believed), or it was called
-        back. Nothing that is held, or that the destination still has to release."""
+        back, also where nobody knows whether it arrived. Nothing that is held, or that the destination still has to
+        release."""
         free = (
             f"NOT {HELD} AND (o.next_ns IS NULL OR o.next_ns <= ?) AND NOT EXISTS (SELECT 1 FROM orders h WHERE "  # noqa: S608
             "h.artifact_id = artifacts.artifact_id AND h.matter = 'hold' AND (h.state = 'asked' "
@@ -132,12 +140,15 @@ class Orders:
             f"SELECT {_OF_ARTIFACT}, 'destroy' AS verb, coalesce(o.state, 'asked') AS state, {_ORDER} "  # noqa: S608
             "FROM artifacts "
             "LEFT JOIN orders o ON o.artifact_id = artifacts.artifact_id AND o.matter = 'destroy' "
-            f"WHERE destination = ? AND {AT_CENTRE}"
+            "WHERE destination = ? AND central_ended_ns IS NULL"
         )
-        passed = f"{select} AND central_deadline_ns > 0 AND central_deadline_ns <= ? AND {free}"
-        back = f"{select} AND withdrawn_ns IS NOT NULL AND {free}"
-        sql = f"{passed} UNION {back} LIMIT {MOST}"
-        return self._rows(sql, [destination, believed_ns, now_ns, destination, now_ns])
+        over = "central_deadline_ns > 0 AND central_deadline_ns <= ?"
+        passed = f"{select} AND {AT_CENTRE} AND {over} AND {free}"
+        back = f"{select} AND {AT_CENTRE} AND withdrawn_ns IS NOT NULL AND {free}"
+        unsure = f"{select} AND {UNSURE} AND (withdrawn_ns IS NOT NULL OR ({over})) AND {free}"
+        sql = f"{passed} UNION {back} UNION {unsure} LIMIT {MOST}"
+        timed = [destination, believed_ns, now_ns]
+        return self._rows(sql, [*timed, destination, now_ns, *timed])
 
     def settled(self, order: Order, state: str, at_ns: int, detail: str = "") -> None:
         """It was done, or never can be; unless the opposite was asked for meanwhile."""

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from agent.model.artifact import Artifact
 from agent.model.person import PersonRequest, Right
 from agent.store.database import SharedDatabase
+from agent.store.holds import held
 from agent.store.rows import ARTIFACT_COLUMNS, artifact_of
 
 
@@ -40,9 +41,14 @@ def restricted(call: str) -> str:
 RESTRICTED = restricted("artifacts.call_id")
 """An SQL term: the artifact may not be used, sent or deleted."""
 _GONE = (
-    "(a.kind = 'tombstone' OR (a.local_deleted_ns IS NOT NULL AND (a.withdrawn_ns IS NOT NULL OR a.sent_ns IS NULL "
-    "OR a.central_ended_ns IS NOT NULL OR (a.central_deadline_ns > 0 AND a.central_deadline_ns <= ?))))"
+    "(a.kind = 'tombstone' OR (a.local_deleted_ns IS NOT NULL AND (a.central_ended_ns IS NOT NULL "
+    "OR CASE WHEN a.destination IN ({ours}) THEN a.sent_ns IS NULL AND (a.attempted_ns IS NULL "
+    "OR a.delivery = 'poisoned' OR (a.withdrawn_ns IS NULL AND a.central_deadline_ns = 0)) "
+    "ELSE a.sent_ns IS NULL OR a.withdrawn_ns IS NOT NULL "
+    "OR (a.central_deadline_ns > 0 AND a.central_deadline_ns <= ?) END)))"
 )
+"""An SQL term: nothing of the artifact is left as far as we can know. At `ours`, where we delete ourselves, that is so
+once it was deleted; elsewhere, once whoever has it was told to, or its time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +157,27 @@ class Persons:
 
     def follow(self, request: int, hashes: Collection[str], calls: Sequence[str]) -> None:
         """The number is to be taken off each of these calls as soon as nothing of it is left."""
+        if not calls:
+            return  # its hashes would be kept for nothing
         with self._base.transaction():
             for number_hash in sorted(hashes):
                 self._base.insert("person_numbers", {"request": request, "number_hash": number_hash}, replace=True)
             for call_id in calls:
                 self._base.insert("person_calls", {"request": request, "call_id": call_id}, replace=True)
 
-    def empty(self, now_ns: int) -> list[tuple[int, str]]:
-        """Request and call, of calls of which nothing is left, here or at the centre, and nothing is to come."""
+    def empty(self, now_ns: int, ours: Collection[str]) -> list[tuple[int, str]]:
+        """Request and call, of calls of which nothing is left, here or at the centre, and nothing is to come; none that
+        a hold covers. `ours`: destinations where we delete ourselves."""
+        gone = _GONE.format(ours=", ".join("?" * len(ours)))
         sql = (
-            "SELECT p.request, p.call_id FROM person_calls p JOIN calls c ON c.call_id = p.call_id "  # noqa: S608
-            "AND c.state IN ('finalised', 'forgotten') WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE "
-            f"a.call_id = p.call_id AND NOT {_GONE}) AND NOT EXISTS (SELECT 1 FROM kept k WHERE k.call_id = p.call_id) "
-            "AND NOT EXISTS (SELECT 1 FROM corrections o WHERE o.call_id = p.call_id AND o.state IN ('asked', "
-            "'working')) AND NOT EXISTS (SELECT 1 FROM deferred d WHERE d.call_id = p.call_id)"
+            "SELECT e.request, e.call_id FROM person_calls e JOIN calls c ON c.call_id = e.call_id "  # noqa: S608
+            f"AND c.state IN ('finalised', 'forgotten') AND NOT {held('c.call_id')} "
+            "WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE "
+            f"a.call_id = e.call_id AND NOT {gone}) AND NOT EXISTS (SELECT 1 FROM kept k WHERE k.call_id = e.call_id) "
+            "AND NOT EXISTS (SELECT 1 FROM corrections o WHERE o.call_id = e.call_id AND o.state IN ('asked', "
+            "'working')) AND NOT EXISTS (SELECT 1 FROM deferred d WHERE d.call_id = e.call_id)"
         )
-        return [(row["request"], row["call_id"]) for row in self._base.rows(sql, [now_ns])]
+        return [(row["request"], row["call_id"]) for row in self._base.rows(sql, [*ours, now_ns])]
 
     def unlink(self, request: int, call_id: str) -> None:
         """The call is nobody's: its rows do not say any more that this number took part in it."""

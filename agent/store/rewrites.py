@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from agent.store.database import SharedDatabase
+from agent.store.persons import restricted
 from agent.store.rows import RewriteRow, WrittenRow
 
 _COLUMNS = "id AS number, call_id, model, actor, at_ns, state, revision, share, detail, done_ns"
@@ -35,9 +36,10 @@ class Rewrites:
         return found[0]
 
     def open_rows(self) -> list[RewriteRow]:
-        """Those that are to be done and whose call is neither live nor being finalised, oldest first."""
+        """Those that are to be done, oldest first, whose call is neither live, nor being finalised, nor restricted."""
         over = "call_id IN (SELECT call_id FROM calls WHERE state IN ('finalised', 'forgotten'))"
-        return self._rows(f"state IN ('asked', 'working') AND {over} ORDER BY id")
+        free = f"{over} AND NOT {restricted('rewrites.call_id')}"
+        return self._rows(f"state IN ('asked', 'working') AND {free} ORDER BY id")
 
     def turn(
         self, row: RewriteRow, state: str, at_ns: int, *, revision: int | None = None, detail: str = ""

@@ -1,9 +1,17 @@
 """Party numbers as keyed hashes: the same number is found again, and nobody without the key can read or guess it."""
 
 import hmac
+import re
 
 HEX_DIGITS = 32
-_WITHHELD = frozenset({"anonymous", "unknown", "unavailable", "restricted", "private", "withheld", "invalid", "+"})
+_WITHHELD = frozenset(
+    {
+        *("anonymous", "unknown", "unavailable", "restricted", "private", "withheld", "invalid", "+", "-"),
+        *("anonymous.invalid", "coverage-unavailable"),
+    }
+)
+_SCHEME = re.compile(r"^\s*(tel|sips?):", re.IGNORECASE)
+_TYPESET = str.maketrans("", "", "\u2007\u2009\u2010\u2011\u2012\u2013\u2014\u2015")
 _INTERNATIONAL_DIGITS = 10
 """So many digits that do not begin with 0 are a number with its country; extensions are shorter."""
 
@@ -18,15 +26,21 @@ class NotANumber(ValueError):
 
 
 def of_a_person(number: str) -> str:
-    """The number as typed, without the space around it. Raises NotANumber for nothing, and for what gateways write
-    where a caller is withheld: the calls of all such callers are nobody's in particular."""
+    """The number as typed, without what letters and pages put around and into it.
+
+    Raises NotANumber for nothing, and for what gateways write where a caller is withheld: the calls of all such callers
+    are nobody's in particular.
+    """
+    number = _SCHEME.sub("", number.translate(_TYPESET)).strip()
+    if number.startswith(("+", "00")):
+        number = number.replace("(0)", "")  # as in +33 (0)6 …: who dials the country leaves it out
     bare = normalised(number)
     if not bare:
         raise NotANumber("a number is needed")
     digits = bare.removeprefix("+")
     if bare in _WITHHELD or (digits.isdigit() and not digits.strip("0")):
         raise NotANumber("this is written for every caller whose number is withheld: it is nobody's")
-    return number.strip()
+    return number
 
 
 def normalised(number: str) -> str:

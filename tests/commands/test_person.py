@@ -199,10 +199,10 @@ def test_the_number_goes_when_nothing_of_the_call_is_left(site: Site) -> None:
             catalog.corrections.withdraw(f"{CALL}-training", START)
             catalog.mark_local_deleted(f"{CALL}-training", START)
         catalog.corrections.turn(row, "done", START, detail="" if row.purpose == "training" else "kept: contract")
-    assert unlink(catalog, journal, START) == 0, "evidence is kept"
+    assert unlink(catalog, journal, START, ["centre"]) == 0, "evidence is kept"
     assert json.loads(site.person("find", "-", "--json", typed=f"{NUMBER}\n"))[1]["fate"] == "erased"
     catalog.mark_local_deleted(f"{CALL}-evidence", START)
-    assert unlink(catalog, journal, START) == 1 == len(site.said("person.unlinked"))
+    assert unlink(catalog, journal, START, ["centre"]) == 1 == len(site.said("person.unlinked"))
     assert json.loads(site.person("find", "-", "--json", typed=f"{NUMBER}\n")) == []
     agent = json.loads(site.person("find", "-", "--json", typed="2001\n"))
     assert {row["call"] for row in agent} == {CALL, OTHER}, "the other party's name stays"

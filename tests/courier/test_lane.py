@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from agent.forward.destination import Receipt, Retry
 from agent.forward.folder import FolderDestination
 from agent.forward.s3 import S3Destination
 from agent.model.artifact import Delivery
-from agent.store.journal import read
+from agent.store.journal import Journal, read
 from agent.store.rows import CorrectionRow
 
 
@@ -234,3 +235,28 @@ def test_the_process_delivers_then_deletes_at_the_deadline_and_stops_when_told(s
     assert kept.exists() and (site.root / "centre" / "training" / "past").exists()
     kinds = [line.kind for line in read(site.journal_dir) if line.fields.get("path") == "training/past"]
     assert kinds == ["delivered", "local.deleted"]
+
+
+def test_a_worker_goes_on_after_a_disk_that_was_full(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.put("a")
+    lane = site.lane(FolderDestination("centre", site.root / "centre"))
+    failing = iter([OSError(28, "no space left on device")])
+    append = Journal.append
+
+    def full_once(self: Journal, *what: Any, **more: Any) -> Any:
+        for error in failing:
+            raise error
+        return append(self, *what, **more)
+
+    monkeypatch.setattr(Journal, "append", full_once)
+    thread = threading.Thread(target=lane.run, daemon=True)
+    thread.start()
+
+    def arrived() -> bool:
+        site.now_ns += 10**9
+        return site.states()["a"] is Delivery.SENT
+
+    wait_for("the artifact to arrive all the same", arrived)
+    lane._stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
