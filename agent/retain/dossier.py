@@ -13,6 +13,7 @@ from agent.store.persons import Place
 from agent.store.rows import CallRow, CorrectionRow, PartyRow
 
 NS = 1_000_000_000
+FOREVER_NS = 1 << 62
 MARGIN_S = 1.0
 """A line that another party had before or after is the person's so long after coming, and so long before the other
 comes: who speaks is told later than heard."""
@@ -113,6 +114,8 @@ def presence(row: CallRow, parties: Sequence[PartyRow], mine: Sequence[PartyRow]
         others = [p for p in parties if p.channel in (party.channel, None) and p not in mine]
         if not others and party.left_ns is None:
             found.append(Presence(party.channel, 0.0, end_s, alone=True))
+            continue
+        if any(p.channel is None and p.joined_ns <= party.joined_ns < (p.left_ns or FOREVER_NS) for p in others):
             continue
         come_s = (party.joined_ns - row.started_ns) / NS
         before = any(p.joined_ns <= party.joined_ns for p in others)

@@ -109,9 +109,9 @@ def test_what_cannot_be_told_apart_is_withheld() -> None:
 
 def test_a_line_that_goes_to_somebody_without_one_of_their_own_is_the_persons_until_then() -> None:
     given_on = dossier([party("me", 0, 0, 60), party("you", None, 60)], "me", 600)
-    assert given_on.presence and all(p.end_s <= 60 and not p.alone for p in given_on.presence)
+    assert given_on.presence and all(p.to_s <= 60 and not p.alone for p in given_on.presence)
     left = dossier([party("me", 0, 0, 60), party("you", 1, 0)], "me", 600)
-    assert all(p.end_s <= 60 for p in left.presence), "who has left is not heard, whoever comes then"
+    assert all(p.to_s <= 60 for p in left.presence), "who has left is not heard, whoever comes then"
     mixed = dossier([party("you", None, 0), party("me", 0, 0)], "me", 600)
     with pytest.raises(Withheld):
         own_sound(encode(np.ones((1, 600), np.int16), RATE, AudioFormat.FLAC), mixed)
