@@ -69,9 +69,10 @@ def free_port(free_ports: Callable[[int], list[int]]) -> int:
     return free_ports(1)[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], list[int]]) -> Iterator[RadosGateway]:
-    """An S3 server that locks objects. Tests share it and make buckets of their own."""
+    """An S3 server that locks objects. Tests of a module share it and make buckets of their own; it ends with them,
+    because it takes most of a core while it idles."""
     with rados_gateway(tmp_path_factory.mktemp("rgw"), free_ports(2)) as made:
         yield made
 
