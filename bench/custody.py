@@ -7,11 +7,14 @@ limit was not kept. `missed` names the aims that were not reached.
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bench import forgetting, offline, sync, verifying
 from bench.finalise import measure_finalise
@@ -45,6 +48,7 @@ def main() -> None:
         "offline": lambda folder: offline.measure_offline(wanted.offline_calls, folder),
         "sync": lambda folder: sync.measure_sync(wanted.sync_calls, sync.ROUNDS, folder),
     }
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     figures: dict[str, Any] = {}
     for name in wanted.only:
         with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:

@@ -59,7 +59,7 @@ class Vault:
         return key
 
     def step(self) -> int:
-        self.catalog.orders.plan(self.now_ns, ["centre"])
+        self.catalog.orders.plan(self.now_ns, ["vault"])
         return self.orders.step()
 
     def versions(self, key: str) -> list[str]:

@@ -227,6 +227,7 @@ def delivered(fed, artifact) -> list:
 
 
 def test_who_waits_is_woken_by_what_is_filed_for_it_alone(fed) -> None:
+    fed.site.put()
     _, start = all_of(fed)
     answers: list[dict] = []
     waiting = threading.Thread(target=lambda: answers.append(page(fed, start, wait=20)))
@@ -244,6 +245,7 @@ def test_who_waits_is_woken_by_what_is_filed_for_it_alone(fed) -> None:
 
 @pytest.mark.slow
 def test_a_hundred_may_wait_and_all_are_woken(fed) -> None:
+    fed.site.put()
     _, start = all_of(fed)
     tokens = [fed.desk.token("feed", purpose="evidence", name=f"p{n}") for n in range(20)]
 
@@ -267,6 +269,7 @@ def test_a_hundred_may_wait_and_all_are_woken(fed) -> None:
 
 @pytest.mark.slow
 def test_one_token_may_not_wait_without_end(fed) -> None:
+    fed.site.put()
     _, start = all_of(fed)
 
     async def story() -> list[int]:

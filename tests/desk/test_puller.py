@@ -113,6 +113,7 @@ def test_everything_is_fetched_checked_and_acknowledged_once(fed, pull, tmp_path
 
 @pytest.mark.slow
 def test_a_cut_connection_and_a_kill_are_taken_up_where_they_were(fed, pull, tmp_path: Path) -> None:
+    fed.site.put()
     done(pull())
     artifact = fed.site.put(size=3_000_000)
     own = tmp_path / "into" / ".greffier-pull"
