@@ -14,6 +14,7 @@ from greffier_pull.feed import CursorGone, Feed, Item, NotNow, PullError, TakenB
 
 WAIT_S = 55.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+MOST_TOLD = 10
 LONGEST_TOLD_S = 300.0
 """However long the box asks us to wait."""
 IDLE_S = 1.0
@@ -37,6 +38,10 @@ class Counts:
     skipped: int = 0
 
 
+class Spoiled(PullError):
+    """One file that is not what the feed says, however often it is fetched."""
+
+
 class Puller:
     """Pulls one feed into one depot. `tell` is told of what happens, `show` how many bytes of an item are here."""
 
@@ -45,8 +50,13 @@ class Puller:
         self.counts = Counts()
 
     def run(self, follow: bool) -> None:
-        """Until all is here, or for ever if `follow`, until stopped. Raises PullError, TryAgain, OSError."""
+        """Until all is here, or for ever if `follow`, until stopped. Raises PullError, TryAgain, OSError.
+
+        A file that never is what the feed says holds up no other; but the cursor is kept before it, so that the next
+        run tries it again.
+        """
         cursor = self._depot.cursor(self._feed.url)
+        spoiled: list[str] = []
         while not self._stop.is_set():
             try:
                 page = self._patiently(lambda at=cursor: self._feed.page(at, WAIT_S if follow else 0.0), follow)  # type: ignore[misc]
@@ -59,13 +69,20 @@ class Puller:
             for item in page.items:
                 if self._stop.is_set():
                     return
-                self._patiently(lambda one=item: self._take(one), follow)  # type: ignore[misc]
+                try:
+                    self._patiently(lambda one=item: self._take(one), follow)  # type: ignore[misc]
+                except Spoiled as error:
+                    self._tell(str(error))
+                    spoiled.append(str(error))
             if page.more and page.cursor == cursor:
                 raise PullError(f"{self._feed.url} says that there is more, and never goes on")
             if page.cursor != cursor:
                 cursor = page.cursor
-                self._depot.remember(self._feed.url, cursor)
+                if not spoiled:
+                    self._depot.remember(self._feed.url, cursor)
             if not page.more and not follow:
+                if spoiled:
+                    raise PullError(f"{'; '.join(spoiled[:MOST_TOLD])}; everything else is here")
                 return
             if not page.items and not page.more:
                 self._stop.wait(IDLE_S)
@@ -116,7 +133,7 @@ class Puller:
                 self.counts.fetched += 1
                 self.counts.bytes += item.size
                 return
-        raise PullError(f"{item.path}: its SHA-256 is never what the feed says: is something in between changing it?")
+        raise Spoiled(f"{item.path}: its SHA-256 is never what the feed says: is something in between changing it?")
 
     def _stored(self, item: Item, start: int, pieces: Iterator[bytes]) -> None:
         for here in self._depot.store(item, start, pieces):

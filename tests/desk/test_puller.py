@@ -308,3 +308,17 @@ def test_an_answer_that_is_no_page_is_refused_as_such(said: object) -> None:
     except ValueError:
         return
     assert all(isinstance(item.path, PurePosixPath) for item in page.items)
+
+
+def test_a_file_that_is_spoiled_holds_up_no_other_and_is_tried_again(fed, pull, tmp_path: Path) -> None:
+    done(pull())
+    made = [fed.site.put(size=5_000) for _ in range(3)]
+    file = fed.site.settings.outbox_dir / made[1].path
+    file.write_bytes(bytes(5_000))
+    said = done(pull(), status=1)
+    assert made[1].path in said and "everything else is here" in said
+    into = tmp_path / "into"
+    assert [(into / one.path).exists() for one in made] == [True, False, True]
+    assert [fed.site.delivery(one) for one in made] == [Delivery.SENT, Delivery.WAITING, Delivery.SENT]
+    file.write_bytes(fed.site.contents[made[1].artifact_id])
+    assert done(pull()).startswith("1 fetched"), "the cursor was kept before it"
