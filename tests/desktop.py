@@ -66,9 +66,10 @@ class Desktop:
 
 @contextmanager
 def virtual_desktop(home: Path) -> Iterator[Desktop]:
-    """An Xvfb on a display of its own choice, stopped by its process id."""
+    """An Xvfb on a display of its own choice, stopped by its process id. It does not begin anew when its last client
+    goes: whoever was just connecting would be cut off."""
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x600x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x600x24", "-nolisten", "tcp", "-noreset"]
     process = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(writing)
     try:

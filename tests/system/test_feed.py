@@ -120,6 +120,7 @@ def test_a_call_is_fetched_acknowledged_with_a_receipt_and_swept_here(make_site,
             "both to be acknowledged",
             lambda: all(site.catalog().artifact(a.artifact_id).delivery is Delivery.SENT for a in artifacts),
         )
+        wait_for("their receipts", lambda: all((into / f"{a.path}.receipt.json").exists() for a in artifacts))
     finally:
         follower.send_signal(signal.SIGTERM)
         assert follower.wait(30) == 0
