@@ -9,7 +9,6 @@ import base64
 import hashlib
 import hmac
 import json
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import structlog
 
 from agent.config.delivery import Courier as Pace
 from agent.config.feed import Webhook
+from agent.courier.patience import delay_s
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
 from agent.store.hooks import Entry, HookRow
@@ -31,7 +31,6 @@ from agent.vault.secretfile import read_secret
 log = structlog.get_logger()
 
 NS = 1_000_000_000
-JITTER = 0.2
 LONGEST_PAUSE_S = 3600.0
 PREFIX = "whsec_"
 SHORTEST_SECRET, LONGEST_SECRET = 24, 64
@@ -119,9 +118,9 @@ class Hook:
             )
             place = HookRow(place.hook, place.purpose, entry.number)
         else:
-            delay_s = self._delay(place.attempts)
-            log.warning("webhook.retry", hook=self._name, artifact=entry.artifact_id, why=why, again_s=delay_s)
-            place = replace(place, attempts=attempts, next_ns=self._clock_ns() + int(delay_s * NS))
+            again_s = delay_s(self._pace.retry_first_s, LONGEST_PAUSE_S, place.attempts)
+            log.warning("webhook.retry", hook=self._name, artifact=entry.artifact_id, why=why, again_s=again_s)
+            place = replace(place, attempts=attempts, next_ns=self._clock_ns() + int(again_s * NS))
         self._catalog.hooks.move(place)
         return place
 
@@ -138,7 +137,3 @@ class Hook:
             return str(error)
         except httpx.HTTPError as error:
             return f"{type(error).__name__}"
-
-    def _delay(self, failures: int) -> float:
-        longest = min(LONGEST_PAUSE_S, self._pace.retry_first_s * 2.0 ** min(failures, 30))
-        return longest * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing

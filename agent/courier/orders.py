@@ -4,7 +4,6 @@ Done there, then journalled, then noted: killed between, an order is given and j
 fails is tried again later, longer each time; what a lock forbids is reported once and tried again each day.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from agent.config.delivery import Courier
+from agent.courier.patience import delay_s
 from agent.forward.destination import Destination, Poison, Retry, Unsupported
 from agent.store.catalog import Catalog
 from agent.store.journal import Journal
@@ -84,11 +84,11 @@ class Orders:
         except Unsupported as error:
             self._unsupported(order, str(error))
         except Retry as error:
-            self._failed(order, str(error), self._delay_s(order.attempts))
+            self._failed(order, str(error), self._again_s(order.attempts))
         except Poison as error:
             self._failed(order, str(error), REFUSED_S, say=str(error) != order.detail)
         except Exception as error:  # one artifact's surprise must not end the thread; it is retried and stays visible
-            self._failed(order, f"unexpected {type(error).__name__}", self._delay_s(order.attempts))
+            self._failed(order, f"unexpected {type(error).__name__}", self._again_s(order.attempts))
         else:
             self._done(order)
             return True
@@ -119,9 +119,8 @@ class Orders:
         fields = {"verb": order.verb, "path": order.artifact.path, "destination": self._destination.name}
         log.warning("central.failed", why=why, again_s=again_s, **fields)
 
-    def _delay_s(self, attempts: int) -> float:
-        longest = min(self._pace.retry_max_s, self._pace.retry_first_s * 2.0 ** min(attempts, 30))
-        return longest * random.uniform(0.8, 1)  # noqa: S311 - spreads load, hides nothing
+    def _again_s(self, attempts: int) -> float:
+        return delay_s(self._pace.retry_first_s, self._pace.retry_max_s, attempts)
 
     def _say(self, kind: str, order: Order, **fields: str | int) -> None:
         artifact = order.artifact

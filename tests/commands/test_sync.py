@@ -143,3 +143,10 @@ def test_until_is_always_ahead(text: str, at: str) -> None:
 def test_sizes_are_as_people_write_them() -> None:
     assert [size(n) for n in (5, 2048, 5 << 20, 3 << 30, 7 << 40)] == [
         "5 B", "2.0 KiB", "5.0 MiB", "3.0 GiB", "7.0 TiB"]  # fmt: skip
+
+
+def test_what_is_fetched_from_is_not_paused(site: Site, run: Run) -> None:
+    config = site.root / "greffier.toml"
+    config.write_text(config.read_text() + '[destination.feed]\nkind = "pull"\n')
+    assert "it is fetched from" in run("pause", "feed", status=2)
+    assert not site.catalog.lanes.lane("feed").is_paused(site.now_ns)

@@ -260,3 +260,32 @@ def test_a_lane_never_rests_longer_than_it_may_and_not_at_all_after_a_success(st
             again = patience.failed(name, 3)
             assert 0 < patience.rest_s() <= 100 and 0.8 <= again <= 100
         clock[0] += passed
+
+
+def test_one_that_is_set_aside_while_in_hand_is_handed_to_nobody_else(site: Site) -> None:
+    site.put("a", 10)
+    shelf = site.lane(Watched(site))._shelf
+    artifact = shelf.take()
+    assert artifact is not None and shelf.has("a")
+    site.catalog.set_delivery("a", Delivery.POISONED, site.now_ns, "refused")
+    shelf.clear()
+    assert shelf.take() is None, "whoever has it has not put it back"
+    shelf.put_back(artifact)
+    shelf.put_back(artifact)
+    assert not shelf.has("a")
+
+
+def test_what_is_withdrawn_while_it_is_sent_is_not_let_go_of_under_the_hands_of_who_sends_it(site: Site) -> None:
+    site.put("a", 10)
+    there = Watched(site)
+    lane = site.lane(there)
+    abandoned: list[str] = []
+    there.abandon = lambda key, _: abandoned.append(key)  # type: ignore[attr-defined]
+    artifact = lane._shelf.take()
+    assert artifact is not None
+    site.catalog.corrections.withdraw("a", site.now_ns)
+    lane._abandon()
+    assert abandoned == []
+    lane._shelf.put_back(artifact)
+    lane._abandon()
+    assert abandoned == ["training/a"]

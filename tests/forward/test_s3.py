@@ -225,9 +225,8 @@ def test_what_is_destroyed_is_gone_and_nothing_else(server: S3Server, cloud, tmp
         cloud().hold(KEY, True)
 
 
+@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # moto says of every upload that it was begun in 2010
 def test_uploads_of_ours_that_nobody_remembers_are_let_go_of_after_a_day(server: S3Server, cloud) -> None:
-    if server.folder is None:
-        pytest.skip("moto says of every upload that it was begun in 2010")
     client = server.client()
     keys = [f"lyon/training/{n:032x}.audio.opus.age" for n in range(3)] + [
         "lyon/holiday.jpg",

@@ -128,3 +128,17 @@ def test_a_hold_ends_by_itself_with_a_line(box: Box) -> None:
     assert end_past(box.catalog, box.journal, 499) == [] and box.catalog.legal_holds.is_held(CALL)
     assert len(end_past(box.catalog, box.journal, 500)) == 1 and not box.catalog.legal_holds.is_held(CALL)
     assert [line.kind for line in read(box.journal_dir)] == ["hold.lifted"]
+
+
+def test_a_hold_that_comes_while_it_sweeps_holds(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = box.put("a", Delivery.SENT)
+    due = type(box.catalog.retained).due
+
+    def held_meanwhile(self: object, now_ns: int) -> list[Artifact]:
+        found: list[Artifact] = due(self, now_ns)  # type: ignore[arg-type]
+        if found:
+            hold(box.catalog, CALL)
+        return found
+
+    monkeypatch.setattr(type(box.catalog.retained), "due", held_meanwhile)
+    assert box.sweep()[0] == [] and path.exists() and box.lines() == []

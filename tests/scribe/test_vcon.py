@@ -245,3 +245,17 @@ def test_channels_of_the_recording_are_those_of_the_call(make_site, monkeypatch)
     heard = channels(body_of(dialog))
     assert len(dialog["parties"]) == len(heard) == 3
     assert np.array_equal(heard[2], taped.sent(2))
+
+
+@pytest.mark.usefixtures("hears")
+def test_what_a_purpose_may_not_hear_said_stands_in_no_heading(make_site) -> None:
+    site = make_site("auto")
+    with_vcon(site, "training")
+    hidden = 'redact = { phone = "mask" }\n'
+    site.config.write_text(site.config.read_text().replace("[purpose.training]\n", f"[purpose.training]\n{hidden}"))
+    site.settings = load(site.config)
+    site.tape(CALL, tones(2), keep_at=0)
+    run(site)
+    assert all("tel" not in party for party in unsigned(site, "training/vcon.json")["parties"])
+    assert all("number" not in one for one in json.loads(opened(site, "training/transcript.json"))["parties"])
+    assert json.loads(opened(site, "evidence/transcript.json"))["parties"][0]["number"] == "+33612345678"
