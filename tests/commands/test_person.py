@@ -235,3 +235,17 @@ def test_an_archive_is_for_somebody_and_holds_own_words_only(site: Site, tmp_pat
         typed=f"{NUMBER}\n",
     )
     assert "is not what was filed" in said and "is in clear" in said
+
+
+def test_a_newer_restriction_stays_where_only_the_older_is_lifted(
+    site: Site, at_keyboard: Callable[[str], None]
+) -> None:
+    site.config.write_text(site.config.read_text() + "\n[retention]\ntwo_person = true\n")
+    lift = ("restrict", "-", "--lift", "--reason", "settled")
+    at_keyboard("ann")
+    site.person("restrict", "-", "--reason", "contested", typed=f"{NUMBER}\n")
+    site.person(*lift, typed=f"{NUMBER}\n")
+    site.person("restrict", "-", "--reason", "contested anew", typed=f"{NUMBER}\n")
+    at_keyboard("bob")
+    assert "is lifted" not in site.person(*lift, typed=f"{NUMBER}\n"), "one of two still holds"
+    assert site.catalog().persons.is_restricted(CALL)

@@ -9,7 +9,7 @@ from agent.model.hold import LegalHold
 from agent.model.person import PersonRequest, Right
 from agent.model.purpose import ArtifactKind
 from agent.store.catalog import Catalog
-from agent.store.rows import CallRow, PartyRow
+from agent.store.rows import CallRow, PartyRow, RewriteRow
 
 CALL, T0, DEADLINE = "0192" + "0" * 28, 1_000, 2_000
 
@@ -86,3 +86,14 @@ def test_hashes_of_a_request_that_concerns_no_call_are_not_kept(catalog: Catalog
     request = catalog.persons.ask(PersonRequest(Right.ERASE, "cli:ann", "art. 17", "", "", 5))
     catalog.persons.follow(request.number, ["hz"], [])
     assert catalog._base.rows("SELECT * FROM person_numbers", []) == []
+
+
+def test_a_restricted_call_is_not_transcribed_again_until_that_is_lifted(catalog: Catalog) -> None:
+    catalog.rewrites.ask(RewriteRow(CALL, "", "cli:ann", 5))
+    assert [row.call_id for row in catalog.rewrites.open_rows()] == [CALL]
+    placed = catalog.legal_holds.place(LegalHold("restriction-1", "cli:ann", "x", 5, numbers=frozenset({"n1"})))
+    request = catalog.persons.ask(PersonRequest(Right.RESTRICT, "cli:ann", "art. 18", "", "", 5))
+    catalog.persons.restrict(request.number, placed.number)
+    assert catalog.rewrites.open_rows() == []
+    catalog.legal_holds.end(placed.number, 6)
+    assert len(catalog.rewrites.open_rows()) == 1
