@@ -81,6 +81,8 @@ class Turning:
             return
         if since < gate.closed_at:  # what paused it first did not reach so far back
             self._close(gate, since)
+        elif cmd.reaches_back:  # who listened on meanwhile heard what this press takes away
+            self._aloud.shut(gate.name, since, dropped=False)
         if since == gate.closed_at or not known:
             self._mark(gate, "pause", gate.closed_at, at_ns, cmd.actor, cmd.reason, cmd.cause)
 

@@ -32,6 +32,7 @@ class Client:
         self._waiting: dict[str, asyncio.Queue[SipResponse | OSError]] = {}
         self._acks: dict[str, bytes] = {}
         self._sending: set[asyncio.Task[None]] = set()
+        self._served = False
         self.local: tuple[str, int] = ("", 0)
 
     async def open(self) -> None:
@@ -58,11 +59,16 @@ class Client:
         await self.send(ack)
 
     async def request(self, method: str, branch: str, message: bytes, timeout_s: float) -> SipResponse:
-        """The final response, whatever it says. Raises ProbeRefused when none comes or nothing is there."""
+        """The final response, whatever it says. Raises ProbeRefused when none comes or nothing is there.
+
+        A connection that served may have been closed before we knew it, as by a recorder that was restarted: what was
+        sent into it is sent once more over a new one, under the same branch, so that it is known for the same.
+        """
         heard: asyncio.Queue[SipResponse | OSError] = asyncio.Queue()
         self._waiting[branch] = heard
         loop = asyncio.get_running_loop()
         deadline, interval, again = loop.time() + timeout_s, T1_S, not self._wire.reliable
+        may_reconnect = self._wire.reliable and self._served
         try:
             await self.send(message)
             while True:
@@ -78,7 +84,11 @@ class Client:
                         interval = interval * 2 if method == "INVITE" else min(interval * 2, T2_S)
                     continue
                 if isinstance(response, OSError):
-                    raise unreachable(self._where, response)
+                    if not may_reconnect:
+                        raise unreachable(self._where, response)
+                    may_reconnect = False
+                    await self.send(message)
+                    continue
                 if response.status_code >= 200:
                     return response
                 if method == "INVITE":
@@ -93,6 +103,7 @@ class Client:
         except (ValueError, IndexError) as error:
             log.warning("probe.unreadable", reason=str(error)[:120], size_bytes=len(data))
             return
+        self._served = True
         if isinstance(message, SipRequest):
             answer = self._on_request(message)
             if answer is not None:

@@ -5,7 +5,7 @@ that types a key; that key is set as a hotkey.
 """
 
 import os
-import select
+import selectors
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -108,10 +108,12 @@ def find_device(wanted: str) -> Any:
 
 def follow(device: Any, foot: Foot, wish: Callable[[Wish], None]) -> None:
     """Grab a device and read it until it is gone."""
+    selector = selectors.DefaultSelector()
     try:
         device.grab()
+        selector.register(device.fileno(), selectors.EVENT_READ)
         while True:
-            ready, _, _ = select.select([device.fileno()], [], [], foot.wait_s)
+            ready = selector.select(foot.wait_s)
             events = list(device.read()) if ready else []
             if ready and not events:
                 return  # at its end
@@ -120,6 +122,7 @@ def follow(device: Any, foot: Foot, wish: Callable[[Wish], None]) -> None:
     except (OSError, ValueError):
         return
     finally:
+        selector.close()
         device.close()
 
 

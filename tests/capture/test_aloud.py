@@ -61,6 +61,17 @@ def test_a_pause_of_others_does_not_stop_who_listens(make) -> None:
     assert gate.aloud.since == FOREVER and gate.aloud.take_forgotten() == 1200
 
 
+def test_a_press_for_all_takes_its_holdback_from_who_listened_on_while_the_others_were_paused(make) -> None:
+    gate = make("training", "ears")
+    gate.command(press(PAUSE, "training"), 1000, 8)
+    assert gate.aloud.take_forgotten() is None
+    answer = gate.command(press(PAUSE, cause="context:payment"), 2000, 8)
+    assert answer.since_samples == 700, "nothing of training has been written since"
+    assert gate.aloud.take_forgotten() == 1700, "said at 1800 is sensitive; at 1500 is not"
+    gate.command(press(PAUSE, cause="siprec", back=False), 2100, 8, heard_samples=2100)
+    assert gate.aloud.take_forgotten() is None, "it reaches back to nothing"
+
+
 def test_a_second_cause_that_reaches_further_back_is_heard_of(make) -> None:
     gate = make("training", "ears")
     gate.command(press(PAUSE, cause="siprec", back=False), 1000, 8, heard_samples=1000)

@@ -14,7 +14,10 @@ SHORT_S = 0.1
 
 
 class Answerer:
-    """Answers every request, INVITE with `status` and two media ports of its own. Runs in a thread."""
+    """Answers every request, INVITE with `status` and two media ports of its own. Runs in a thread.
+
+    The first `cuts` OPTIONS over TCP are answered by closing the connection.
+    """
 
     def __init__(
         self,
@@ -26,11 +29,12 @@ class Answerer:
         labels: bool = True,
         drop_ack: int = 0,
         provisional: bool = False,
+        cuts: int = 0,
     ) -> None:
         self.requests: list[str] = []
         self.media = [self._socket(host, socket.SOCK_DGRAM) for _ in range(2)]
         self._status, self._deaf, self._labels, self._provisional = status, deaf, labels, provisional
-        self._drop_ack = drop_ack
+        self._drop_ack, self._cuts = drop_ack, cuts
         self._transport, self._host = transport, host
         self._server = self._socket(host, socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM)
         self.target = Endpoint(transport=transport, host=host, port=self._server.getsockname()[1])
@@ -115,9 +119,12 @@ class Answerer:
                 if len(rest) < size:
                     break
                 kept = rest[size:]
-                self._handle((head + b"\r\n\r\n" + rest[:size]).decode())
-                if "HANGUP" in self.requests[-1]:
+                request = (head + b"\r\n\r\n" + rest[:size]).decode()
+                if self._cuts and request.startswith("OPTIONS"):
+                    self._cuts -= 1
+                    self.requests.append(request)
                     return
+                self._handle(request)
 
     def _handle(self, request: str) -> None:
         self.requests.append(request)

@@ -321,21 +321,32 @@ def test_an_answer_without_labels_goes_by_order(answerer):
     assert asyncio.run(call()) == [m.getsockname()[1] for m in server.media]
 
 
-def test_tcp_connects_again_for_the_next_request(answerer):
-    server = answerer("tcp")
+def test_a_request_into_a_closed_connection_is_sent_again_over_a_new_one(answerer):
+    server = answerer("tcp", cuts=1)
 
     async def call():
         async with ProbeCall(server.target) as probe:
             await probe.invite()
-            with pytest.raises(ProbeRefused):
-                # The server closes the connection on this word, before it answered anything useful.
-                await probe.request("INFO", headers=(("X", "HANGUP"),))
-                await probe.request("OPTIONS")
             await probe.request("OPTIONS")
             await probe.bye()
 
     asyncio.run(call())
-    assert server.methods()[-2:] == ["OPTIONS", "BYE"]
+    assert server.methods() == ["INVITE", "ACK", "OPTIONS", "OPTIONS", "BYE"]
+    assert server.requests[2] == server.requests[3], "the same transaction"
+
+
+def test_a_connection_that_is_closed_again_is_told_and_the_next_request_has_a_new_one(answerer):
+    server = answerer("tcp", cuts=2)
+
+    async def call():
+        async with ProbeCall(server.target) as probe:
+            await probe.invite()
+            with pytest.raises(ProbeRefused, match="closed"):
+                await probe.request("OPTIONS")
+            await probe.bye()
+
+    asyncio.run(call())
+    assert server.methods() == ["INVITE", "ACK", "OPTIONS", "OPTIONS", "BYE"]
 
 
 def test_garbage_for_an_answer_is_ignored(answerer):

@@ -208,14 +208,16 @@ class House(RuleBasedStateMachine):
                 assert door.is_open, "sound after the press"
                 assert message.position >= opened, "sound of before the end of the pause"
 
-    def has_forgotten(self, answer: GateAnswer | None = None) -> None:
-        """Right after a step that may have shut the ears: what nobody may have is not in the listener's memory."""
+    def has_forgotten(self, answer: GateAnswer | None = None, back: int = 0) -> None:
+        """Right after a step that may have shut the ears: what nobody may have is not in the listener's memory, nor
+        what a press for all took away: from its `answer` on, or `back` samples where all had been paused one by one."""
         self.listener.read()
         names = (*READERS, EARS)
         gone = {key for key in self.frames if self._hidden(names, key[1])}
         assert not any((stream, at) in self.listener.heard for stream, at in gone), "remembered by who listens"
         if not self.doors[EARS].is_open and answer is not None:
-            assert all(at < answer.since_samples for _, at in self.listener.heard), "further back than it is written"
+            since = max(answer.since_samples, self.now - back)
+            assert all(at < since for _, at in self.listener.heard), "further back than it is written"
 
     @rule(ticks=TALK, hours=st.floats(-2, 2))
     def clock_jumps(self, ticks: int, hours: float) -> None:
@@ -242,7 +244,7 @@ class House(RuleBasedStateMachine):
             elif verb is GateVerb.RESUME:
                 door.causes.discard(cause)
                 door.reopen(self.now)
-        self.has_forgotten(answer if verb is GateVerb.PAUSE and purpose is None else None)
+        self.has_forgotten(answer if verb is GateVerb.PAUSE and purpose is None else None, back)
         self.kept |= verb is GateVerb.KEEP and purpose in (None, "evidence")
 
     @rule(slow=st.booleans())

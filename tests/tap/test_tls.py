@@ -188,6 +188,7 @@ def test_contact_says_tls_and_our_bye_comes_over_the_same_connection(make_tap, c
         ) as call:
             answer = await call.invite()
             assert "transport=tls" in (answer.get_header("contact") or "")
+            await call.request("OPTIONS")  # the ACK before it has been read then
             tap.clock.ahead_s += 100  # the peer was to give a sign of life, and did not
             await asyncio.wait_for(call.ended.wait(), 10)
 
