@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -112,6 +113,7 @@ class Journal:
         self._size, self._seq, self._head = 0, 0, GENESIS
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         self._file = os.open(folder / f"{process}.jsonl", flags, 0o640)
+        self._close = weakref.finalize(self, os.close, self._file)
         hand_over(self._file, folder)  # a command of root's: the scribe reads and seals all chains
         sync_folder(folder)
         with self._locked():
@@ -172,7 +174,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self._file)
+        self._close()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -5,7 +5,6 @@ before the model, no text carried from one window to the next (it feeds repetiti
 windows are decoded by the same weights, greedily (`agent.transcribe.window`).
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from agent.transcribe.device import Device
 from agent.transcribe.engine import ENGINE_RATE, LONGEST_WINDOW_S, Capabilities, EngineError, Heard, Spoken, confine
 from agent.transcribe.invented import Sign, sign_of
 from agent.transcribe.models import Model
+from agent.transcribe.offline import go_offline
 
 TEMPERATURES: tuple[float, ...] = (0.0, 0.2, 0.4)
 BEAM = 5
@@ -123,13 +123,6 @@ class WhisperEngine:
             known = self._model.hf_tokenizer, self._model.model.is_multilingual
             self._tokenizers[language] = Tokenizer(*known, task="transcribe", language=language)
         return self._tokenizers[language]
-
-
-def go_offline() -> None:
-    """Tell every Hugging Face library in this process that there is no network. Call before the first import."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 def _segments(found: Iterable[Any], channel: int, offset_s: float) -> Iterable[Segment]:

@@ -214,6 +214,28 @@ def test_whisper_never_opens_a_connection(tiny_whisper: Path, tmp_path: Path) ->
     assert done.stdout.split() == ["offline", "True"], done.stderr
 
 
+def test_no_library_reports_home_or_keeps_anything_in_one(tiny_whisper: Path, tmp_path: Path) -> None:
+    """Telemetry is sent by compiled code, which no Python patch sees; its id and database in the home give it away."""
+    model, home = add(tiny_whisper, tmp_path), tmp_path / "home"
+    home.mkdir()
+    program = (
+        "import os, sys; from pathlib import Path; import numpy as np\n"
+        "{voice}"
+        "from agent.transcribe.select import choose, load\n"
+        "e = load(choose('auto', Path(sys.argv[1]), None))\n"
+        "e.transcribe(np.random.default_rng(1).normal(0, .1, 32000).astype(np.float32), 'fr', 0, 0.0)\n"
+        "print('onnxruntime' in sys.modules)\n"
+        "for root, _, files in os.walk(os.environ['HOME']): print(root, files) if files else None\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "CI", "XDG_")) and k != "TF_BUILD"}
+    for voice in ("", "from agent.transcribe.live.voice import Silero; Silero()\n"):
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(voice=voice), str(model.path.parent)],
+            capture_output=True, text=True, timeout=60, env=environment | {"HOME": str(home)}, check=False,
+        )  # fmt: skip
+        assert done.stdout.split() == ["True"], done.stdout + done.stderr
+
+
 def test_choosing_says_why(tiny_whisper: Path, tmp_path: Path) -> None:
     assert choose("auto", tmp_path / "absent", None).why == "no speech model is installed"
     assert "switched off" in choose("none", tmp_path, None).why

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.transcribe.engine import ENGINE_RATE
+from agent.transcribe.offline import go_offline
 
 FRAME = 512
 """Samples at `ENGINE_RATE` of one frame: 32 ms."""
@@ -35,6 +36,7 @@ class Silero:
     """Silero VAD for one channel; the model is shared, its state is not."""
 
     def __init__(self) -> None:
+        go_offline()
         from faster_whisper.vad import get_vad_model  # noqa: PLC0415 - brings onnxruntime
 
         self._session: Any = get_vad_model().session
