@@ -195,8 +195,8 @@ def test_a_recorder_that_goes_away_takes_its_calls_with_it(live, recorder, reade
     recorder.speaks("bonjour", 0.0)
     wait_for("the word", lambda: reader.texts() == ["bonjour"])
     recorder.line.close()
-    wait_for("the call to be gone", lambda: not live._texts)
-    assert {"news": "forgotten", "call_id": CALL, "from_s": 0.0} in reader.news
+    wait_for("the call to be gone", lambda: {"news": "forgotten", "call_id": CALL, "from_s": 0.0} in reader.news)
+    assert not live._texts
     recorder.answer_the_door()
     recorder.begins()
     recorder.speaks("merci", 9.0)
