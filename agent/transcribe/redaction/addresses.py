@@ -30,6 +30,12 @@ _ENDS = table(
     because with for in or okay that apartment flat appartement bonjour depuis numero my mon ma mes votre
     monday tuesday wednesday thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche"""
 )
+_TITLES = table("madame mademoiselle monsieur docteur maitre")
+_PLACES = table("appartement appt batiment bat lieu-dit lieu dit residence escalier etage porte hall")
+_DISTRICTS = table(
+    """premier deuxieme troisieme quatrieme cinquieme sixieme septieme huitieme neuvieme dixieme onzieme douzieme
+    treizieme quatorzieme quinzieme seizieme"""
+)
 _LONGEST_NAME = 6
 _WITHOUT_BREAK = 3
 _TO_POSTCODE = 6
@@ -53,8 +59,12 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
             found += _english_town(atoms, street[1])
             continue
         town = _town(atoms, street, by_first)
+        named = _named_town(atoms, street[1])
         if town is not None:
-            found.append(town)
+            whole = named or _is_told(atoms, street[1], town[0])
+            found.append((min(street[1], town[0]) if whole else town[0], town[1]))
+        elif named:
+            found.append((street[1], named))
     return found
 
 
@@ -104,6 +114,26 @@ def _trimmed(atoms: Sequence[Atom], begin: int, end: int) -> int:
     while end > begin and atoms[end - 1].text in _PARTICLES | _ENDS:
         end -= 1
     return end
+
+
+def _named_town(atoms: Sequence[Atom], at: int) -> int | None:
+    """Where the town ends that follows a French way without a postal code: "à Meylan", or after a comma "Lyon
+    septième"."""
+    end = at + 1 if at < len(atoms) and atoms[at].text == "a" and not atoms[at - 1].ends else at
+    begin = end
+    while end < len(atoms) and end - begin < _TOWN and not atoms[end - 1].ends:
+        named = atoms[end].capital and not atoms[end].is_figures and atoms[end].text not in _ENDS | _TITLES
+        parted = end == at and not atoms[end - 1].comma
+        if parted or not (named or (end > begin and atoms[end].text in _PARTICLES | _DISTRICTS and atoms[end].linked)):
+            break
+        end += 1
+    end = _trimmed(atoms, begin, end)
+    return end if end > begin else None
+
+
+def _is_told(atoms: Sequence[Atom], first: int, after: int) -> bool:
+    """Whether what lies between a way and its postal code says more of the place: a flat, a locality."""
+    return any(atom.text in _PLACES for atom in atoms[first:after])
 
 
 def _english_town(atoms: Sequence[Atom], at: int) -> list[Words]:

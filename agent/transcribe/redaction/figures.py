@@ -12,6 +12,7 @@ from agent.model.text import UNDETERMINED
 from agent.transcribe.redaction.atoms import QUANTITY, Atom
 from agent.transcribe.redaction.lexicon import BEFORE_YEARS, FILLERS, HOMOPHONES, MONTHS, UNITS
 from agent.transcribe.redaction.spoken import Number, Reader, either, english, french
+from agent.transcribe.redaction.tables import table
 
 ZEROS = frozenset({"zero", "zeros", "zeroes", "nought", "nul"})
 OH = frozenset({"o", "oh"})
@@ -24,6 +25,7 @@ _CURRENCIES = frozenset(["euro", "euros", "dollar", "dollars", "livre", "livres"
 _RANGES = frozenset({"a", "ou", "et", "to", "or", "and"})
 _RANGE_DIGITS = 3
 _FEW = 4
+_BEFORE_PRONOUNS = table("new the that this another other right old same wrong manque")
 
 
 class Role(Enum):
@@ -172,21 +174,29 @@ def _misheard(atoms: Sequence[Atom], found: list[Figure]) -> list[Figure]:
 
 
 def _is_article(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
-    """Whether "un", "une" or "one" is an article or a pronoun: another word follows, and no figure is before it."""
+    """Whether "un", "une" or "one" is an article or a pronoun: another word follows, and no figure is before it in its
+    sentence; or it ends one."""
     figure = found[n]
     if figure.after - figure.first > 1 or atoms[figure.first].text not in ("un", "une", "one", "neuf"):
         return False
-    if figure.after >= len(atoms):
-        return False
-    follower = atoms[figure.after]
-    if follower.text in ("tiret", "espace", "dash", "space"):
+    follower = atoms[figure.after] if figure.after < len(atoms) else None
+    if _is_pronoun(atoms, found, n) or (follower and follower.text in ("tiret", "espace", "dash", "space")):
         return True
-    anew = n > 0 and atoms[figure.first].capital and atoms[figure.first - 1].ends
+    if follower is None:
+        return False
+    anew = n > 0 and any(atom.ends for atom in atoms[found[n - 1].after - 1 : figure.first])
     if n and not anew and all(atom.text in FILLERS for atom in atoms[found[n - 1].after : figure.first]):
         return False
     if follower.text in REPEATS or follower.text in OH:
         return False
     return follower.linked and follower.text not in FILLERS and not _is_followed(found, n)
+
+
+def _is_pronoun(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
+    """Whether it ends a sentence as in "a new one", "il m'en manque un"."""
+    at = found[n].first
+    before = atoms[at - 1].text if at and atoms[at].linked else ""
+    return before in _BEFORE_PRONOUNS and atoms[at].ends
 
 
 def _is_followed(found: Sequence[Figure], n: int) -> bool:

@@ -80,6 +80,11 @@ _OTHER_CARDS = "|".join(
     ]
 )
 """Cards that nobody pays with."""
+_CODES_OF = """promo promotion reduction avantage parrainage entree porte acces immeuble portail parking garage cle wifi
+    pin agence guichet banque client produit article barre couleur reponse pays naf ape"""
+_OF_CODES = """promo promotional discount voucher referral offer door gate entry access key pin pass area dialling
+    country branch product item colour color dress wifi booking"""
+"""Codes that are no card's."""
 PHRASES = {
     Topic.CARD: "carte|cartes|cb|visa|mastercard|master card|amex|american express|card|credit card|debit card"
     "|long number"
@@ -113,10 +118,14 @@ PHRASES = {
     Topic.PAYING: "regler|regle|solder|acquitter|pay|paying|settle|settling",
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
     "|montant|total|etage|naissance|extension number|amount"
-    "|code confidentiel|passeport|passport|tva|annee"
+    "|"
+    + "|".join(f"code {what}" for what in _CODES_OF.split())
+    + "|"
+    + "|".join(f"{what} code" for what in _OF_CODES.split())
+    + "|code confidentiel|passeport|passport|tva|annee"
     "|numero fiscal|nhs|nhs number|national insurance number",
     Topic.THING: _OTHER_CARDS,
-    Topic.BACK: "au dos|derriere|on the back|on the front|sur le devant|trois derniers|last three",
+    Topic.BACK: "au dos|derriere|on the back|on the front|sur le devant|trois derniers|last three|code|the code",
     Topic.DATE: "date|la date|dates|les dates",
     Topic.TAIL: "se terminant par|terminant par|finissant par|finit par|se termine par"
     "|ending|ending in|ends|ends in|ends with",

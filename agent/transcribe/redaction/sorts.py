@@ -54,6 +54,9 @@ ASKED_TOGETHER_WORDS = 8
 """So near each other a card's end and code are asked for together."""
 _END = re.compile(r"(0[1-9]|1[0-2])\d{2}")
 RETRO_WORDS, RETRO_S = 5, 10.0
+PART_DIGITS, TAIL_WORDS = 4, 3
+"""So many digits of a secret are known for a part of it; and so soon after it is spoken of its end is said."""
+_OF_NUMBERS = (SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR, SecretKind.PHONE)
 _OF_THINGS = (Topic.MATTER, Topic.ORDER, Topic.THING)
 _FRENCH_PHONES = re.compile(r"(0[1-79]\d{8})+|0033[1-9]\d{8}")
 """Numbers with 08 are no person's."""
@@ -103,6 +106,8 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
     code = _code(run, heard, known)
     if code is not None:
         return Judged(run, code)
+    if (part := _said_before(run, heard, known)) is not None:
+        return Judged(run, part)
     carded = any(looks_like_card(r) for r in readings)
     if not carded and not hides_card(_digits(run.once)) and _is_harmless(run, topics, readings, known):
         return Judged(run, None, harmless=True)
@@ -113,6 +118,20 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
         return Judged(run, other)
     announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS and not _is_other(run, known)
     return Judged(run, SecretKind.CARD if announced or carded or _is_long(run, topics) else None)
+
+
+def _said_before(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
+    """What a few digits are a part of that was said whole not long before, and is asked for again: "the third group?"
+    The end of a card that is called so is no secret."""
+    digits, first = _digits(run.once), run.first_word
+    if len(digits) < PART_DIGITS or any(h.topic is Topic.TAIL and 0 < first - h.last_word <= TAIL_WORDS for h in heard):
+        return None
+    for one in reversed(known):
+        if first - one.run.last_word > ANNOUNCED_WORDS or run.start_s - one.run.end_s > ANNOUNCED_S:
+            continue
+        if one.kind in _OF_NUMBERS and digits in _digits(one.run.digits):
+            return one.kind
+    return None
 
 
 def _is_other(run: Run, known: Sequence[Judged]) -> bool:
@@ -357,7 +376,8 @@ def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKi
         if near and back and _END.fullmatch(run.once) and _is_dated(asked, heard):
             return SecretKind.EXPIRY
         if near and (back or asked.topic is Topic.EXPIRY):
-            return SecretKind.CVV if back and digits <= 5 else None
+            sized = digits <= 5 if asked.topic is Topic.CVV else digits in CODE_DIGITS
+            return SecretKind.CVV if back and sized else None
     following = [
         h
         for h in heard
