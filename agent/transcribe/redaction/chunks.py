@@ -122,6 +122,11 @@ class Run:
         """The digits, without what the other party only repeats."""
         return "".join(p.figure.digits for p in self._said_once())
 
+    def turns(self) -> list[str]:
+        """The digits that each party said in a row."""
+        grouped = groupby(self.figures, key=lambda p: p.channel)
+        return ["".join(p.figure.digits for p in figures) for _, figures in grouped]
+
     def _said_once(self) -> list[Placed]:
         """The figures of the party whose digits the others only repeat after it, or of the party that repeats all that
         was said and more; or the first half of what was said twice; else all."""

@@ -54,8 +54,12 @@ def unfinished(atoms: Sequence[Atom], figures: Sequence[Figure], announced: Sequ
 
 def _is_sign(atoms: Sequence[Atom], at: int) -> bool:
     text = atoms[at].text
+    following = atoms[at + 1].text if at + 1 < len(atoms) else ""
     return (
-        text in _SIGNS or text == "at" or (text == "a" and at + 1 < len(atoms) and atoms[at + 1].text == "commercial")
+        text in _SIGNS
+        or text == "at"
+        or (text == "a" and following == "commercial")
+        or (text == "chez" and following in _PROVIDERS)
     )
 
 

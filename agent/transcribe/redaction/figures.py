@@ -119,7 +119,7 @@ def _numeral(atoms: Sequence[Atom], at: int, number: Number, reader: Reader | No
     after = _past_times(atoms, number.after)
     if 1 < number.value <= 4 and number.after < after < len(atoms) and atoms[after].linked:
         times = _figure(atoms, after, reader, False)
-        if times is not None and len(times.digits) == 1:
+        if times is not None and len(times.digits) <= 2:
             return replace(times, digits=times.digits * number.value, first=at, most=number.value)
     digits = str(number.value)
     return Figure(digits, at, number.after, len(digits) + (2 if number.apart else 0))

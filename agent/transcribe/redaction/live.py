@@ -15,7 +15,7 @@ from agent.model.redaction import Policy, SecretKind
 from agent.model.text import Said
 from agent.transcribe.redaction.apply import label, labels
 from agent.transcribe.redaction.find import Found, find
-from agent.transcribe.redaction.plain import is_plain
+from agent.transcribe.redaction.plain import is_plain, plain_atoms
 
 PATIENCE_S = 10.0
 """A number leaves after so long, hidden if nobody knows yet what it is."""
@@ -108,7 +108,7 @@ class LiveRedactor:
         """Whether nothing that is said in these words can be a secret, or part of one."""
         if not words or not self._calm or self.held or self._policy.hidden & _SPELLED:
             return False
-        before = {one.channel: one for one in self._said[-CLOSE_WORDS:]}
+        before = {one.channel: one for one in self._said[-CLOSE_WORDS:] if plain_atoms(one.word.text) != ()}
         return all(is_plain(one.word.text) for one in (*before.values(), *words))
 
     def _leave(self, now_s: float, ended: bool) -> list[Said]:

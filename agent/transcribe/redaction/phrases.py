@@ -67,7 +67,7 @@ _ORDER = (
 )
 _CARDS_OF = """verte grise sim avantage jeune senior etudiant navigo mere graphique reseau memoire mutuelle electorale
     professionnelle abonnement adherent"""
-_CARDS_DE = "fidelite sejour visite membre transport mutuelle presse"
+_CARDS_DE = "fidelite sejour visite membre transport mutuelle presse lecteur bibliotheque mediatheque cantine resident"
 _CARDS_D = "identite embarquement abonnement adherent assure etudiant invalidite"
 _OF_CARDS = """loyalty membership business id library sim green insurance report boarding graphics network memory staff
     member student implant appointment travel points"""
@@ -105,7 +105,7 @@ PHRASES = {
     "|numero d'assure|immatriculation sociale",
     Topic.PHONE: "telephone|telephones|portable|mon fixe|le fixe|numero fixe|ligne fixe|joindre|rappeler|rappelle"
     "|rappelez|appeler|joignable|mobile|phone"
-    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring on|text you"
+    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring us|call us|ring on|text you"
     "|reach you|reach me|telephone number|whatsapp|sms|numero de tel|ligne directe|direct line|phone number"
     "|my number|best number|contact number|daytime number|new number|another number|number for you|number for him"
     "|number for her|number for the driver|he's on|she's on|reach him|reach her|call him|call her",

@@ -50,6 +50,8 @@ AGAIN_DIGITS = 5
 EXEMPT_DIGITS = 24
 CODE_WORDS, CODE_S = 30, 20.0
 """How soon after being asked for a card's code or end is said."""
+INSTEAD_WORDS = 6
+"""A code so soon after another takes its place: "non pardon, c'est effacé, …"."""
 ASKED_TOGETHER_WORDS = 8
 """So near each other a card's end and code are asked for together."""
 _END = re.compile(r"(0[1-9]|1[0-2])\d{2}")
@@ -123,13 +125,14 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
 def _said_before(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """What a few digits are a part of that was said whole not long before, and is asked for again: "the third group?"
     The end of a card that is called so is no secret."""
-    digits, first = _digits(run.once), run.first_word
-    if len(digits) < PART_DIGITS or any(h.topic is Topic.TAIL and 0 < first - h.last_word <= TAIL_WORDS for h in heard):
+    first, turns = run.first_word, [_digits(turn) for turn in run.turns()]
+    tail = any(h.topic is Topic.TAIL and 0 < first - h.last_word <= TAIL_WORDS for h in heard)
+    if tail or min(map(len, turns)) < PART_DIGITS:
         return None
     for one in reversed(known):
         if first - one.run.last_word > ANNOUNCED_WORDS or run.start_s - one.run.end_s > ANNOUNCED_S:
             continue
-        if one.kind in _OF_NUMBERS and digits in _digits(one.run.digits):
+        if one.kind in _OF_NUMBERS and all(turn in _digits(one.run.digits) for turn in turns):
             return one.kind
     return None
 
@@ -337,8 +340,10 @@ def _is_counting(run: Run) -> bool:
 
 
 def _is_told(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
-    """Whether a code was said since it was asked for, and this is not that again."""
+    """Whether a code was said since it was asked for, and this is not that again, nor said in its place."""
     since = [one.run for one in known if one.kind is SecretKind.CVV and one.run.first_word > asked.last_word]
+    if any(run.first_word - one.last_word <= INSTEAD_WORDS and run.length in CODE_DIGITS for one in since):
+        return False
     return any(len(one.once) in CODE_DIGITS and run.once not in one.digits for one in since)
 
 
