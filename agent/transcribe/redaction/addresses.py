@@ -15,8 +15,8 @@ from agent.transcribe.redaction.tables import table
 Words = tuple[int, int]
 
 _WAYS = table(
-    """rue avenue boulevard bd place chemin impasse allee allees quai route cours square residence lotissement passage
-    faubourg sentier hameau promenade esplanade villa cite ruelle"""
+    """rue avenue boulevard bd place chaussee chemin impasse allee allees quai route cours square residence lotissement
+    passage faubourg sentier hameau promenade esplanade villa cite ruelle"""
 )
 _ENGLISH_WAYS = table(
     """street road avenue lane drive close court square way boulevard crescent terrace place gardens grove hill row
@@ -30,6 +30,7 @@ _ENDS = table(
     because with for in or okay that apartment flat appartement bonjour depuis numero my mon ma mes votre
     monday tuesday wednesday thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche"""
 )
+_FLATS = frozenset({"flat", "apartment", "unit", "apt"})
 _TITLES = table("madame mademoiselle monsieur docteur maitre")
 _PLACES = table("appartement appt batiment bat lieu-dit lieu dit residence escalier etage porte hall")
 _DISTRICTS = table(
@@ -54,7 +55,7 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
         street = _street(atoms, figure, english)
         if street is None:
             continue
-        found.append((figure.first, street[1]))
+        found.append((_flat(atoms, figure.first, by_first) if english else figure.first, street[1]))
         if english:
             found += _english_town(atoms, street[1])
             continue
@@ -68,6 +69,15 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
     return found
 
 
+def _flat(atoms: Sequence[Atom], first: int, by_first: Mapping[int, Figure]) -> int:
+    """Where an English address begins whose number is at `first`: at the flat that is said before ("Flat 3, 48 …")."""
+    for at in range(max(0, first - 3), first):
+        figure = by_first.get(at + 1)
+        if atoms[at].text in _FLATS and figure is not None and figure.after == first:
+            return at
+    return first
+
+
 def _street(atoms: Sequence[Atom], figure: Figure, english: bool) -> Words | None:
     """The name of the way whose number is this figure, if it is one."""
     at = figure.after
@@ -78,7 +88,7 @@ def _street(atoms: Sequence[Atom], figure: Figure, english: bool) -> Words | Non
         at < len(atoms)
         and atoms[at].word - number <= _WITHOUT_BREAK
         and atoms[at].text in _WAYS
-        and atoms[at].linked
+        and (atoms[at].linked or atoms[at - 1].comma)
         and not english
     ):
         return at + 1, _name_end(atoms, at + 1)
@@ -179,7 +189,8 @@ def _town(atoms: Sequence[Atom], street: Words, by_first: Mapping[int, Figure]) 
             digits += figure.digits
             after = figure.after
             figure = by_first.get(figure.after)
-        if len(digits) != 5 or figure is not None:  # a longer number is no postal code
+        abroad = len(digits) == 4 and first == street[1] and after < len(atoms) and atoms[after].capital
+        if not (len(digits) == 5 or abroad) or figure is not None:  # a longer number is no postal code
             continue
         end = after
         while end < len(atoms) and end - after < _TOWN:

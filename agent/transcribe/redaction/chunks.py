@@ -127,6 +127,10 @@ class Run:
         grouped = groupby(self.figures, key=lambda p: p.channel)
         return ["".join(p.figure.digits for p in figures) for _, figures in grouped]
 
+    def spoken(self) -> list[str]:
+        """The digits of each figure."""
+        return [p.figure.digits for p in self.figures]
+
     def _said_once(self) -> list[Placed]:
         """The figures of the party whose digits the others only repeat after it, or of the party that repeats all that
         was said and more; or the first half of what was said twice; else all."""

@@ -24,7 +24,7 @@ from agent.transcribe.redaction.topics import mentions
 
 END_WORDS = 14
 """After the word that asks for it, so many words may hold the end of a card's validity."""
-AFTER_CARD_S = 6.0
+AFTER_CARD_S = 12.0
 """So soon after a card's number any date that is asked for is its end."""
 END_DIGITS, END_GAP_WORDS = 3, 3
 """What comes more words after a month and a year is no more of it."""

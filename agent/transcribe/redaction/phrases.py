@@ -84,6 +84,9 @@ _CODES_OF = """promo promotion reduction avantage parrainage entree porte acces 
     pin agence guichet banque client produit article barre couleur reponse pays naf ape"""
 _OF_CODES = """promo promotional discount voucher referral offer door gate entry access key pin pass area dialling
     country branch product item colour color dress wifi booking"""
+_OTHER_CODES = "|".join(
+    [*(f"code {name}" for name in _CODES_OF.split()), *(f"{name} code" for name in _OF_CODES.split())]
+)
 """Codes that are no card's."""
 PHRASES = {
     Topic.CARD: "carte|cartes|cb|visa|mastercard|master card|amex|american express|card|credit card|debit card"
@@ -98,6 +101,8 @@ PHRASES = {
     Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru|valid to"
     "|valid till|valid through|good until|runs out|run out"
     "|date de fin"
+    "|a quand|va a quand|bonne a|quel mois|mois et annee|mois et l annee|mois annee"
+    "|month and year|month and the year|what month|which month|until when|good till"
     "|date d'expiration|expiry date|expiration date|date de validite|end date",
     Topic.BANK: "iban|rib|i b a n|compte bancaire|coordonnees bancaires|releve d'identite bancaire|bank account"
     "|account number|numero de compte|sort code|prelevement",
@@ -105,7 +110,7 @@ PHRASES = {
     "|numero d'assure|immatriculation sociale",
     Topic.PHONE: "telephone|telephones|portable|mon fixe|le fixe|numero fixe|ligne fixe|joindre|rappeler|rappelle"
     "|rappelez|appeler|joignable|mobile|phone"
-    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring us|call us|ring on|text you"
+    "|cell|cellphone|landline|call you|call me|call back|ring me|ring you|ring us|call us|you ring|ring on|text you"
     "|reach you|reach me|telephone number|whatsapp|sms|numero de tel|ligne directe|direct line|phone number"
     "|my number|best number|contact number|daytime number|new number|another number|number for you|number for him"
     "|number for her|number for the driver|he's on|she's on|reach him|reach her|call him|call her",
@@ -118,12 +123,8 @@ PHRASES = {
     Topic.PAYING: "regler|regle|solder|acquitter|pay|paying|settle|settling",
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
     "|montant|total|etage|naissance|extension number|amount"
-    "|"
-    + "|".join(f"code {what}" for what in _CODES_OF.split())
-    + "|"
-    + "|".join(f"{what} code" for what in _OF_CODES.split())
-    + "|code confidentiel|passeport|passport|tva|annee"
-    "|numero fiscal|nhs|nhs number|national insurance number",
+    "|code confidentiel|passeport|passport|tva|annee"
+    "|numero fiscal|nhs|nhs number|national insurance number|" + _OTHER_CODES,
     Topic.THING: _OTHER_CARDS,
     Topic.BACK: "au dos|derriere|on the back|on the front|sur le devant|trois derniers|last three|code|the code",
     Topic.DATE: "date|la date|dates|les dates",

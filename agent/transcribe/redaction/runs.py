@@ -138,7 +138,8 @@ def _anchored(anchor: Run | None, before: Gap, chunk: Run, after: Gap) -> tuple[
 
 def _joins(anchor: Run, gap: Gap, chunk: Run, announced: Sequence[int]) -> bool:
     """Whether a chunk goes on with a number after other words. `announced`: the words that announced secrets so far."""
-    if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or _is_whole(anchor):
+    ended = _is_whole(anchor) and not _is_rest(anchor, gap, chunk)
+    if len(chunk.lead) == 2 or chunk.figures[0].start_s - anchor.end_s > LONGEST_GAP_S or ended:
         return False
     before, after = max(len(anchor.digits), 3 if anchor.lead else 0), len(chunk.digits)
     if is_sum(chunk) or (anchor.asked in _HARMLESS and len(anchor.lead) < 2):
@@ -153,6 +154,12 @@ def _joins(anchor: Run, gap: Gap, chunk: Run, announced: Sequence[int]) -> bool:
     if gap.asks_otherwise(speakers, known or len(anchor.lead) == 2):
         return False
     return any(before >= b and after >= a and gap.allows(speakers, own, others) for b, a, own, others in joins)
+
+
+def _is_rest(anchor: Run, gap: Gap, chunk: Run) -> bool:
+    """Whether a chunk is the end of an account that has no letters where others have, all but at once after it."""
+    ends = len(anchor.lead) == 2 and len(anchor.digits) + len(chunk.digits) == IBAN_LENGTHS[anchor.lead] - 2
+    return ends and anchor.figures[-1].channel == chunk.channel and gap.allows({chunk.channel}, 1)
 
 
 def _is_whole(run: Run) -> bool:

@@ -29,7 +29,7 @@ ANNOUNCED_DIGITS = 8
 OTHER_ACCOUNTS = range(11, 13)
 """What English calls an "account number" and has so many digits is no bank's: those have eight, with their sort code
 14."""
-SORT_CODE_DIGITS, BANKED_WORDS = 6, 4
+SORT_CODE_DIGITS, BANKED_WORDS = 6, 6
 """A British branch has so many digits, said so soon."""
 IBAN_DIGITS = 10
 """After the country of an IBAN so many digits make it one; the shortest has 13."""
@@ -50,6 +50,8 @@ AGAIN_DIGITS = 5
 EXEMPT_DIGITS = 24
 CODE_WORDS, CODE_S = 30, 20.0
 """How soon after being asked for a card's code or end is said."""
+END_TO_CODE_WORDS = 40
+"""How soon after a card's end was asked for its code is said, though no word asks for it."""
 INSTEAD_WORDS = 6
 """A code so soon after another takes its place: "non pardon, c'est effacé, …"."""
 ASKED_TOGETHER_WORDS = 8
@@ -59,6 +61,7 @@ RETRO_WORDS, RETRO_S = 5, 10.0
 PART_DIGITS, TAIL_WORDS = 4, 3
 """So many digits of a secret are known for a part of it; and so soon after it is spoken of its end is said."""
 _OF_NUMBERS = (SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR, SecretKind.PHONE)
+_SAYING_NOTHING = (Topic.CARD, Topic.NUMBER, Topic.THING, Topic.BACK, Topic.TAIL, Topic.PAYING)
 _OF_THINGS = (Topic.MATTER, Topic.ORDER, Topic.THING)
 _FRENCH_PHONES = re.compile(r"(0[1-79]\d{8})+|0033[1-9]\d{8}")
 """Numbers with 08 are no person's."""
@@ -125,16 +128,24 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
 def _said_before(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """What a few digits are a part of that was said whole not long before, and is asked for again: "the third group?"
     The end of a card that is called so is no secret."""
-    first, turns = run.first_word, [_digits(turn) for turn in run.turns()]
-    tail = any(h.topic is Topic.TAIL and 0 < first - h.last_word <= TAIL_WORDS for h in heard)
-    if tail or min(map(len, turns)) < PART_DIGITS:
+    first = run.first_word
+    parts = [part for part in map(_digits, (*run.turns(), *run.spoken())) if len(part) >= PART_DIGITS]
+    if not parts or any(h.topic is Topic.TAIL and 0 < first - h.last_word <= TAIL_WORDS for h in heard):
         return None
     for one in reversed(known):
         if first - one.run.last_word > ANNOUNCED_WORDS or run.start_s - one.run.end_s > ANNOUNCED_S:
             continue
-        if one.kind in _OF_NUMBERS and all(turn in _digits(one.run.digits) for turn in turns):
+        if one.kind in _OF_NUMBERS and any(_is_part(part, _digits(one.run.digits)) for part in parts):
             return one.kind
     return None
+
+
+def _is_part(digits: str, whole: str) -> bool:
+    """Whether digits are a part of a number, or so many of them are nearly one that they were misheard."""
+    if digits in whole or len(digits) < ANNOUNCED_DIGITS:
+        return digits in whole
+    blocks = SequenceMatcher(None, whole, digits, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks if block.size > 1) >= AGAIN_SHARE * len(digits)
 
 
 def _is_other(run: Run, known: Sequence[Judged]) -> bool:
@@ -360,11 +371,29 @@ def _is_carded(asked: Heard, known: Sequence[Judged]) -> bool:
     return any(one.kind is SecretKind.CARD and 0 <= asked.end_s - one.run.end_s <= ANNOUNCED_S for one in known)
 
 
+def _follows_end(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> bool:
+    """Whether it is said after a card's number and its end, and nothing else was spoken of since: however it was asked
+    for, that is the code."""
+    cards = [one.run for one in known if one.kind is SecretKind.CARD and len(one.run.once) >= CARD_DIGITS]
+    first = run.figures[0].first_word
+    before = [h for h in heard if h.last_word < first and h.topic not in _SAYING_NOTHING]
+    if not (cards and before) or len(run.once) not in CODE_DIGITS or _END.fullmatch(run.once):
+        return False
+    asked, card = max(before, key=lambda h: h.last_word), cards[-1]
+    since = [one.run.once for one in known if one.run.first_word > asked.last_word and one.kind is not SecretKind.CARD]
+    told = any(len(digits) in CODE_DIGITS and not _END.fullmatch(digits) for digits in since)
+    ended = asked.topic in (Topic.EXPIRY, Topic.DATE) and asked.last_word > card.first_word
+    near = first - asked.last_word <= END_TO_CODE_WORDS and run.start_s - card.end_s <= ANNOUNCED_S
+    return ended and near and not told
+
+
 def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """CVV or expiry, asked for shortly before, or a CVV that is named right after."""
     digits = run.length
     if not 2 <= digits <= 6:
         return None
+    if _follows_end(run, heard, known):
+        return SecretKind.CVV
     last = [
         h
         for h in heard
