@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
         site.wait_state(call.call_id, "finalised", 60)
         kinds = ("audio", "transcript", "subtitles", "manifest")
         expected = {f"training/{call.call_id}" for _ in kinds}
-        wait_for("the deliveries", lambda: len(list(site.centre.glob("training/*"))) == len(kinds))
+        wait_for("the deliveries", lambda: len(list(site.centre.glob("training/*.age"))) == len(kinds))
         for path in (site.centre / "training").iterdir():
             assert site.age_opens("training", path) is not None
             assert any(str(path.relative_to(site.centre)).startswith(e) for e in expected)
