@@ -77,20 +77,22 @@ def fresh(half: str) -> list[Marked]:
 
 
 def falsely(conversations: Sequence[Marked]) -> dict[str, Any]:
-    """What is hidden that is no secret, in words and in masks (secrets found of which no word is one), and how many
-    words of the secrets of these texts are not hidden."""
-    words, false, masks, missed = 0, 0, 0, 0
+    """What is hidden that is no secret, in words and in masks (secrets found of which no word is one); how many words
+    the secrets of these texts have, and how many of them are not hidden."""
+    words, false, masks, missed, secret = 0, 0, 0, 0, 0
     for one in conversations:
         secrets = find(one.said, one.language).secrets
         mine = {word for secret in secrets for word in secret.words}
         words += len(one.said)
         false += len(mine - one.secret.keys())
+        secret += len(one.secret)
         missed += len(one.secret.keys() - mine)
         masks += sum(one.secret.keys().isdisjoint(secret.words) for secret in secrets)
     return {
         "words": words,
         "false_per_1000_words": round(1000 * false / words, 3),
         "false_masks_per_1000_words": round(1000 * masks / words, 3),
+        "secret_words": secret,
         "missed_words": missed,
     }
 

@@ -22,7 +22,7 @@ _ENGLISH_WAYS = table(
     """street road avenue lane drive close court square way boulevard crescent terrace place gardens grove hill row
     parade mews highway circle"""
 )
-_ORDINAL_PARTS = frozenset({"bis", "ter", "quater", "b"})
+_ORDINAL_PARTS = frozenset({"bis", "ter", "quater", "a", "b", "c"})
 _PARTICLES = table("de des du la le les l en sur sous aux au et saint sainte st ste d lez the of")
 _ENDS = table(
     """je j tu il elle on nous vous ils elles c est et euh alors donc voila oui non merci mais parce que qui quand avec
@@ -96,7 +96,8 @@ def _street(atoms: Sequence[Atom], figure: Figure, english: bool) -> Words | Non
         return None
     for way in range(at + 1, min(at + 4, len(atoms))):
         between = atoms[way - 1]
-        if between.text in _ENDS | _PARTICLES or between.is_figures or not (between.linked and atoms[way].linked):
+        parted = not (between.linked or atoms[way - 2].comma) or not atoms[way].linked
+        if between.text in _ENDS | _PARTICLES or between.is_figures or parted:
             return None
         if atoms[way].word - number > _WITHOUT_BREAK:
             return None

@@ -25,7 +25,8 @@ _CURRENCIES = frozenset(["euro", "euros", "dollar", "dollars", "livre", "livres"
 _RANGES = frozenset({"a", "ou", "et", "to", "or", "and"})
 _RANGE_DIGITS = 3
 _FEW = 4
-_BEFORE_PRONOUNS = table("new the that this another other right old same wrong manque")
+_BEFORE_ONE = table("this that another other same wrong")
+_BEFORE_PRONOUNS = table("new the right old manque")
 
 
 class Role(Enum):
@@ -193,10 +194,10 @@ def _is_article(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
 
 
 def _is_pronoun(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
-    """Whether it ends a sentence as in "a new one", "il m'en manque un"."""
+    """Whether it stands for something: "a new one.", "this one's", "il m'en manque un"."""
     at = found[n].first
     before = atoms[at - 1].text if at and atoms[at].linked else ""
-    return before in _BEFORE_PRONOUNS and atoms[at].ends
+    return before in _BEFORE_ONE or (before in _BEFORE_PRONOUNS and atoms[at].ends)
 
 
 def _is_followed(found: Sequence[Figure], n: int) -> bool:

@@ -160,7 +160,7 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
         others = [
             h.first_word
             for h in heard
-            if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY, Topic.DATE)
+            if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY, Topic.DATE, Topic.NUMBER)
         ]
         limit = min([*others, asked.last_word + END_WORDS + 1])
         words: set[int] = set()

@@ -10,7 +10,7 @@ FILLERS = table(
     """euh heu hum hm hmm mh mmh mhm ah eh ben bah bon alors donc voila et puis ensuite apres attendez attends attend
     oui ouais si accord ok okay parfait tres bien est ce cela ca je vous ecoute ecoutez dites dites-moi disais disons
     la le les pardon non excusez moi excuse repete repetez reprends recommence erreur trompe trompee suis me desole
-    plutot
+    plutot barre slash
     merci il te plait allez y allons du coup hein enfin en fait note notez ai vais encore fini espace tiret pause aie
     zut
     um uh huh er erm hmm mm mhmm yeah yes yep right so well then and okay alright sure the it is that thats go ahead

@@ -89,7 +89,7 @@ _OTHER_CODES = "|".join(
 )
 """Codes that are no card's."""
 PHRASES = {
-    Topic.CARD: "carte|cartes|cb|visa|mastercard|master card|amex|american express|card|credit card|debit card"
+    Topic.CARD: "carte|cartes|cb|visa|mastercard|master card|amex|american express|card|cards|credit card|debit card"
     "|long number"
     "|seize chiffres|16 chiffres|sixteen digits|sixteen digit|16 digits|numero a seize|payer|paiement|payment",
     Topic.CVV: "cryptogramme|crypto gramme|crypto|cvv|cvc|csc|cvv2|cv v|c v v|c v c|code de securite|code visuel"

@@ -103,6 +103,9 @@ def _goes_on(chunk: Run, gap: Gap, placed: Placed, lead: str) -> bool:
     last = chunk.figures[-1]
     if chunk.asked in _HARMLESS and placed.channel != last.channel and _is_another(chunk, placed):
         return False
+    whole = chunk.asked is Topic.CVV and len(chunk.digits) in CODE_DIGITS and len(placed.figure.digits) in CODE_DIGITS
+    if whole and gap.heard:
+        return False
     if chunk.asked is Topic.EXPIRY and gap.heard and _END.fullmatch(chunk.digits):
         return False
     near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S

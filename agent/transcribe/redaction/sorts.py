@@ -61,6 +61,7 @@ RETRO_WORDS, RETRO_S = 5, 10.0
 PART_DIGITS, TAIL_WORDS = 4, 3
 """So many digits of a secret are known for a part of it; and so soon after it is spoken of its end is said."""
 _OF_NUMBERS = (SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR, SecretKind.PHONE)
+_OF_A_CARD = (Topic.CARD, Topic.CVV, Topic.EXPIRY)
 _SAYING_NOTHING = (Topic.CARD, Topic.NUMBER, Topic.THING, Topic.BACK, Topic.TAIL, Topic.PAYING)
 _OF_THINGS = (Topic.MATTER, Topic.ORDER, Topic.THING)
 _FRENCH_PHONES = re.compile(r"(0[1-79]\d{8})+|0033[1-9]\d{8}")
@@ -121,7 +122,7 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
         other = SecretKind.PHONE
     if other is not None or _is_counting(run):
         return Judged(run, other)
-    announced = topics.nearest is Topic.CARD and run.length >= ANNOUNCED_DIGITS and not _is_other(run, known)
+    announced = topics.nearest in _OF_A_CARD and run.length >= ANNOUNCED_DIGITS and not _is_other(run, known)
     return Judged(run, SecretKind.CARD if announced or carded or _is_long(run, topics) else None)
 
 
@@ -353,7 +354,8 @@ def _is_counting(run: Run) -> bool:
 def _is_told(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
     """Whether a code was said since it was asked for, and this is not that again, nor said in its place."""
     since = [one.run for one in known if one.kind is SecretKind.CVV and one.run.first_word > asked.last_word]
-    if any(run.first_word - one.last_word <= INSTEAD_WORDS and run.length in CODE_DIGITS for one in since):
+    instead = run.figures[0].corrects and run.length in CODE_DIGITS
+    if instead and any(run.first_word - one.last_word <= INSTEAD_WORDS for one in since):
         return False
     return any(len(one.once) in CODE_DIGITS and run.once not in one.digits for one in since)
 
@@ -377,7 +379,8 @@ def _follows_end(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> b
     cards = [one.run for one in known if one.kind is SecretKind.CARD and len(one.run.once) >= CARD_DIGITS]
     first = run.figures[0].first_word
     before = [h for h in heard if h.last_word < first and h.topic not in _SAYING_NOTHING]
-    if not (cards and before) or len(run.once) not in CODE_DIGITS or _END.fullmatch(run.once):
+    sized = any(len(reading) in CODE_DIGITS and not _END.fullmatch(reading) for reading in run.readings())
+    if not (cards and before and sized):
         return False
     asked, card = max(before, key=lambda h: h.last_word), cards[-1]
     since = [one.run.once for one in known if one.run.first_word > asked.last_word and one.kind is not SecretKind.CARD]
@@ -390,10 +393,10 @@ def _follows_end(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> b
 def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """CVV or expiry, asked for shortly before, or a CVV that is named right after."""
     digits = run.length
-    if not 2 <= digits <= 6:
-        return None
     if _follows_end(run, heard, known):
         return SecretKind.CVV
+    if not 2 <= digits <= 6:
+        return None
     last = [
         h
         for h in heard
