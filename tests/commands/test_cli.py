@@ -9,7 +9,8 @@ from running_site import RunningSite
 from twins import why_no_core
 
 from agent.commands.demo_site import free_ports
-from agent.commands.doctor import BAD, GOOD, NOTE, media_core
+from agent.commands.doctor_taps import media_core
+from agent.commands.finding import BAD, GOOD, NOTE
 from agent.config import Settings
 from agent.media import core
 
