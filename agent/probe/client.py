@@ -87,7 +87,11 @@ class Client:
                     if not may_reconnect:
                         raise unreachable(self._where, response)
                     may_reconnect = False
-                    await self.send(message)
+                    try:
+                        async with asyncio.timeout(max(0.0, deadline - loop.time())):
+                            await self.send(message)
+                    except TimeoutError:
+                        raise unanswered(method, timeout_s) from None
                     continue
                 if response.status_code >= 200:
                     return response

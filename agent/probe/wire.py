@@ -74,6 +74,7 @@ class TcpWire:
         self._target, self._receive, self._broken, self._tls = target, receive, broken, tls
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self) -> tuple[str, int]:
         """Connect; returns our address. Raises OSError."""
@@ -87,8 +88,9 @@ class TcpWire:
 
     async def send(self, message: bytes) -> None:
         """Send one message. Raises OSError."""
-        if self._writer is None or self._writer.is_closing():
-            await self.open()
+        async with self._opening:
+            if self._writer is None or self._writer.is_closing():
+                await self.open()
         if self._writer is not None:
             self._writer.write(message)
             await self._writer.drain()

@@ -114,6 +114,7 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         self._file = os.open(folder / f"{process}.jsonl", flags, 0o640)
         self._close = weakref.finalize(self, os.close, self._file)
+        self._close.atexit = False  # a thread may still append then
         hand_over(self._file, folder)  # a command of root's: the scribe reads and seals all chains
         sync_folder(folder)
         with self._locked():

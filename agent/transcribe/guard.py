@@ -19,8 +19,8 @@ from agent.transcribe.redaction.chunks import Channel, Run
 from agent.transcribe.redaction.find import understood
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.plain import plain_atoms
-from agent.transcribe.redaction.runs import MATTER_WORDS, runs
-from agent.transcribe.redaction.sorts import ANNOUNCED_S, CARD_DIGITS
+from agent.transcribe.redaction.runs import CARD_DIGITS, MATTER_WORDS, runs
+from agent.transcribe.redaction.sorts import ANNOUNCED_S
 from agent.transcribe.redaction.topics import endings
 
 FRESH_S = 4.0

@@ -108,21 +108,20 @@ def find_device(wanted: str) -> Any:
 
 def follow(device: Any, foot: Foot, wish: Callable[[Wish], None]) -> None:
     """Grab a device and read it until it is gone."""
-    selector = selectors.DefaultSelector()
     try:
         device.grab()
-        selector.register(device.fileno(), selectors.EVENT_READ)
-        while True:
-            ready = selector.select(foot.wait_s)
-            events = list(device.read()) if ready else []
-            if ready and not events:
-                return  # at its end
-            for wished in [*foot.feed(events, now()), *foot.due(now())]:
-                wish(wished)
+        with selectors.DefaultSelector() as selector:
+            selector.register(device.fileno(), selectors.EVENT_READ)
+            while True:
+                ready = selector.select(foot.wait_s)
+                events = list(device.read()) if ready else []
+                if ready and not events:
+                    return  # at its end
+                for wished in [*foot.feed(events, now()), *foot.due(now())]:
+                    wish(wished)
     except (OSError, ValueError):
         return
     finally:
-        selector.close()
         device.close()
 
 

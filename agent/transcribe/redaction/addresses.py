@@ -35,7 +35,7 @@ _TITLES = table("madame mademoiselle monsieur docteur maitre")
 _PLACES = table("appartement appt batiment bat lieu-dit lieu dit residence escalier etage porte hall")
 _DISTRICTS = table(
     """premier deuxieme troisieme quatrieme cinquieme sixieme septieme huitieme neuvieme dixieme onzieme douzieme
-    treizieme quatorzieme quinzieme seizieme"""
+    treizieme quatorzieme quinzieme seizieme vingtieme"""
 )
 _LONGEST_NAME = 6
 _WITHOUT_BREAK = 3

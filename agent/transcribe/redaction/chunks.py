@@ -18,7 +18,10 @@ from agent.transcribe.redaction.topics import Mention
 
 OTHERS_WORDS = 12
 """… and after so many words of the other party that are no fillers."""
-_NOT_BREAKING = (None, Topic.CARD, Topic.NUMBER, Topic.PAYING, Topic.THING, Topic.MATTER)
+_NOT_BREAKING = (
+    *(None, Topic.CARD, Topic.NUMBER, Topic.PAYING, Topic.THING, Topic.MATTER),
+    *(Topic.CODE, Topic.OTHER_CODE),
+)
 WHOLE_DIGITS, COUNTED_DIGITS = 5, 2
 """After a figure of so many digits, or after other words, so few that count something are no part of the number."""
 ASKING_WORDS, ASKING_WORDS_ANNOUNCED = 2, 5

@@ -45,7 +45,8 @@ def emails(atoms: Sequence[Atom], figures: Sequence[Figure], announced: Sequence
 def unfinished(atoms: Sequence[Atom], figures: Sequence[Figure], announced: Sequence[int], now_s: float) -> int | None:
     """From which atom on what was said last may turn out to be the part before the sign; None: from none."""
     inside = {at for f in figures for at in range(f.first, f.after)}
-    signs = [at for at in range(max(0, len(atoms) - _DOMAIN_ATOMS), len(atoms)) if _is_sign(atoms, at)]
+    late = range(max(0, len(atoms) - _DOMAIN_ATOMS), len(atoms))
+    signs = [at for at in late if _is_sign(atoms, at) or _may_be_sign(atoms, at)]
     waiting = [_local(atoms, sign, inside, announced) for sign in signs]
     if atoms and now_s - atoms[-1].end_s <= _PAUSE_S:
         waiting.append(_local(atoms, len(atoms), inside, announced))
@@ -59,8 +60,16 @@ def _is_sign(atoms: Sequence[Atom], at: int) -> bool:
         text in _SIGNS
         or text == "at"
         or (text == "a" and following == "commercial")
-        or (text == "chez" and following in _PROVIDERS)
+        or (text == "chez" and following in _PROVIDERS and at + 2 < len(atoms) and atoms[at + 2].text in _POINTS)
     )
+
+
+def _may_be_sign(atoms: Sequence[Atom], at: int) -> bool:
+    """Whether what comes next may make it one: "a" commercial, "chez" gmail point com."""
+    rest = [atom.text for atom in atoms[at + 1 :]]
+    if atoms[at].text == "a":
+        return not rest
+    return atoms[at].text == "chez" and (not rest or (len(rest) == 1 and rest[0] in _PROVIDERS))
 
 
 def _domain(atoms: Sequence[Atom], at: int) -> int | None:

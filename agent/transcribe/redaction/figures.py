@@ -121,7 +121,7 @@ def _numeral(atoms: Sequence[Atom], at: int, number: Number, reader: Reader | No
     if 1 < number.value <= 4 and number.after < after < len(atoms) and atoms[after].linked:
         times = _figure(atoms, after, reader, False)
         if times is not None and len(times.digits) <= 2:
-            return replace(times, digits=times.digits * number.value, first=at, most=number.value)
+            return replace(times, digits=times.digits * number.value, first=at, most=times.most * number.value)
     digits = str(number.value)
     return Figure(digits, at, number.after, len(digits) + (2 if number.apart else 0))
 
@@ -197,7 +197,7 @@ def _is_pronoun(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> bool:
     """Whether it stands for something: "a new one.", "this one's", "il m'en manque un"."""
     at = found[n].first
     before = atoms[at - 1].text if at and atoms[at].linked else ""
-    return before in _BEFORE_ONE or (before in _BEFORE_PRONOUNS and atoms[at].ends)
+    return (before in _BEFORE_ONE and not _is_followed(found, n)) or (before in _BEFORE_PRONOUNS and atoms[at].ends)
 
 
 def _is_followed(found: Sequence[Figure], n: int) -> bool:

@@ -22,6 +22,7 @@ from agent.transcribe.redaction.runs import runs
 from agent.transcribe.redaction.sorts import CODE_S, Heard, judged
 from agent.transcribe.redaction.topics import mentions
 
+_OF_AN_END = (Topic.CARD, Topic.EXPIRY, Topic.DATE, Topic.NUMBER)
 END_WORDS = 14
 """After the word that asks for it, so many words may hold the end of a card's validity."""
 AFTER_CARD_S = 12.0
@@ -157,11 +158,7 @@ def _ends(channels: Mapping[int, Channel], heard: Sequence[Heard], cards: Sequen
             if not named:
                 continue
             first = named[0]
-        others = [
-            h.first_word
-            for h in heard
-            if h.first_word > asked.last_word and h.topic not in (Topic.CARD, Topic.EXPIRY, Topic.DATE, Topic.NUMBER)
-        ]
+        others = [h.first_word for h in heard if h.first_word > asked.last_word and h.topic not in _OF_AN_END]
         limit = min([*others, asked.last_word + END_WORDS + 1])
         words: set[int] = set()
         value, last = "", 0

@@ -11,8 +11,8 @@ from agent.transcribe.redaction.tables import table
 
 class Topic(Enum):
     """What is announced. ORDER: any number that is known not to be secret; THING: that of a thing which no list knows;
-    MATTER: a thing that has one; NUMBER: only that there is one; BACK: where
-    a card's code stands. OTHER ends a number, and announces nothing."""
+    MATTER: a thing that has one; NUMBER: only that there is one; BACK: where a card's code stands; CODE: some code,
+    OTHER_CODE: one that is none of a card's. OTHER ends a number, and announces nothing."""
 
     CARD = "card"
     CVV = "cvv"
@@ -30,6 +30,8 @@ class Topic(Enum):
     SIRET = "siret"
     DATE = "date"
     BACK = "back"
+    CODE = "code"
+    OTHER_CODE = "other code"
     OTHER = "other"
 
 
@@ -81,9 +83,9 @@ _OTHER_CARDS = "|".join(
 )
 """Cards that nobody pays with."""
 _CODES_OF = """promo promotion reduction avantage parrainage entree porte acces immeuble portail parking garage cle wifi
-    pin agence guichet banque client produit article barre couleur reponse pays naf ape"""
+    pin agence guichet banque couleur reponse pays naf ape"""
 _OF_CODES = """promo promotional discount voucher referral offer door gate entry access key pin pass area dialling
-    country branch product item colour color dress wifi booking"""
+    country branch colour color dress wifi booking"""
 _OTHER_CODES = "|".join(
     [*(f"code {name}" for name in _CODES_OF.split()), *(f"{name} code" for name in _OF_CODES.split())]
 )
@@ -124,13 +126,17 @@ PHRASES = {
     Topic.OTHER: "code postal|postcode|post code|zip|date de naissance|date of birth|born|ne le|nee le|poste|extension"
     "|montant|total|etage|naissance|extension number|amount"
     "|code confidentiel|passeport|passport|tva|annee"
-    "|numero fiscal|nhs|nhs number|national insurance number|" + _OTHER_CODES,
+    "|numero fiscal|nhs|nhs number|national insurance number",
     Topic.THING: _OTHER_CARDS,
-    Topic.BACK: "au dos|derriere|on the back|on the front|sur le devant|trois derniers|last three|code|the code",
+    Topic.BACK: "au dos|derriere|on the back|on the front|sur le devant|trois derniers|last three",
+    Topic.CODE: "code|the code",
+    Topic.OTHER_CODE: _OTHER_CODES,
     Topic.DATE: "date|la date|dates|les dates",
     Topic.TAIL: "se terminant par|terminant par|finissant par|finit par|se termine par"
     "|ending|ending in|ends|ends in|ends with",
 }
+PASSING = frozenset({Topic.NUMBER, Topic.PAYING, Topic.BACK, Topic.CODE, Topic.OTHER_CODE})
+"""What is said of a number that goes on, and announces none by itself."""
 NOT_THINGS = FILLERS | table(
     """a an any that this my your our his her their another other same right wrong new old best main first second third
     last next middle whole full complete entire long short digit figure correct direct home work office contact daytime

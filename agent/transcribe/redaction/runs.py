@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from agent.transcribe.redaction.checks import IBAN_LENGTHS, looks_like_card, luhn
 from agent.transcribe.redaction.chunks import ECHO_DIGITS, OTHERS_WORDS, WHOLE_DIGITS, Channel, Gap, Placed, Run, events
-from agent.transcribe.redaction.phrases import Topic
+from agent.transcribe.redaction.phrases import PASSING, Topic
 
 LONGEST_GAP_S = 30.0
 """A number goes on after a silence, or another's words, of at most this length."""
@@ -31,6 +31,8 @@ CODE_LETTERS = 2
 """So many letters in a row are part of a code, and only accounts have such."""
 ASKED_WORDS = 30
 """So many words after it an announcement still says how a number goes on: that of a thing over fillers only."""
+CARD_DIGITS = 13
+"""The shortest card number."""
 CODE_DIGITS = range(3, 5)
 """So many digits right after a card's code or end was asked for are whole."""
 ANNOUNCED_WORDS = 60
@@ -54,7 +56,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
     gap = Gap()
     chunk: Run | None = None
     lead, lead_word = "", 0
-    joined = True
+    joined, carded = True, False
     announced: list[int] = []
     asked, asked_word = None, -1
     undecided = min((c.atoms[c.pending].word for c in channels.values() if c.pending < len(c.atoms)), default=None)
@@ -65,13 +67,14 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
                 continue
             if event.topic in _ANNOUNCING:
                 announced.append(event.atom.word)
-            if event.topic not in (None, Topic.NUMBER, Topic.PAYING, Topic.BACK):
+            if event.topic is not None and event.topic not in PASSING:
                 asked, asked_word = event.topic, event.atom.word
             lead = lead if gap.hear(event) else ""
             if event.lead:
                 lead, lead_word = event.lead, event.atom.word
             continue
-        if chunk is not None and _goes_on(chunk, gap, placed, lead):
+        carded |= chunk is not None and _is_of_card(chunk)
+        if chunk is not None and _goes_on(chunk, gap, placed, lead, carded):
             chunk.figures.append(_corrected(placed, gap))
         else:
             if chunk is not None:
@@ -94,8 +97,9 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
     return found
 
 
-def _goes_on(chunk: Run, gap: Gap, placed: Placed, lead: str) -> bool:
-    """Whether a figure belongs to the chunk before it: fillers only are between, and no country of an account."""
+def _goes_on(chunk: Run, gap: Gap, placed: Placed, lead: str, carded: bool) -> bool:
+    """Whether a figure belongs to the chunk before it: fillers only are between, and no country of an account.
+    `carded`: a card's number has been said, so that what was asked for can be its code."""
     if gap.letters >= CODE_LETTERS and len(chunk.lead) < 2 and chunk.asked not in (Topic.BANK, Topic.NIR):
         return False
     if gap.parts and placed.counts and _is_told(chunk, gap):
@@ -104,12 +108,17 @@ def _goes_on(chunk: Run, gap: Gap, placed: Placed, lead: str) -> bool:
     if chunk.asked in _HARMLESS and placed.channel != last.channel and _is_another(chunk, placed):
         return False
     whole = chunk.asked is Topic.CVV and len(chunk.digits) in CODE_DIGITS and len(placed.figure.digits) in CODE_DIGITS
-    if whole and gap.heard:
+    if whole and gap.heard and carded:
         return False
     if chunk.asked is Topic.EXPIRY and gap.heard and _END.fullmatch(chunk.digits):
         return False
     near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
     return near and (len(lead) < 2 or len(chunk.lead) == 2)
+
+
+def _is_of_card(run: Run) -> bool:
+    """Whether a number is as long as a card's."""
+    return len(run.digits) >= CARD_DIGITS
 
 
 def _is_another(chunk: Run, placed: Placed) -> bool:

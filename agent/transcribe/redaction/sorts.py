@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import pairwise
 
@@ -18,12 +18,12 @@ from agent.transcribe.redaction.checks import (
     luhn,
 )
 from agent.transcribe.redaction.chunks import Run
-from agent.transcribe.redaction.phrases import Topic
-from agent.transcribe.redaction.runs import CODE_DIGITS, IBAN_LETTERS, MATTER_WORDS, is_sum
+from agent.transcribe.redaction.phrases import PASSING, Topic
+from agent.transcribe.redaction.runs import CARD_DIGITS, CODE_DIGITS, IBAN_LETTERS, MATTER_WORDS, is_sum
 
-CARD_DIGITS, LONG_DIGITS = 13, 14
-"""The shortest card number, and one so long that nothing has to speak for it; there are none longer than 19, but with
-what was misheard and repeated a run may be."""
+LONG_DIGITS = 14
+"""So long a number is a card's though nothing speaks for it; there are none longer than 19, but with what was misheard
+and repeated a run may be."""
 ANNOUNCED_DIGITS = 8
 """Of a number that was announced as that of a card or an account so many digits are enough."""
 OTHER_ACCOUNTS = range(11, 13)
@@ -62,7 +62,7 @@ PART_DIGITS, TAIL_WORDS = 4, 3
 """So many digits of a secret are known for a part of it; and so soon after it is spoken of its end is said."""
 _OF_NUMBERS = (SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR, SecretKind.PHONE)
 _OF_A_CARD = (Topic.CARD, Topic.CVV, Topic.EXPIRY)
-_SAYING_NOTHING = (Topic.CARD, Topic.NUMBER, Topic.THING, Topic.BACK, Topic.TAIL, Topic.PAYING)
+_SAYING_NOTHING = PASSING - {Topic.OTHER_CODE} | {Topic.CARD, Topic.THING, Topic.TAIL}
 _OF_THINGS = (Topic.MATTER, Topic.ORDER, Topic.THING)
 _FRENCH_PHONES = re.compile(r"(0[1-79]\d{8})+|0033[1-9]\d{8}")
 """Numbers with 08 are no person's."""
@@ -112,9 +112,10 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
     code = _code(run, heard, known)
     if code is not None:
         return Judged(run, code)
-    if (part := _said_before(run, heard, known)) is not None:
-        return Judged(run, part)
     carded = any(looks_like_card(r) for r in readings)
+    part = None if carded and run.heard_length >= CARD_DIGITS else _said_before(run, heard, known)
+    if part is SecretKind.CARD or (part is not None and topics.nearest is not Topic.CARD):
+        return Judged(run, part)
     if not carded and not hides_card(_digits(run.once)) and _is_harmless(run, topics, readings, known):
         return Judged(run, None, harmless=True)
     other = _account(run, topics, carded, english)
@@ -196,7 +197,7 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         for h in heard
         if h.last_word < first and first - h.last_word <= ANNOUNCED_WORDS and run.start_s - h.end_s <= ANNOUNCED_S
     ]
-    plain = [h for h in near if h.topic not in (Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK)]
+    plain = [h for h in near if h.topic not in PASSING and h.topic is not Topic.TAIL]
     nearest = max(plain, key=lambda h: h.last_word, default=None)
     harmless = nearest.topic if nearest is not None and _reaches(nearest, run, near, counted) else None
     named = max((h for h in plain if h.topic is not Topic.MATTER), key=lambda h: h.last_word, default=None)
@@ -390,6 +391,16 @@ def _follows_end(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> b
     return ended and near and not told
 
 
+def _asked_for(heard: Sequence[Heard]) -> Heard:
+    """What was asked for last; where that is only called a code, what was asked for right before."""
+    asked = max(heard, key=lambda h: h.last_word)
+    if asked.topic is Topic.CODE:
+        for one in heard:
+            if one.topic is Topic.CVV and asked.last_word - one.last_word <= CODE_WORDS:
+                return replace(asked, topic=Topic.CVV)
+    return asked
+
+
 def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
     """CVV or expiry, asked for shortly before, or a CVV that is named right after."""
     digits = run.length
@@ -402,18 +413,18 @@ def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKi
         for h in heard
         if h.last_word < run.figures[0].first_word
         and h.topic not in (Topic.CARD, Topic.NUMBER)
-        and (h.topic is not Topic.BACK or _is_carded(h, known))
+        and (h.topic not in (Topic.BACK, Topic.CODE) or _is_carded(h, known))
     ]
     if last:
-        asked = max(last, key=lambda h: h.last_word)
+        asked = _asked_for(last)
         near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
-        back = asked.topic in (Topic.CVV, Topic.BACK)
+        back = asked.topic in (Topic.CVV, Topic.BACK, Topic.CODE)
         if near and back and _is_told(asked, run, known):
             return None
         if near and back and _END.fullmatch(run.once) and _is_dated(asked, heard):
             return SecretKind.EXPIRY
         if near and (back or asked.topic is Topic.EXPIRY):
-            sized = digits <= 5 if asked.topic is Topic.CVV else digits in CODE_DIGITS
+            sized = digits <= 5 if asked.topic is Topic.CVV else 3 <= digits <= 5
             return SecretKind.CVV if back and sized else None
     following = [
         h
