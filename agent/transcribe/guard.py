@@ -17,10 +17,10 @@ from agent.model.text import Said, Word
 from agent.transcribe.redaction.atoms import Atom, atoms, fold
 from agent.transcribe.redaction.chunks import Channel, Run
 from agent.transcribe.redaction.find import understood
+from agent.transcribe.redaction.heard import ANNOUNCED_S
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.plain import plain_atoms
 from agent.transcribe.redaction.runs import CARD_DIGITS, MATTER_WORDS, runs
-from agent.transcribe.redaction.sorts import ANNOUNCED_S
 from agent.transcribe.redaction.topics import endings
 
 FRESH_S = 4.0

@@ -15,11 +15,13 @@ from agent.model.text import Said, Transcript
 from agent.transcribe.redaction import addresses, emails
 from agent.transcribe.redaction.atoms import LINK_S, QUANTITY, atoms
 from agent.transcribe.redaction.chunks import Channel, Run, is_neutral
+from agent.transcribe.redaction.codes import CODE_S
 from agent.transcribe.redaction.figures import Role, figures, pending
+from agent.transcribe.redaction.heard import Heard
 from agent.transcribe.redaction.lexicon import FILLERS, MONTHS
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.runs import runs
-from agent.transcribe.redaction.sorts import CODE_S, Heard, judged
+from agent.transcribe.redaction.sorts import judged
 from agent.transcribe.redaction.topics import mentions
 
 _OF_AN_END = (Topic.CARD, Topic.EXPIRY, Topic.DATE, Topic.NUMBER)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 
@@ -18,8 +18,10 @@ from agent.transcribe.redaction.checks import (
     luhn,
 )
 from agent.transcribe.redaction.chunks import Run
+from agent.transcribe.redaction.codes import code_of
+from agent.transcribe.redaction.heard import ANNOUNCED_S, ANNOUNCED_WORDS, Heard, Judged
 from agent.transcribe.redaction.phrases import PASSING, Topic
-from agent.transcribe.redaction.runs import CARD_DIGITS, CODE_DIGITS, IBAN_LETTERS, MATTER_WORDS, is_sum
+from agent.transcribe.redaction.runs import CARD_DIGITS, IBAN_LETTERS, MATTER_WORDS, is_sum
 
 LONG_DIGITS = 14
 """So long a number is a card's though nothing speaks for it; there are none longer than 19, but with what was misheard
@@ -33,8 +35,6 @@ SORT_CODE_DIGITS, BANKED_WORDS = 6, 6
 """A British branch has so many digits, said so soon."""
 IBAN_DIGITS = 10
 """After the country of an IBAN so many digits make it one; the shortest has 13."""
-ANNOUNCED_WORDS, ANNOUNCED_S = 60, 60.0
-"""How far back an announcement counts."""
 EXEMPT_WORDS = 8
 """An order number is announced right before it as the number of something; the bare thing must be nearer still, unless
 it was said that a number follows."""
@@ -48,21 +48,10 @@ AGAIN_SHARE = 0.8
 AGAIN_DIGITS = 5
 """A number of so many digits is known again."""
 EXEMPT_DIGITS = 24
-CODE_WORDS, CODE_S = 30, 20.0
-"""How soon after being asked for a card's code or end is said."""
-END_TO_CODE_WORDS = 40
-"""How soon after a card's end was asked for its code is said, though no word asks for it."""
-INSTEAD_WORDS = 6
-"""A code so soon after another takes its place: "non pardon, c'est effacé, …"."""
-ASKED_TOGETHER_WORDS = 8
-"""So near each other a card's end and code are asked for together."""
-_END = re.compile(r"(0[1-9]|1[0-2])\d{2}")
-RETRO_WORDS, RETRO_S = 5, 10.0
 PART_DIGITS, TAIL_WORDS = 4, 3
 """So many digits of a secret are known for a part of it; and so soon after it is spoken of its end is said."""
 _OF_NUMBERS = (SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR, SecretKind.PHONE)
 _OF_A_CARD = (Topic.CARD, Topic.CVV, Topic.EXPIRY)
-_SAYING_NOTHING = PASSING - {Topic.OTHER_CODE} | {Topic.CARD, Topic.THING, Topic.TAIL}
 _OF_THINGS = (Topic.MATTER, Topic.ORDER, Topic.THING)
 _FRENCH_PHONES = re.compile(r"(0[1-79]\d{8})+|0033[1-9]\d{8}")
 """Numbers with 08 are no person's."""
@@ -78,26 +67,6 @@ _PAIRED = 0.6
 """A number that nobody announced is a phone's if it was read out as most French phone numbers are, in pairs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """An announcement in the conversation: its words, and when it began and ended."""
-
-    topic: Topic
-    channel: int
-    first_word: int
-    last_word: int
-    end_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A number and what it is. `harmless`: it was announced as one that is no secret."""
-
-    run: Run
-    kind: SecretKind | None
-    harmless: bool = False
-
-
 def judged(found: Sequence[Run], heard: Sequence[Heard], counted: Sequence[int], english: Set[int]) -> list[Judged]:
     """What each number of a conversation is. `heard`: all announcements in order; `counted`: of each word, how many
     words before it are no fillers; `english`: the channels that speak English."""
@@ -109,7 +78,7 @@ def judged(found: Sequence[Run], heard: Sequence[Heard], counted: Sequence[int],
 
 def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[Judged], english: bool) -> Judged:
     readings = [_digits(text) for text in run.readings()]
-    code = _code(run, heard, known)
+    code = code_of(run, heard, known)
     if code is not None:
         return Judged(run, code)
     carded = any(looks_like_card(r) for r in readings)
@@ -350,88 +319,3 @@ def _is_counting(run: Run) -> bool:
     """Whether somebody counts: each figure is one more than the last. No card begins so."""
     values = [int(p.figure.digits) if p.figure.digits.isdigit() else -1 for p in run.figures]
     return len(values) > 2 and all(b - a == 1 for a, b in pairwise(values))
-
-
-def _is_told(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
-    """Whether a code was said since it was asked for, and this is not that again, nor said in its place."""
-    since = [one.run for one in known if one.kind is SecretKind.CVV and one.run.first_word > asked.last_word]
-    instead = run.figures[0].corrects and run.length in CODE_DIGITS
-    if instead and any(run.first_word - one.last_word <= INSTEAD_WORDS for one in since):
-        return False
-    return any(len(one.once) in CODE_DIGITS and run.once not in one.digits for one in since)
-
-
-def _is_dated(asked: Heard, heard: Sequence[Heard]) -> bool:
-    """Whether a card's end was asked for in the same breath as its code."""
-    return any(
-        h.topic in (Topic.EXPIRY, Topic.DATE) and 0 <= asked.first_word - h.last_word <= ASKED_TOGETHER_WORDS
-        for h in heard
-    )
-
-
-def _is_carded(asked: Heard, known: Sequence[Judged]) -> bool:
-    """Whether a card's number was said not long before."""
-    return any(one.kind is SecretKind.CARD and 0 <= asked.end_s - one.run.end_s <= ANNOUNCED_S for one in known)
-
-
-def _follows_end(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> bool:
-    """Whether it is said after a card's number and its end, and nothing else was spoken of since: however it was asked
-    for, that is the code."""
-    cards = [one.run for one in known if one.kind is SecretKind.CARD and len(one.run.once) >= CARD_DIGITS]
-    first = run.figures[0].first_word
-    before = [h for h in heard if h.last_word < first and h.topic not in _SAYING_NOTHING]
-    sized = any(len(reading) in CODE_DIGITS and not _END.fullmatch(reading) for reading in run.readings())
-    if not (cards and before and sized):
-        return False
-    asked, card = max(before, key=lambda h: h.last_word), cards[-1]
-    since = [one.run.once for one in known if one.run.first_word > asked.last_word and one.kind is not SecretKind.CARD]
-    told = any(len(digits) in CODE_DIGITS and not _END.fullmatch(digits) for digits in since)
-    ended = asked.topic in (Topic.EXPIRY, Topic.DATE) and asked.last_word > card.first_word
-    near = first - asked.last_word <= END_TO_CODE_WORDS and run.start_s - card.end_s <= ANNOUNCED_S
-    return ended and near and not told
-
-
-def _asked_for(heard: Sequence[Heard]) -> Heard:
-    """What was asked for last; where that is only called a code, what was asked for right before."""
-    asked = max(heard, key=lambda h: h.last_word)
-    if asked.topic is Topic.CODE:
-        for one in heard:
-            if one.topic is Topic.CVV and asked.last_word - one.last_word <= CODE_WORDS:
-                return replace(asked, topic=Topic.CVV)
-    return asked
-
-
-def _code(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
-    """CVV or expiry, asked for shortly before, or a CVV that is named right after."""
-    digits = run.length
-    if _follows_end(run, heard, known):
-        return SecretKind.CVV
-    if not 2 <= digits <= 6:
-        return None
-    last = [
-        h
-        for h in heard
-        if h.last_word < run.figures[0].first_word
-        and h.topic not in (Topic.CARD, Topic.NUMBER)
-        and (h.topic not in (Topic.BACK, Topic.CODE) or _is_carded(h, known))
-    ]
-    if last:
-        asked = _asked_for(last)
-        near = run.figures[0].first_word - asked.last_word <= CODE_WORDS and run.start_s - asked.end_s <= CODE_S
-        back = asked.topic in (Topic.CVV, Topic.BACK, Topic.CODE)
-        if near and back and _is_told(asked, run, known):
-            return None
-        if near and back and _END.fullmatch(run.once) and _is_dated(asked, heard):
-            return SecretKind.EXPIRY
-        if near and (back or asked.topic is Topic.EXPIRY):
-            sized = digits <= 5 if asked.topic is Topic.CVV else 3 <= digits <= 5
-            return SecretKind.CVV if back and sized else None
-    following = [
-        h
-        for h in heard
-        if 0 < h.first_word - run.last_word <= RETRO_WORDS
-        and h.end_s - run.end_s <= RETRO_S
-        and h.channel == run.channel
-    ]
-    named = following and min(following, key=lambda h: h.first_word).topic is Topic.CVV
-    return SecretKind.CVV if named and 3 <= digits <= 4 else None
