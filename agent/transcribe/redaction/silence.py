@@ -2,12 +2,12 @@
 
 Engines are off by some tenths of a second at the edges of words: so there is a margin on both sides, and where there is
 sound at its edge it goes on until that ends. A margin never takes more than half of a neighbouring word that is kept;
-but a short word close to a number that was read out, and none that people fill pauses with, may be a digit of it,
-misheard: it is silent as a whole.
+but a short word close to a number that was read out, or some that together are as short, and none that people fill
+pauses with, may be a digit of it, misheard: they are silent as a whole.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,9 @@ QUIET_SHARE = 0.1
 """A frame is quiet below so much of the level of what is silenced."""
 
 MISHEARD_S, CLOSE_S = 0.8, 0.8
-"""A word of at most this length, so close to a number, may be a digit of it."""
+"""What lasts so long at most, so close to a number, may be a digit of it."""
+MOST_WORDS = 3
+"""That a digit is taken for."""
 _STOPS = " .,;:!?…"
 _READ_OUT = frozenset({SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR})
 
@@ -40,6 +42,10 @@ def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = 
     found: dict[int, list[Seconds]] = {}
     hidden = {w for secret in secrets for w in secret.words}
     digits = {w for secret in secrets if secret.kind in _READ_OUT for w in secret.words}
+
+    def is_kept(word: int) -> bool:
+        return word not in hidden
+
     for channel in sorted({said[w].channel for w in hidden}):
         mine = [n for n, one in enumerate(said) if one.channel == channel]
         spans: list[Seconds] = []
@@ -53,23 +59,32 @@ def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = 
             begins, ends = min(w.start_s for w in words), max(w.end_s for w in words)
             start, end = begins - margin_s, ends + margin_s
             if first:
-                before = said[mine[first - 1]].word
-                whole = mine[first] in digits and _may_be_digit(before, begins - before.end_s)
-                kept_s = before.start_s if whole else (before.start_s + before.end_s) / 2
-                start = min(kept_s if whole else max(start, kept_s), begins - LEAST_S)
+                before = [said[n].word for n in takewhile(is_kept, reversed(mine[max(0, first - MOST_WORDS) : first]))]
+                kept_s = (before[0].start_s + before[0].end_s) / 2
+                misheard_s = _digit_until(before, begins, forwards=False) if mine[first] in digits else None
+                start = min(max(start, kept_s) if misheard_s is None else misheard_s, begins - LEAST_S)
             if after < len(mine):
-                following = said[mine[after]].word
-                whole = mine[after - 1] in digits and _may_be_digit(following, following.start_s - ends)
-                kept_s = following.end_s if whole else (following.start_s + following.end_s) / 2
-                end = max(kept_s if whole else min(end, kept_s), ends + LEAST_S)
+                following = [said[n].word for n in takewhile(is_kept, mine[after : after + MOST_WORDS])]
+                kept_s = (following[0].start_s + following[0].end_s) / 2
+                misheard_s = _digit_until(following, ends, forwards=True) if mine[after - 1] in digits else None
+                end = max(min(end, kept_s) if misheard_s is None else misheard_s, ends + LEAST_S)
             spans.append((max(0.0, start), end))
         found[channel] = merge(spans)
     return found
 
 
-def _may_be_digit(word: Word, gap_s: float) -> bool:
-    near = gap_s <= CLOSE_S and word.end_s - word.start_s <= MISHEARD_S
-    return near and fold(word.text).strip(_STOPS) not in FILLERS
+def _digit_until(words: Sequence[Word], edge_s: float, *, forwards: bool) -> float | None:
+    """Where a digit ends that the words beside a number may be, the nearest first, misheard; None: they are none. It
+    may be taken for several words, which last no longer together than a digit does."""
+    began_s, until_s = None, None
+    for word in words:
+        near_s, far_s = (word.start_s, word.end_s) if forwards else (word.end_s, word.start_s)
+        began_s = near_s if began_s is None else began_s
+        gap_s = began_s - edge_s if forwards else edge_s - began_s
+        if gap_s > CLOSE_S or abs(far_s - began_s) > MISHEARD_S or fold(word.text).strip(_STOPS) in FILLERS:
+            break
+        until_s = far_s
+    return until_s
 
 
 def followed(pcm: npt.NDArray[np.int16], rate: int, spans: Sequence[Seconds]) -> list[Seconds]:

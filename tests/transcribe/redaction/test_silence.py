@@ -52,6 +52,17 @@ def test_a_short_word_close_to_a_card_may_be_its_last_digit_misheard(word, gap_s
     assert (end >= begins + lasts_s) is whole
 
 
+@pytest.mark.parametrize(("being_s", "until_s"), [(0.5, 1.9), (0.9, 1.4)])
+def test_a_digit_may_be_taken_for_two_words_that_together_are_as_short(being_s: float, until_s: float) -> None:
+    number = [Word("4532", n * 0.3, 0.3 + n * 0.3, 1) for n in range(4)]
+    taken = [Word("in", 1.3, 1.4, 1), Word("being", 1.4, 1.4 + being_s, 1)]
+    ((_, end),) = silences(said := [Said(0, w) for w in (*number, *taken)], find(said, "en").secrets)[0]
+    assert end == pytest.approx(until_s)
+    mirrored = [Said(0, Word(w.text, 9 - w.end_s, 9 - w.start_s, 1)) for w in (*reversed(taken), *reversed(number))]
+    ((start, _),) = silences(mirrored, find(mirrored, "en").secrets)[0]
+    assert start == pytest.approx(9 - until_s)
+
+
 def test_sound_at_the_edge_is_followed_and_silence_is_not() -> None:
     pcm = np.zeros(4 * RATE, np.int16)
     pcm[int(0.8 * RATE) : int(2.3 * RATE)] = 5000
