@@ -1,14 +1,15 @@
 """Speech that a test writes and an engine that hears exactly that: each word is a stretch of one amplitude.
 
 `say` makes the sound, `LoudVoice` hears voice where it is loud, `LevelEngine` reads the words off the levels. A word
-cut off by the end of a window is heard as something else, as real engines do.
+cut off by the end of a window is heard as something else, as real engines do. `ScriptEngine` hears what is written,
+whatever sounds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from agent.model.text import Word
+from agent.model.text import Segment, Word
 from agent.transcribe.engine import ENGINE_RATE, Capabilities, Heard, Spoken
 
 LEVELS = 40
@@ -81,3 +82,19 @@ class LevelEngine:
             text = self._vocabulary.get(number, name(number)) if whole else CUT_OFF
             words.append(Word(text, start / ENGINE_RATE, end / ENGINE_RATE, 0.9))
         return words
+
+
+class ScriptEngine:
+    """Hears what the test says, whatever sounds: of each channel, when each word of `each_s` seconds begins."""
+
+    name, model, digest, test_only = "scripted", "script", "", True
+
+    def __init__(self, said: Mapping[int, Sequence[tuple[float, str]]], language: str, each_s: float = 0.3) -> None:
+        self.only_language: str | None = language
+        self._said, self._each_s = said, each_s
+
+    def transcribe(self, pcm16k: np.ndarray, language: str, channel: int, offset_s: float) -> tuple[Segment, ...]:
+        end_s, each_s = offset_s + len(pcm16k) / ENGINE_RATE, self._each_s
+        words = tuple(Word(text, at, at + each_s, 0.9) for at, text in self._said[channel] if offset_s <= at < end_s)
+        text = " ".join(w.text for w in words)
+        return (Segment(channel, words[0].start_s, words[-1].end_s, text, words),) if words else ()

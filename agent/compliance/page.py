@@ -8,9 +8,8 @@ from agent.compliance.accesses import Access
 from agent.compliance.controls import Shown
 from agent.compliance.register import DAY_S, Processing
 from agent.compliance.words import WORDS, Language
-from agent.evidence.html import Html, element
+from agent.evidence.html import Html, document, element
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 @page { size: A4; margin: 12mm 14mm }
 body { font: 9.5pt/1.35 "Liberation Sans", "Helvetica Neue", Arial, sans-serif; color: #1a1a1a }
@@ -46,15 +45,10 @@ class Register:
 def page(register: Register, language: Language) -> str:
     """The document."""
     w = WORDS[language]
-    head = element(
-        "head",
-        Html('<meta charset="utf-8">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        element("title", f"{w['title']} – {register.site}"),
-        Html(f"<style>{_STYLE}</style>"),
-    )
-    body = element(
-        "body",
+    return document(
+        f"{w['title']} – {register.site}",
+        _STYLE,
+        language.value,
         element("h1", w["title"]),
         element("p", w["made"].format(at=_utc(register.made_ns), site=register.site), class_="small"),
         _facts(
@@ -72,7 +66,6 @@ def page(register: Register, language: Language) -> str:
         element("p", w["controls_are"], class_="small"),
         _controls(register.controls, w),
     )
-    return f"<!doctype html>\n{element('html', head, body, lang=language.value)}\n"
 
 
 def _record(one: Processing, w: Mapping[str, str]) -> Iterable[Html]:

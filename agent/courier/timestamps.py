@@ -8,7 +8,6 @@ A token over a checkpoint has no line of its own: it would be news, to be sealed
 """
 
 import hashlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from agent.store.catalog import Catalog
 from agent.store.checkpoint import newest
 from agent.store.journal import Journal
 from agent.store.timestamps import StampRow
-from agent.vault.secretfile import sync_folder
+from agent.vault.secretfile import write_private
 from agent.vault.timestamp import Stamp
 
 log = structlog.get_logger()
@@ -168,17 +167,6 @@ class Timestamps:
         return delay_s(self._pace.retry_first_s, self._pace.retry_max_s, self._failures - 1)
 
 
-def _write(target: Path, data: bytes) -> None:
-    """The file is there whole, also after a power cut, or not at all."""
+def _write(target: Path, token: bytes) -> None:
     target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(target)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
+    write_private(target, token, 0o640)

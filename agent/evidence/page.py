@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.evidence.facts import Facts, Span
-from agent.evidence.html import Html, element, joined
+from agent.evidence.html import Html, document, element, joined
 from agent.evidence.picture import clock, timeline
 from agent.evidence.words import WORDS, Language
 from agent.store.proof import Proof, ahead_s
@@ -19,7 +19,6 @@ from agent.store.report import Problem
 MOST_ROWS = 7
 """Of a table, and of deviations: the page stays one page."""
 _OF_A_CALL = re.compile(r"/([0-9a-f]{32})\b")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 @page { size: A4; margin: 11mm 13mm }
 * { box-sizing: border-box }
@@ -64,13 +63,6 @@ def page(case: Case, language: Language) -> str:
     """The document."""
     w = WORDS[language]
     title = w["title"]
-    head = element(
-        "head",
-        Html('<meta charset="utf-8">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        element("title", f"{title} – {case.facts.call}"),
-        Html(f"<style>{_STYLE}</style>"),
-    )
     parts = [
         element("h1", title),
         element("p", w["made"].format(at=_utc(case.made_ns)), class_="small"),
@@ -82,8 +74,7 @@ def page(case: Case, language: Language) -> str:
         element("h2", w["reading"]),
         element("p", w["reading_is"], class_="small"),
     ]
-    body = element("body", *parts)
-    return f"<!doctype html>\n{element('html', head, body, lang=language.value)}\n"
+    return document(f"{title} – {case.facts.call}", _STYLE, language.value, *parts)
 
 
 def concerns(problem: Problem, call_id: str) -> bool:

@@ -243,12 +243,12 @@ def test_killed_between_file_and_catalog_another_token_takes_its_place(site: Sit
     assert site.verify().problems == []
 
 
-def test_a_disk_without_room_ends_nothing(site: Site) -> None:
+def test_a_token_that_cannot_be_written_is_tried_again(site: Site) -> None:
     site.manifest()
-    (site.outbox / f"evidence/.{CALL}.manifest.json.tsr.partial").mkdir()
+    (site.outbox / f"evidence/{CALL}.manifest.json.tsr").mkdir()
     courier = site.courier()
     assert courier.step() <= PACE.retry_first_s and site.tokens() == []
-    (site.outbox / f"evidence/.{CALL}.manifest.json.tsr.partial").rmdir()
+    (site.outbox / f"evidence/{CALL}.manifest.json.tsr").rmdir()
     courier.step()
     assert len(site.tokens()) == 1
 

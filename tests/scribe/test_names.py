@@ -9,19 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from name_models import pipeline
+from scripted_engine import ScriptEngine
 from working import CALL, channels, greffier, lines, manifest, opened, run, settle, tones
 
 from agent.config import ConfigError, load, parse
 from agent.model.redaction import NAMED, SecretKind
-from agent.model.text import Segment, Word
+from agent.model.text import Segment
 from agent.scribe import engineroom
 from agent.scribe.live import Live
 from agent.scribe.loop import Scribe
 from agent.store.rows import RewriteRow
-from agent.transcribe.engine import ENGINE_RATE
 from agent.transcribe.models import add
 
 SAID = {
@@ -31,32 +30,17 @@ SAID = {
 NAMES = '[names]\nmodels = ["small"]\n'
 
 
-class Scripted:
-    """An engine that hears what the test says, whatever sounds."""
-
-    name, model, digest, test_only = "scripted", "script", "", True
-    only_language: str | None = "fr"
-
-    def transcribe(
-        self, pcm16k: npt.NDArray[np.float32], language: str, channel: int, offset_s: float
-    ) -> tuple[Segment, ...]:
-        end_s = offset_s + len(pcm16k) / ENGINE_RATE
-        words = tuple(Word(text, at, at + 0.4, 0.9) for at, text in SAID[channel] if offset_s <= at < end_s)
-        text = " ".join(w.text for w in words)
-        return (Segment(channel, words[0].start_s, words[-1].end_s, text, words),) if words else ()
-
-
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The site finds an engine; how often it was asked to transcribe."""
     asked: list[int] = []
 
-    class Counting(Scripted):
+    class Counting(ScriptEngine):
         def transcribe(self, *a: object, **k: object) -> tuple[Segment, ...]:
             asked.append(1)
             return super().transcribe(*a, **k)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engineroom, "load", lambda *_: Counting())
+    monkeypatch.setattr(engineroom, "load", lambda *_: Counting(SAID, "fr", 0.4))
     return asked
 
 
@@ -202,7 +186,7 @@ def test_a_language_without_a_model_gets_no_text_and_is_not_heard_in_vain(named_
 
 @pytest.mark.usefixtures("heard")
 def test_the_language_that_is_heard_counts(named_site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Scripted, "only_language", "it")
+    monkeypatch.setattr(engineroom, "load", lambda *_: ScriptEngine(SAID, "it", 0.4))
     site = named_site(training='["name"]')
     run(site)
     assert "language it" in state(site, "training")["detail"] and "training/transcript.json" not in site.outbox()

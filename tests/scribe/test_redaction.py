@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from pydantic import ValidationError
+from scripted_engine import ScriptEngine
 from working import CALL, channels, manifest, opened, run, settle, tones
 
 from agent.config.purposes import PurposeSection, Sensitive
 from agent.model.purpose import Trigger
 from agent.model.redaction import Policy, SecretKind, Treatment
-from agent.model.text import Segment, Word
+from agent.model.text import Segment
 from agent.scribe import engineroom, rewrite
 from agent.scribe.purposes import Purposes
 from agent.store.rows import RewriteRow
-from agent.transcribe.engine import ENGINE_RATE, Engine
+from agent.transcribe.engine import Engine
 
 CUSTOMER, AGENT = 0, 1
 SAID = {
@@ -29,25 +30,10 @@ SAID = {
 }
 
 
-class Scripted:
-    """An engine that hears what the test says, whatever sounds."""
-
-    name, model, digest, test_only = "scripted", "script", "", True
-    only_language: str | None = "en"
-
-    def transcribe(
-        self, pcm16k: npt.NDArray[np.float32], language: str, channel: int, offset_s: float
-    ) -> tuple[Segment, ...]:
-        end_s = offset_s + len(pcm16k) / ENGINE_RATE
-        words = tuple(Word(text, at, at + 0.3, 0.9) for at, text in SAID[channel] if offset_s <= at < end_s)
-        text = " ".join(w.text for w in words)
-        return (Segment(channel, words[0].start_s, words[-1].end_s, text, words),) if words else ()
-
-
 @pytest.fixture
 def has_engine(monkeypatch: pytest.MonkeyPatch) -> list[Engine | None]:
     """What engine the site finds: a scripted one, until a test says otherwise."""
-    found: list[Engine | None] = [Scripted()]
+    found: list[Engine | None] = [ScriptEngine(SAID, "en")]
     monkeypatch.setattr(engineroom, "load", lambda *_: found[0])
     return found
 
@@ -115,7 +101,7 @@ def test_audio_that_cannot_be_redacted_waits_and_is_never_handed_out_as_it_is(ma
     has_engine[0] = None
     scribe = run(site)
     assert "evidence/audio.flac" in site.outbox() and "training/audio.opus" not in site.outbox()
-    has_engine[0] = Scripted()
+    has_engine[0] = ScriptEngine(SAID, "en")
     scribe._finisher._room._next_look = 0.0
     settle(scribe)
     assert "training/audio.opus" in site.outbox()
@@ -161,14 +147,14 @@ def test_redacted_audio_needs_an_engine(make_site) -> None:
 def test_sound_whose_text_is_not_believed_is_silent_as_well(make_site, has_engine) -> None:
     """Nobody knows what was said there: it may have been the number."""
 
-    class Doubts(Scripted):
+    class Doubts(ScriptEngine):
         def transcribe(
             self, pcm16k: npt.NDArray[np.float32], language: str, channel: int, offset_s: float
         ) -> tuple[Segment, ...]:
             said = super().transcribe(pcm16k, language, channel, offset_s)
             return tuple(replace(segment, doubt=channel == CUSTOMER) for segment in said)
 
-    has_engine[0] = Doubts()
+    has_engine[0] = Doubts(SAID, "en")
     site = make_site("auto")
     site.tape(CALL, tones(9), keep_at=8000)
     run(site)
