@@ -5,10 +5,12 @@ import io
 import av
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.model.purpose import AudioFormat
+from agent.scribe import audio
 from agent.scribe.audio import encode
 
 
@@ -50,6 +52,28 @@ def test_opus_keeps_length_channels_and_who_speaks(channels: int) -> None:
         loud = np.abs(back[:, 48000 * n + 4800 : 48000 * (n + 1) - 4800]).max(axis=1)
         assert int(np.argmax(loud)) == n
         assert all(loud[m] < loud[n] / 10 for m in range(channels) if m != n), "parties must not leak into each other"
+
+
+def nearness(back: np.ndarray, pcm: np.ndarray) -> float:
+    """How near decoded speech is to what was said, in dB: the mean of its loud frames of 20 ms (segmental SNR)."""
+    frames, wrong = (x[: len(pcm) // 160 * 160].reshape(-1, 160) for x in (pcm, pcm - back))
+    power = (frames**2).sum(axis=1)
+    loud = power > power.max() * 1e-4
+    ratio = 10 * np.log10(power[loud] / ((wrong[loud] ** 2).sum(axis=1) + 1))
+    return float(np.clip(ratio, -10, 35).mean())
+
+
+@pytest.mark.parametrize("name", ["jfk.flac", "LJ001-0002.flac"])
+def test_speech_in_opus_is_as_near_as_its_slowest_encoder_makes_it(speech, name: str, monkeypatch) -> None:
+    pcm = speech(name)[None]
+
+    def near() -> float:
+        _, back = decode(encode(pcm, 8000, AudioFormat.OPUS))
+        return nearness(soxr.resample(back[0].astype(float) * 32768, 48000, 8000)[: pcm.shape[1]], pcm[0].astype(float))
+
+    ours = near()
+    monkeypatch.setattr(audio, "_OPUS_COMPLEXITY", "10")
+    assert ours > near() - 0.5 and ours > 3
 
 
 def test_more_parties_than_channels_are_mixed_into_the_last() -> None:
