@@ -12,6 +12,7 @@ from agent.commands.common import (
     console,
     fail,
     find_call,
+    journalled,
     must_be_free,
     settings_of,
 )
@@ -27,7 +28,8 @@ def export(
     into: Annotated[Path, typer.Option("--into", "-o", help="Folder for the opened files.")] = Path(),
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Open what a key may open of one call: audio, transcript, subtitles, manifest. What it may not, stays closed."""
+    """Open what a key may open of one call: audio, transcript, subtitles, manifest. What it may not, stays closed. Who
+    opened what is in the journal."""
     settings = settings_of(config)
     catalog = catalog_of(settings)
     row = find_call(catalog, call)
@@ -48,6 +50,10 @@ def export(
         except WrongKey:
             closed += 1
             continue
+        try:
+            journalled(settings, "exported", call_id=row.call_id, purpose=artifact.purpose, path=artifact.path)
+        except OSError as error:
+            fail(f"nothing is opened that the journal does not say: {error}; run it as root or the agent's user")
         target = into / f"{artifact.purpose}-{Path(artifact.path).name.removesuffix('.age')}"
         target.touch(mode=0o600)
         target.write_bytes(plain)

@@ -7,7 +7,7 @@ from agent.store.journal import JournalLine
 
 ACTS = frozenset(
     {
-        *("searched", "fetched", "delivered", "transcribe.asked", "mask.asked", "drop.asked"),
+        *("searched", "fetched", "exported", "delivered", "transcribe.asked", "mask.asked", "drop.asked"),
         *("hold", "hold.release.asked", "hold.lifted", "person.find", "person.access", "person.erase"),
         *("person.restrict", "person.lift", "person.object", "reader.added", "reader.revoked", "readers"),
         *("token.added", "token.revoked", "token.imported", "agents.added", "agents.removed", "refused"),

@@ -365,6 +365,15 @@ def test_what_was_withdrawn_is_not_exported_even_where_it_still_lies(make_site, 
     assert "4 artifacts were withdrawn" in said
     names = {p.name.split(".", 1)[1] for p in (tmp_path / "x").iterdir()}
     assert names == {"audio-2.flac", "transcript-2.json", "subtitles-2.vtt", "manifest-2.json", "tombstone-2.json"}
+    told = [line for line in read(site.settings.journal_dir, CALL) if line.kind == "exported"]
+    assert {f"{CALL}.{name}.age" for name in names} == {str(line.fields["path"]).split("/")[1] for line in told}
+    assert {(line.purpose, bool(line.fields["actor"])) for line in told} == {("evidence", True)}
+    key.write_text(site.readers["analytics"].secret + "\n")
+    greffier(site, "export", CALL, "--key", str(key), "--into", str(tmp_path / "y"))
+    assert {line.purpose for line in read(site.settings.journal_dir, CALL) if line.kind == "exported"} == {
+        "evidence",
+        "analytics",
+    }
 
 
 @pytest.mark.parametrize("words", ["nonsense", "1:2:3:4", "-5", "25:00:00"])
