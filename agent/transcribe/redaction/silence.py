@@ -3,7 +3,7 @@
 Engines are off by some tenths of a second at the edges of words: so there is a margin on both sides, and where there is
 sound at its edge it goes on until that ends. A margin never takes more than half of a neighbouring word that is kept;
 but a short word close to a number that was read out, or some that together are as short, and none that people fill
-pauses with, may be a digit of it, misheard: they are silent as a whole.
+pauses with, may be a digit of it, misheard: they are silent as a whole, and the margin begins beyond them.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,8 @@ MISHEARD_S, CLOSE_S = 0.8, 0.8
 """What lasts so long at most, so close to a number, may be a digit of it."""
 MOST_WORDS = 3
 """That a digit is taken for."""
+BESIDE = MOST_WORDS + 1
+"""So many words beside a number decide where its silence ends."""
 _STOPS = " .,;:!?…"
 _READ_OUT = frozenset({SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR})
 
@@ -57,34 +59,39 @@ def silences(said: Sequence[Said], secrets: Sequence[Secret], margin_s: float = 
             if not is_hidden:
                 continue
             begins, ends = min(w.start_s for w in words), max(w.end_s for w in words)
+            before = [said[n].word for n in takewhile(is_kept, reversed(mine[max(0, first - BESIDE) : first]))]
+            if mine[first] in digits:
+                begins, before = _with_misheard(begins, before, forwards=False)
+            following = [said[n].word for n in takewhile(is_kept, mine[after : after + BESIDE])]
+            if mine[after - 1] in digits:
+                ends, following = _with_misheard(ends, following, forwards=True)
             start, end = begins - margin_s, ends + margin_s
-            if first:
-                before = [said[n].word for n in takewhile(is_kept, reversed(mine[max(0, first - MOST_WORDS) : first]))]
-                kept_s = (before[0].start_s + before[0].end_s) / 2
-                misheard_s = _digit_until(before, begins, forwards=False) if mine[first] in digits else None
-                start = min(max(start, kept_s) if misheard_s is None else misheard_s, begins - LEAST_S)
-            if after < len(mine):
-                following = [said[n].word for n in takewhile(is_kept, mine[after : after + MOST_WORDS])]
-                kept_s = (following[0].start_s + following[0].end_s) / 2
-                misheard_s = _digit_until(following, ends, forwards=True) if mine[after - 1] in digits else None
-                end = max(min(end, kept_s) if misheard_s is None else misheard_s, ends + LEAST_S)
+            if before:
+                start = min(max(start, _middle(before[0])), begins - LEAST_S)
+            if following:
+                end = max(min(end, _middle(following[0])), ends + LEAST_S)
             spans.append((max(0.0, start), end))
         found[channel] = merge(spans)
     return found
 
 
-def _digit_until(words: Sequence[Word], edge_s: float, *, forwards: bool) -> float | None:
-    """Where a digit ends that the words beside a number may be, the nearest first, misheard; None: they are none. It
-    may be taken for several words, which last no longer together than a digit does."""
-    began_s, until_s = None, None
-    for word in words:
+def _middle(word: Word) -> float:
+    return (word.start_s + word.end_s) / 2
+
+
+def _with_misheard(edge_s: float, words: list[Word], *, forwards: bool) -> tuple[float, list[Word]]:
+    """Where a number ends with the kept words beside it, the nearest first, that may be a digit of it, misheard; and
+    the words beyond. A digit may be taken for several words, which last no longer together than it does."""
+    began_s = until_s = None
+    taken = 0
+    for word in words[:MOST_WORDS]:
         near_s, far_s = (word.start_s, word.end_s) if forwards else (word.end_s, word.start_s)
         began_s = near_s if began_s is None else began_s
         gap_s = began_s - edge_s if forwards else edge_s - began_s
         if gap_s > CLOSE_S or abs(far_s - began_s) > MISHEARD_S or fold(word.text).strip(_STOPS) in FILLERS:
             break
-        until_s = far_s
-    return until_s
+        until_s, taken = far_s, taken + 1
+    return edge_s if until_s is None else until_s, words[taken:]
 
 
 def followed(pcm: npt.NDArray[np.int16], rate: int, spans: Sequence[Seconds]) -> list[Seconds]:
