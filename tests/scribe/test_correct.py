@@ -1,5 +1,6 @@
 """Masks and drops after the fact: nothing of what was masked is anywhere, what had left is called back, each once."""
 
+import itertools
 import json
 import threading
 from collections import Counter
@@ -348,6 +349,38 @@ def test_a_disk_without_room_for_the_copy_lets_the_key_go(make_site, full_disk: 
     scribe = run(site)
     assert scribe.catalog.find_call(CALL).state == "finalised" and scribe.catalog.corrections.kept() == {}
     assert list(site.settings.callkeys_dir.iterdir()) == [] and [p.name for p in full_disk.iterdir()] == ["ballast"]
+
+
+def test_what_a_hold_covers_waits_for_room_with_its_key(make_site, full_disk: Path) -> None:
+    site = make_site("none", deferred_limit_s=0, window="1 h")
+    site.settings.kept_dir.symlink_to(full_disk)
+    ballast = full_disk / "ballast"
+    ballast.write_bytes(b"x" * (1000 << 10))
+    site.tape(CALL, tones(20))
+    scribe = Scribe(site.settings, threading.Event())
+    placed = hold(scribe.catalog, CALL)
+    settle(scribe)
+    assert scribe.catalog.find_call(CALL).state == "ended" and len(lines(site, "outbox.full")) == 1
+    assert list(site.settings.callkeys_dir.iterdir()) and lines(site, "callkey.destroyed") == []
+    ballast.unlink()
+    scribe = run(site)
+    assert scribe.catalog.find_call(CALL).state == "finalised" and [p.name for p in full_disk.iterdir()] == [CALL]
+    assert list(site.settings.callkeys_dir.iterdir())
+    lift(scribe.catalog, placed)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_clock_that_jumped_takes_no_key_of_what_a_hold_covers(make_site, held: bool) -> None:
+    site = make_site("none", deferred_limit_s=0, window="1 h")
+    site.tape(CALL, tones(0.2), keep_at=0)
+    scribe = Scribe(site.settings, threading.Event())
+    if held:
+        hold(scribe.catalog, CALL)
+    scribe._finisher._clock_ns = itertools.count(1 << 61).__next__
+    settle(scribe)
+    assert scribe.catalog.find_call(CALL).state == "finalised"
+    assert bool(list(site.settings.callkeys_dir.iterdir())) is held is (CALL in scribe.catalog.corrections.kept())
+    assert bool(lines(site, "callkey.destroyed")) is not held
 
 
 def test_what_was_withdrawn_is_not_exported_even_where_it_still_lies(make_site, tmp_path: Path) -> None:
