@@ -33,6 +33,7 @@ _ENDS = table(
 _FLATS = frozenset({"flat", "apartment", "unit", "apt"})
 _TITLES = table("madame mademoiselle monsieur docteur maitre")
 _PLACES = table("appartement appt batiment bat lieu-dit lieu dit residence escalier etage porte hall")
+_FLOORS = table("voiture wagon niveau etage moins rang allee salle")
 _DISTRICTS = table(
     """premier deuxieme troisieme quatrieme cinquieme sixieme septieme huitieme neuvieme dixieme onzieme douzieme
     treizieme quatorzieme quinzieme seizieme vingtieme"""
@@ -53,7 +54,7 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
         if figure.role is Role.DATE or len(figure.digits) > 5 or atoms[figure.first].text in _COMMON:
             continue
         street = _street(atoms, figure, english)
-        if street is None:
+        if street is None or _is_seat(atoms, figure, street[0], by_first):
             continue
         found.append((_flat(atoms, figure.first, by_first) if english else figure.first, street[1]))
         if english:
@@ -67,6 +68,12 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
         elif named:
             found.append((street[1], named))
     return found
+
+
+def _is_seat(atoms: Sequence[Atom], figure: Figure, at: int, by_first: Mapping[int, Figure]) -> bool:
+    """Whether it is the number of a car or a floor, and of a place in it: "voiture 12, place 86"."""
+    named = atoms[at - 1].text == "place" and at in by_first and by_first[at].role is Role.READ
+    return named and any(atom.text in _FLOORS for atom in atoms[max(0, figure.first - 2) : figure.first])
 
 
 def _flat(atoms: Sequence[Atom], first: int, by_first: Mapping[int, Figure]) -> int:

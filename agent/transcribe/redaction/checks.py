@@ -5,6 +5,8 @@ import re
 from agent.transcribe.redaction.tables import table
 
 _NIR = re.compile(r"[1-478]\d{2}(?:0[1-9]|1[0-2]|[2-3]\d|4[0-2]|[5-9]\d)(?:\d{2}|2[AB])\d{6}(\d{2})?")
+_NIR_BEGINS = re.compile(r"[1-478]\d{2}(0[1-9]|1[0-2])")
+NIR_DIGITS, NIR_WITH_KEY = 13, 15
 IBAN_LENGTHS = {
     "AD": 24, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
     "FI": 18, "FR": 27, "GB": 22, "GR": 27, "HR": 21, "HU": 28, "IE": 22, "IS": 26, "IT": 27, "LI": 21, "LT": 20,
@@ -17,9 +19,11 @@ IBAN_OF_DIGITS = table("AT BE CZ DE DK EE ES FI HR HU IS LT NO PL PT SE SI SK")
 
 
 def luhn(digits: str) -> bool:
-    """Whether the last digit checks the others (ISO/IEC 7812-1 annex B)."""
+    """Whether they are digits, and the last one checks the others (ISO/IEC 7812-1 annex B)."""
+    if not digits.isdecimal():
+        return False
     doubled = (int(d) * (2 if at % 2 else 1) for at, d in enumerate(reversed(digits)))
-    return bool(digits) and sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
 
 
 def is_siret(digits: str) -> bool:
@@ -59,15 +63,20 @@ def hides_card(digits: str) -> bool:
 
 def is_nir_shape(text: str) -> bool:
     """Whether it is built as a French NIR (INSEE): sex, year, month, department with 2A and 2B, and so on."""
-    return len(text) in (13, 15) and _NIR.fullmatch(text) is not None
+    return len(text) in (NIR_DIGITS, NIR_WITH_KEY) and _NIR.fullmatch(text) is not None
 
 
 def is_nir(text: str) -> bool:
     """Whether it is a NIR of 15 places whose key is right: 97 less the number modulo 97, 2A as 19 and 2B as 18."""
-    if len(text) != 15 or not is_nir_shape(text):
+    if len(text) != NIR_WITH_KEY or not is_nir_shape(text):
         return False
     number = int(text[:13].replace("2A", "19").replace("2B", "18"))
     return 97 - number % 97 == int(text[13:])
+
+
+def begins_as_nir(digits: str) -> bool:
+    """Whether digits begin with a sex, a year and a month of the calendar, as nearly every NIR does."""
+    return _NIR_BEGINS.match(digits) is not None
 
 
 def is_iban(text: str) -> bool:

@@ -33,6 +33,8 @@ _OF_FIGURES = table(
 LEAD_ATOMS = 5
 _NO_LETTERS = frozenset("aiy")
 """Single letters that are words as well."""
+KEYS = table("cle clef cles")
+"""What the last two figures of a NIR are called."""
 ECHO_SHARE, ECHO_DIGITS, WHOLE_ECHO_DIGITS = 0.75, 3, 5
 
 
@@ -76,6 +78,8 @@ class Run:
     open: bool = False
     asked: Topic | None = None
     """What was announced last before it, by either party, not long ago."""
+    tail: bool = False
+    """It was said right after what calls it the end of a number."""
 
     @property
     def digits(self) -> str:
@@ -193,6 +197,8 @@ class Gap:
     restarts: bool = False
     carded: bool = False
     """A card was spoken of."""
+    keyed: bool = False
+    """The key of a number was spoken of, and nothing else."""
     asking: dict[int, int] = field(default_factory=dict)
     """Words of the sentence of each channel that goes on, fillers not counted."""
     asks: dict[int, int] = field(default_factory=dict)
@@ -216,6 +222,7 @@ class Gap:
         self.restarts |= event.atom.text in RESTARTS
         if event.neutral or event.atom.text == PLUS:
             return True
+        self.keyed = event.atom.text in KEYS and (self.keyed or not self.words)
         self.add(event.atom.channel)
         return False
 

@@ -25,6 +25,8 @@ _CURRENCIES = frozenset(["euro", "euros", "dollar", "dollars", "livre", "livres"
 _RANGES = frozenset({"a", "ou", "et", "to", "or", "and"})
 _RANGE_DIGITS = 3
 _FEW = 4
+_APART_WORDS = 2
+"""Where more than a word of another party parts a figure from a date, it is no more of it."""
 _BEFORE_ONE = table("this that another other same wrong")
 _BEFORE_PRONOUNS = table("new the right old manque")
 
@@ -243,7 +245,8 @@ def _role(atoms: Sequence[Atom], found: Sequence[Figure], n: int) -> Role:
         return Role.DATE
     if before in MONTHS and len(figure.digits) <= 4:
         return Role.DATE
-    after_day = n > 0 and found[n - 1].role is Role.DATE and found[n - 1].after == figure.first and before
+    after_day = n > 0 and found[n - 1].role is Role.DATE and found[n - 1].after == figure.first and before != ""
+    after_day = after_day and atoms[figure.first].word - atoms[figure.first - 1].word <= _APART_WORDS
     if after_day and len(figure.digits) <= 4:
         return Role.DATE if _is_month_near(atoms, found[n - 1]) else Role.READ
     if figure.digits[:2] in ("19", "20") and len(figure.digits) == 4 and before in BEFORE_YEARS:

@@ -19,6 +19,7 @@ from agent.transcribe.redaction.codes import CODE_S
 from agent.transcribe.redaction.figures import Role, figures, pending
 from agent.transcribe.redaction.heard import Heard
 from agent.transcribe.redaction.lexicon import FILLERS, MONTHS
+from agent.transcribe.redaction.nirs import dictated
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.runs import runs
 from agent.transcribe.redaction.sorts import judged
@@ -82,7 +83,9 @@ def find(said: Sequence[Said], language: str, now_s: float | None = None, others
     found = runs(channels, now_s)
     claims: list[_Claim] = []
     cards: list[float] = []
-    for one in judged(found, heard, _counted(said, channels), frozenset(c for c in english if english[c])):
+    counted = _counted(said, channels)
+    known = judged(found, heard, counted, frozenset(c for c in english if english[c]))
+    for one in known:
         if one.kind is not None:
             words = _words(said, channels, one.run, one.kind)
             claims.append(_Claim(one.kind, words, min(one.run.readings(), key=len)))
@@ -91,8 +94,11 @@ def find(said: Sequence[Said], language: str, now_s: float | None = None, others
     claims += _ends(channels, heard, cards)
     for number, channel in channels.items():
         claims += _spelled(channel, heard, english[number])
+    nirs = dictated(channels, heard, known, counted, now_s)
+    claims += [_Claim(SecretKind.NIR, nir.words, nir.digits) for nir in nirs if nir.is_one]
     numbers = frozenset(w for c in channels.values() for f in c.figures for w in _words_of(c, f.first, f.after))
-    numbers_open = _numbers_open_from(said, channels, found, now_s)
+    numbers |= {word for nir in nirs for word in nir.words}
+    numbers_open = min([_numbers_open_from(said, channels, found, now_s), *(min(n.words) for n in nirs if n.open)])
     open_from = min(numbers_open, _mails_open_from(said, channels, heard, now_s))
     return Found(_settled(said, claims), numbers, open_from, numbers_open)
 

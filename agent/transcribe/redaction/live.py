@@ -94,7 +94,7 @@ class LiveRedactor:
         """What ends after this moment was never said, as far as this is concerned."""
         kept = [n for n, one in enumerate(self._said) if one.word.end_s <= from_s]
         if len(kept) < len(self._said) and self.held:  # what waits of a number will never be decided
-            numbers = find(self._said, self._language, None, self._others).numbers
+            numbers = find(self._said, self._language, self._said[-1].word.end_s, self._others).numbers
             for n in range(self._left, len(self._said)):
                 if n in numbers:
                     one = self._said[n]

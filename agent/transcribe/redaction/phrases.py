@@ -61,7 +61,8 @@ _ORDER = (
         + [f"{noun} number|{noun} no|{noun} id|{noun} reference" for noun in _NUMBERED.split()]
     )
     + "|reference|references|ref|identifiant|numero client|imei|point de livraison|pdl|prm|pce|matricule|tracking"
-    "|code barres|code barre|barcode|bar code|isbn|ean|adresse ip|ip address|ip|masque|passerelle|subnet|mask|gateway"
+    "|code barres|code barre|codes barres|codes barre|point d'injection"
+    "|barcode|bar code|isbn|ean|adresse ip|ip address|ip|masque|passerelle|subnet|mask|gateway"
     "|porte le numero|a le numero|code erreur|code d'erreur|message d'erreur|error code|version|build|user id|member id"
     "|account id|staff id|customer account number|account number on the letter|account number on the bill"
     "|account number on your bill|account number on the invoice|account number on your letter|service tag|serial"
@@ -84,10 +85,15 @@ _OTHER_CARDS = "|".join(
 """Cards that nobody pays with."""
 _CODES_OF = """promo promotion reduction avantage parrainage entree porte acces immeuble portail parking garage cle wifi
     pin agence guichet banque couleur reponse pays naf ape"""
+_CODES_OF_DOORS = "entree porte immeuble portail parking garage wifi"
 _OF_CODES = """promo promotional discount voucher referral offer door gate entry access key pin pass area dialling
     country branch colour color dress wifi booking"""
 _OTHER_CODES = "|".join(
-    [*(f"code {name}" for name in _CODES_OF.split()), *(f"{name} code" for name in _OF_CODES.split())]
+    [
+        *(f"code {name}" for name in _CODES_OF.split()),
+        *(f"code {of} {name}" for name in _CODES_OF_DOORS.split() for of in ("de", "du", "de la")),
+        *(f"{name} code" for name in _OF_CODES.split()),
+    ]
 )
 """Codes that are no card's."""
 PHRASES = {
@@ -145,6 +151,8 @@ NOT_THINGS = FILLERS | table(
     mon ma mes ton ta votre vos son sa ses notre nos leur leurs un une des cet cette quel quelle qui que quoi
     mari femme fille fils mere pere maman papa soeur frere conjoint conjointe voisin voisine collegue madame monsieur
     bureau domicile maison travail tel gsm contact urgence fixe mobile portable personne deux trois quatre quinze seize
-    secret confidentiel pin nationalite identite passeport permis fiscal fin debut suite"""
+    secret confidentiel pin nationalite identite passeport permis fiscal fin debut suite
+    par pour sur sous dans avec sans chez deja encore bien aussi provisoire definitif complet entier personnel
+    ordre commune doucement lentement tranquillement"""
 )
 """What stands beside "numéro" and "number" and is no thing that has one, or a person, whose number is a phone's."""

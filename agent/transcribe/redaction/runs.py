@@ -8,7 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from agent.transcribe.redaction.checks import IBAN_LENGTHS, looks_like_card, luhn
+from agent.transcribe.redaction.checks import (
+    IBAN_LENGTHS,
+    NIR_DIGITS,
+    NIR_WITH_KEY,
+    begins_as_nir,
+    is_nir,
+    looks_like_card,
+    luhn,
+)
 from agent.transcribe.redaction.chunks import ECHO_DIGITS, OTHERS_WORDS, WHOLE_DIGITS, Channel, Gap, Placed, Run, events
 from agent.transcribe.redaction.phrases import PASSING, Topic
 
@@ -36,6 +44,8 @@ CARD_DIGITS = 13
 CODE_DIGITS = range(3, 5)
 """So many digits right after a card's code or end was asked for are whole."""
 ANNOUNCED_WORDS = 60
+TAIL_WORDS = 3
+"""So soon after "finit par" comes the end of a number."""
 OWN_WORDS = 5
 ANCHOR_DIGITS = 3
 _PHONE = re.compile(r"0[1-9]\d{8,9}")
@@ -82,6 +92,7 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
             chunk = Run([_corrected(placed, gap)], lead, lead_word)
             reach = MATTER_WORDS if asked is Topic.MATTER else ASKED_WORDS
             chunk.asked = asked if placed.first_word - asked_word <= reach else None
+            chunk.tail = asked is Topic.TAIL and placed.first_word - asked_word <= TAIL_WORDS
             found.append(chunk)
             joined = False
         lead, gap = "", Gap(parts=channels[placed.channel].atoms[placed.figure.after - 1].ends)
@@ -110,15 +121,35 @@ def _goes_on(chunk: Run, gap: Gap, placed: Placed, lead: str, carded: bool) -> b
     whole = chunk.asked is Topic.CVV and len(chunk.digits) in CODE_DIGITS and len(placed.figure.digits) in CODE_DIGITS
     if whole and gap.heard and carded:
         return False
-    if chunk.asked is Topic.EXPIRY and gap.heard and _END.fullmatch(chunk.digits):
+    if gap.heard and _is_ended(chunk, placed):
         return False
-    near = not gap.words and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
+    keyed = gap.keyed and _is_before_key(chunk, placed)
+    near = (keyed or not gap.words) and not gap.broken and placed.start_s - chunk.end_s <= LONGEST_GAP_S
     return near and (len(lead) < 2 or len(chunk.lead) == 2)
 
 
 def _is_of_card(run: Run) -> bool:
     """Whether a number is as long as a card's."""
     return len(run.digits) >= CARD_DIGITS
+
+
+def _is_ended(chunk: Run, placed: Placed) -> bool:
+    """Whether another figure is of something else for certain: after what a card ends with, its end of validity, or a
+    whole NIR of which it says nothing again."""
+    if chunk.asked is Topic.NIR and placed.figure.digits not in chunk.digits:
+        return any(is_nir(text) for text in chunk.readings())
+    return _is_tail(chunk) or (chunk.asked is Topic.EXPIRY and _END.fullmatch(chunk.digits) is not None)
+
+
+def _is_before_key(chunk: Run, placed: Placed) -> bool:
+    """Whether a number may be a NIR, and a figure after it the key."""
+    whole = chunk.heard_length == NIR_DIGITS and begins_as_nir(chunk.once)
+    return len(placed.figure.digits) <= NIR_WITH_KEY - NIR_DIGITS and (whole or chunk.asked is Topic.NIR)
+
+
+def _is_tail(run: Run) -> bool:
+    """Whether it is what a card ends with, by which people tell which one they mean."""
+    return run.tail and len(run.digits) in CODE_DIGITS and len(run.turns()) == 1
 
 
 def _is_another(chunk: Run, placed: Placed) -> bool:
@@ -175,17 +206,21 @@ def _is_rest(anchor: Run, gap: Gap, chunk: Run) -> bool:
 
 
 def _is_whole(run: Run) -> bool:
-    """Whether nothing is missing of a number: it is a phone number, a card's by its check digit, or a card's code that
-    was asked for."""
-    if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
+    """Whether nothing is missing of a number: it is a phone number, a card's or a NIR by its check digits, or a card's
+    code that was asked for."""
+    if _is_tail(run) or (run.asked in _CODES and len(run.digits) in CODE_DIGITS):
         return True
     if run.asked is Topic.PHONE and any(_AMERICAN_PHONE.fullmatch(text) for text in run.readings()):
         return True
     if len(run.lead) == 2 and len(run.digits) >= IBAN_LENGTHS[run.lead] - IBAN_LETTERS:
         return True
-    return any(
-        _PHONE.fullmatch(text) or (len(text) == 16 and looks_like_card(text) and luhn(text)) for text in run.readings()
-    )
+    return any(_is_complete(text) for text in run.readings())
+
+
+def _is_complete(digits: str) -> bool:
+    """Whether so many digits are a phone number, or a card's or a NIR by their check digits."""
+    carded = len(digits) == 16 and looks_like_card(digits) and luhn(digits)
+    return carded or is_nir(digits) or _PHONE.fullmatch(digits) is not None
 
 
 def is_sum(run: Run) -> bool:

@@ -10,6 +10,9 @@ from agent.model.redaction import SecretKind
 from agent.transcribe.redaction.checks import (
     IBAN_LENGTHS,
     IBAN_OF_DIGITS,
+    NIR_DIGITS,
+    NIR_WITH_KEY,
+    begins_as_nir,
     hides_card,
     is_gtin,
     is_nir,
@@ -48,6 +51,9 @@ AGAIN_SHARE = 0.8
 AGAIN_DIGITS = 5
 """A number of so many digits is known again."""
 EXEMPT_DIGITS = 24
+SIRET_DIGITS = (9, 14, 18, 28)
+"""A SIREN, a SIRET, or it and its correction: no card has so many digits any more. Asked for, it is one though a digit
+was misheard."""
 PART_DIGITS, TAIL_WORDS = 4, 3
 """So many digits of a secret are known for a part of it; and so soon after it is spoken of its end is said."""
 _OF_NUMBERS = (SecretKind.CARD, SecretKind.IBAN, SecretKind.NIR, SecretKind.PHONE)
@@ -85,6 +91,8 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
     part = None if carded and run.heard_length >= CARD_DIGITS else _said_before(run, heard, known)
     if part is SecretKind.CARD or (part is not None and topics.nearest is not Topic.CARD):
         return Judged(run, part)
+    if not carded and _is_keyed_nir(run):
+        return Judged(run, SecretKind.NIR)
     if not carded and not hides_card(_digits(run.once)) and _is_harmless(run, topics, readings, known):
         return Judged(run, None, harmless=True)
     other = _account(run, topics, carded, english)
@@ -94,6 +102,13 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
         return Judged(run, other)
     announced = topics.nearest in _OF_A_CARD and run.length >= ANNOUNCED_DIGITS and not _is_other(run, known)
     return Judged(run, SecretKind.CARD if announced or carded or _is_long(run, topics) else None)
+
+
+def _is_keyed_nir(run: Run) -> bool:
+    """Whether a whole NIR was said, by its key, and perhaps something short right after it."""
+    if len(run.lead) == 2 or hides_card(_digits(run.once)):
+        return False
+    return any(text[0] in "12" and is_nir(text[:NIR_WITH_KEY]) for text in run.readings())
 
 
 def _said_before(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
@@ -150,6 +165,8 @@ class _Topics:
     nearest: Topic | None
     harmless: Topic | None
     siret: bool
+    siret_asked: bool
+    """It was asked for last, right before, and has not been said."""
     nir: bool
     bank: bool
     phone: bool
@@ -175,7 +192,8 @@ def _topics(run: Run, heard: Sequence[Heard], counted: Sequence[int], known: Seq
         topic,
         harmless,
         _is_among(near, Topic.SIRET),
-        _is_among(near, Topic.NIR),
+        topic is Topic.SIRET and named is not None and _is_asked(named, first, near, counted),
+        any(h.topic is Topic.NIR and (begins_as_nir(run.digits) or not _is_answered(h, run, known)) for h in near),
         _is_among(near, Topic.BANK),
         _is_among(near, Topic.PHONE),
         any(h.topic is Topic.BANK and first - h.last_word <= BANKED_WORDS for h in near),
@@ -203,6 +221,12 @@ def _reaches(nearest: Heard, run: Run, near: Sequence[Heard], counted: Sequence[
     return nearest.topic in (Topic.ORDER, Topic.THING) and between < reach and far <= EXEMPT_FILLED_WORDS
 
 
+def _is_asked(asked: Heard, first: int, near: Sequence[Heard], counted: Sequence[int]) -> bool:
+    """Whether a number that begins at a word may be the answer to what was asked for, and paying is not spoken of."""
+    paid = any(h.topic is Topic.PAYING and h.last_word > asked.last_word for h in near)
+    return not paid and counted[first] - counted[asked.last_word + 1] < ANSWER_WORDS
+
+
 def _is_among(near: Sequence[Heard], topic: Topic) -> bool:
     return any(h.topic is topic for h in near)
 
@@ -217,6 +241,10 @@ def _is_answered(asked: Heard, run: Run, known: Sequence[Judged]) -> bool:
             return any(_ANSWER_PHONE.fullmatch(r) for r in readings)
         if asked.topic is Topic.CARD and one.kind is SecretKind.CARD:
             return any(len(r) == 16 and luhn(r) for r in readings)
+        if asked.topic is Topic.SIRET and one.harmless:
+            return any(len(r) in SIRET_DIGITS for r in readings)
+        if asked.topic is Topic.NIR and one.kind is SecretKind.NIR:
+            return len(readings[0]) >= NIR_DIGITS
     return False
 
 
@@ -225,6 +253,8 @@ def _is_harmless(run: Run, topics: _Topics, readings: Sequence[str], known: Sequ
     one that was, said again."""
     if topics.siret and any(is_siret(r) for r in readings):
         return True
+    if topics.siret_asked and not run.lead and any(len(r) in SIRET_DIGITS for r in readings):
+        return not any(_ROUGH_PHONE.fullmatch(r) for r in readings)
     if len(run.lead) == 2 or run.heard_length > EXEMPT_DIGITS:
         return False
     mine = _digits(run.once)
@@ -258,6 +288,7 @@ def _account(run: Run, topics: _Topics, carded: bool, english: bool) -> SecretKi
     if any(is_nir(text) for text in run.readings()):
         return SecretKind.NIR
     shaped = topics.nir and 11 <= run.length <= 18 and run.digits[0] in "123478"
+    shaped = shaped and (begins_as_nir(run.digits) or not is_sum(run))
     if shaped and not (carded and run.length == 16):
         return SecretKind.NIR
     least = SORT_CODE_DIGITS if english and topics.banked else ANNOUNCED_DIGITS

@@ -18,7 +18,8 @@ from bench.utterances import utterances
 ALL = Policy(mask=frozenset(SecretKind))
 VOCABULARY = {
     "fr": "un deux quatre sept neuf zéro dix soixante quatre-vingt cent mille 4532 12 06 123 euh donc oui pardon "
-    "double et euros mars carte cryptogramme commande numéro téléphone iban je maison porte voilà.",
+    "double et euros mars carte cryptogramme commande numéro téléphone iban sécu clé année je maison "
+    "porte voilà. finit",
     "en": "one two four seven nine zero ten sixty hundred thousand oh double 4532 12 07 123 um so yes sorry pounds "
     "march card security code order number phone iban the house door right.",
 }
@@ -59,6 +60,19 @@ def test_generated_calls_in_any_cut() -> None:
 def test_hard_cases_word_by_word() -> None:
     for case in cases(Path(__file__).parent / "hard_cases.txt"):
         assert leaks(case.said, case.language, [1]) == [], case.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "C: un pour un homme A: un instant C: 84 12 76",
+        "C: un homme A: dix derniers C: 06 05 76 451",
+        "C: 1 76 05 et la commune 451 A: il y a une clé C: attendez je mets mes lunettes c'est tout petit clé 46",
+    ],
+)
+def test_a_number_dictated_bit_by_bit_word_by_word(text: str) -> None:
+    said = marked(f"A: votre numéro de sécu {text}", "fr").said
+    assert leaks(said, "fr", [1]) == [] and find(said, "fr").secrets
 
 
 @st.composite

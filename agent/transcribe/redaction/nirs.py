@@ -1,0 +1,307 @@
+"""Social security numbers (NIR) as people dictate them: bit by bit, explained, the key asked for at the end.
+
+"Un pour homme, l'année quatre-vingt-cinq, le mois zéro cinq …": no bit of it is long enough to be told by itself, and
+other words are between. So where a NIR was spoken of, what is read out next is taken for it, bit by bit, until it is
+whole, something else is spoken of, or no figure comes for long. It is one if together the bits begin as a NIR does.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.model.redaction import SecretKind
+from agent.transcribe.redaction.atoms import Atom
+from agent.transcribe.redaction.checks import NIR_DIGITS, NIR_WITH_KEY, begins_as_nir, is_nir
+from agent.transcribe.redaction.chunks import KEYS, Channel
+from agent.transcribe.redaction.figures import Figure, Role
+from agent.transcribe.redaction.heard import Heard, Judged
+from agent.transcribe.redaction.lexicon import CORRECTIONS, MONTHS, RESTARTS
+from agent.transcribe.redaction.phrases import Topic
+from agent.transcribe.redaction.tables import table
+
+GAP_WORDS, GAP_S, FIRST_WORDS = 14, 30.0, 25
+"""So many words that are no fillers, and seconds, may part two bits, and the first one from what announced it."""
+LEAST_DIGITS, SURE_DIGITS = 5, 9
+"""Sex, year and month are told from other figures; of more digits one may have been misheard."""
+NEXT_WORDS = 3
+"""Once all but the key was said, what goes on so soon is part of it."""
+LONG_DIGITS = 11
+"""So many digits are known for a NIR by themselves, where one was spoken of (`agent.transcribe.redaction.sorts`)."""
+KEY_WORDS, KEY_S, NAMED_WORDS = 60, 60.0, 12
+"""So long after that its key may be asked for, and so soon after the word for it comes the key."""
+YEAR_DIGITS = 4
+ASKED_WORDS = 6
+"""So soon before the insurance is named its number may be asked for."""
+ONE_WORDS = 10
+"""So many words at most part "un", where it is no article, from what follows: "un pour homme, l'année …"."""
+_LAST = KEYS | table("dernier derniers derniere fin bout reste manque restent encore aussi")
+_AGAIN = CORRECTIONS | RESTARTS
+_ONE = "un"
+_BORN = table("annee ne nee naissance mois")
+_NUMBERED = table(
+    """numero numeros nir chiffre chiffres dictez dicter dictes lisez lire donner donnez redonner redonnez rappeler
+    rappelez confirmer confirmez ecoute ecoutez coeur matricule immatriculation"""
+)
+"""Who says so asks for the number, and does not only speak of the insurance."""
+_ANOTHER = table(
+    "celui celle conjoint conjointe epoux epouse mari femme fils fille enfant bebe sien sienne mien mienne"
+)
+"""Soon after one was spoken of, this announces another."""
+_EXPLAINING = table("annee mois pour")
+"""What says which part of the number it is, and elsewhere what figures count."""
+_OF_DIGITS = table("par dernier derniers premier premiers")
+"""Beside figures that say how many digits there are, or are said in one go."""
+_COUNTS = (str(NIR_DIGITS), str(NIR_WITH_KEY))
+_PASSING = frozenset(
+    {Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK, Topic.CODE, Topic.DATE, Topic.MATTER, Topic.EXPIRY}
+)
+"""What is said of a NIR while it is dictated, and of much else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bit:
+    """Digits that were said in one go, the words that say them, and when. `article`: "un", which may be no digit;
+    `doubtful`: by what is around it, it is none; `dated`: right after a month. `settled`: nothing that is
+    said later can change it."""
+
+    digits: str
+    channel: int
+    words: tuple[int, ...]
+    start_s: float
+    end_s: float
+    article: bool = False
+    doubtful: bool = False
+    dated: bool = False
+    settled: bool = True
+
+
+@dataclass(slots=True)
+class Dictated:
+    """What was said of one: its digits and their words so far. `known`: it is one, whatever its digits; `open`: it may
+    go on."""
+
+    word: int
+    end_s: float
+    """The last word of it, or of what announced it."""
+    announced_word: int
+    """The first word of what announced it."""
+    channel: int = -1
+    digits: str = ""
+    words: set[int] = field(default_factory=set)
+    last: Bit | None = None
+    known: bool = False
+    open: bool = False
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a NIR, or enough of one."""
+        begins = len(self.digits) >= LEAST_DIGITS and begins_as_nir(self.digits)
+        return self.known or begins or (len(self.digits) >= SURE_DIGITS and self.digits[0] in "12")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its key was said and is right."""
+        return any(is_nir(self.digits[at : at + NIR_WITH_KEY]) for at in range(len(self.digits) - NIR_WITH_KEY + 1))
+
+    def add(self, bit: Bit) -> None:
+        """Another bit. Where it is only said again, its words are added and no digits."""
+        if self.last is not None and self.last.article and self.digits == "1" and not _is_after_one(self.last, bit):
+            self.words.clear()
+            self.channel, self.digits = -1, ""
+        self.channel = bit.channel if self.channel < 0 else self.channel
+        if not self.repeats(bit):
+            self.digits += bit.digits
+        self.words |= set(bit.words)
+        self.word, self.end_s, self.last = max(bit.words), bit.end_s, bit
+
+    def is_of_other(self, bit: Bit) -> bool:
+        """Whether the other party says it, nothing of the number, while that is not known for one."""
+        return self.digits != "" and bit.channel != self.channel and not (self.is_one or self.repeats(bit))
+
+    def repeats(self, bit: Bit) -> bool:
+        """Whether a bit says again what was said: the other party any of it, the same one what it said last."""
+        if bit.channel != self.channel:
+            return bit.digits in self.digits
+        again = self.last is not None and self.last.digits == bit.digits and bit.words[0] - self.word > 1
+        return again and len(bit.digits) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """What was said: all bits, those words of them that are known to be of a NIR, and all announcements; of each word
+    its text, and how many words before it are no fillers."""
+
+    bits: Sequence[Bit]
+    of_nirs: frozenset[int]
+    heard: Sequence[Heard]
+    texts: Mapping[int, str]
+    counted: Sequence[int]
+
+    def between(self, after: int, before: int) -> list[str]:
+        """The texts of what lies between two words, the last KEY_WORDS of them."""
+        return [self.texts.get(word, "") for word in range(max(after + 1, before - KEY_WORDS), before)]
+
+
+def dictated(
+    channels: Mapping[int, Channel],
+    heard: Sequence[Heard],
+    known: Sequence[Judged],
+    counted: Sequence[int],
+    now_s: float | None,
+) -> list[Dictated]:
+    """Those of a conversation, in order. `heard`: all announcements; `known`: what its numbers are; `counted`: of each
+    word, how many words before it are no fillers; `now_s`: it goes on from there; None: it has ended."""
+    nirs = [one for one in known if one.kind is SecretKind.NIR and one.run.length >= LONG_DIGITS]
+    begun = [Dictated(h.last_word, h.end_s, h.first_word) for h in heard if h.topic is Topic.NIR]
+    begun += [Dictated(n.run.first_word - 1, n.run.start_s, n.run.first_word - 1, known=True) for n in nirs]
+    if not begun:
+        return []
+    begun += _others(channels, sorted(one.word for one in begun))
+    of_nirs = frozenset(word for one in nirs for word in _words(one))
+    texts = {atom.word: atom.text for channel in channels.values() for atom in channel.atoms}
+    talk = _Talk(_bits(channels, known), of_nirs, heard, texts, counted)
+    found: list[Dictated] = []
+    for one in sorted(begun, key=lambda one: one.word):
+        if found and one.word < found[-1].word:
+            continue
+        _follow(one, talk)
+        if now_s is not None and not one.is_one:
+            one.open |= counted[-1] - counted[one.word + 1] <= GAP_WORDS and now_s - one.end_s <= GAP_S
+        found.append(one)
+    return [one for one in found if one.words and (one.open or one.is_one)]
+
+
+def _others(channels: Mapping[int, Channel], begun: Sequence[int]) -> list[Dictated]:
+    """What may be more of them, of somebody else: "et celui du conjoint ?" `begun`: where each begins, in order."""
+    found = []
+    for channel in channels.values():
+        for atom in channel.atoms:
+            last = bisect_left(begun, atom.word) - 1
+            if atom.text in _ANOTHER and last >= 0 and atom.word - begun[last] <= KEY_WORDS:
+                found.append(Dictated(atom.word, atom.end_s, begun[last]))
+    return found
+
+
+def _follow(one: Dictated, talk: _Talk) -> None:
+    """Add what is said of one, until it ends."""
+    begun, before = one.word, None
+    for bit in talk.bits:
+        first = bit.words[0]
+        misplaced = (bit.doubtful and one.digits) or (bit.dated and len(one.digits) != LEAST_DIGITS)
+        if first <= begun or misplaced:
+            continue
+        if not bit.settled:
+            one.open = bool(one.words)
+            return
+        if not one.digits and not (_may_begin(bit, before) and _is_asked(one, first, talk)):
+            before = bit
+            continue
+        ended = any(one.word < h.first_word < first and _ends(h, one, talk) for h in talk.heard)
+        if ended or one.is_whole or not _belongs(one, bit, talk):
+            return
+        if one.is_of_other(bit):
+            continue
+        one.add(bit)
+        one.known |= talk.of_nirs.issuperset(bit.words)
+
+
+def _belongs(one: Dictated, bit: Bit, talk: _Talk) -> bool:
+    """Whether a bit goes on with one, or is the first of it."""
+    count = talk.counted[bit.words[0]] - talk.counted[one.word + 1]
+    far_s = bit.start_s - one.end_s
+    mine = bit.channel == one.channel
+    if len(one.digits) < NIR_DIGITS:
+        return count <= (GAP_WORDS if one.digits else FIRST_WORDS) and far_s <= GAP_S
+    said = talk.between(one.word, bit.words[0])
+    is_key = len(bit.digits) <= NIR_WITH_KEY - NIR_DIGITS
+    if count <= GAP_WORDS and far_s <= GAP_S:
+        goes_on = len(bit.digits) < YEAR_DIGITS and count <= NEXT_WORDS and (mine or one.repeats(bit))
+        anew = mine and not _AGAIN.isdisjoint(said)
+        if goes_on or anew or (is_key and not _LAST.isdisjoint(said[-NAMED_WORDS:])):
+            return True
+    return is_key and far_s <= KEY_S and not KEYS.isdisjoint(said[-NAMED_WORDS:])
+
+
+def _is_asked(one: Dictated, first: int, talk: _Talk) -> bool:
+    """Whether what was said until a word asks for the number of somebody, or announces it."""
+    said = (talk.texts.get(word, "") for word in range(max(0, one.announced_word - ASKED_WORDS), first))
+    return one.known or any(text in _NUMBERED for text in said)
+
+
+def _ends(heard: Heard, one: Dictated, talk: _Talk) -> bool:
+    """Whether an announcement is of something else. The year and month of birth explain a number to who dictates it,
+    and are another question of who does not; and it may stand on a card."""
+    if heard.topic is Topic.OTHER:
+        words = {talk.texts.get(word, "") for word in range(heard.first_word, heard.last_word + 1)}
+        return heard.channel != one.channel or _BORN.isdisjoint(words)
+    if heard.topic is Topic.CARD and heard.channel == one.channel:
+        return False
+    return heard.topic is not Topic.NIR and heard.topic not in _PASSING
+
+
+def _is_after_one(one: Bit, bit: Bit) -> bool:
+    """Whether "un" was the first digit of what goes on with a bit, and no article."""
+    begins = bit.digits[0] in "12" and len(bit.digits) != 2
+    return bit.channel == one.channel and bit.words[0] - one.words[-1] <= ONE_WORDS and not begins
+
+
+def _may_begin(bit: Bit, before: Bit | None) -> bool:
+    """Whether a number may begin with a bit: it goes on with no other, is no year, and not how many digits it has."""
+    if before is not None and bit.channel == before.channel and bit.words[0] - before.words[-1] <= 1:
+        return False
+    return bit.digits[0] in "12" and len(bit.digits) != YEAR_DIGITS and bit.digits not in _COUNTS
+
+
+def _bits(channels: Mapping[int, Channel], known: Sequence[Judged]) -> list[Bit]:
+    """All that was read out and is of no other number, and each "un" that may be a digit, in order of time."""
+    of_others = {word for one in known if _is_other(one) for word in _words(one)}
+    found = [bit for number, channel in channels.items() for bit in _of_channel(number, channel)]
+    return sorted((b for b in found if of_others.isdisjoint(b.words)), key=lambda bit: bit.words)
+
+
+def _is_other(one: Judged) -> bool:
+    """Whether a number is known to be none of a NIR; one that was asked for as one may only be long."""
+    return one.harmless or (one.kind not in (None, SecretKind.NIR) and one.run.asked is not Topic.NIR)
+
+
+def _of_channel(number: int, channel: Channel) -> Iterator[Bit]:
+    figures = {f.first: f for f in channel.figures}
+    at = 0
+    while at < len(channel.atoms):
+        figure, atom = figures.get(at), channel.atoms[at]
+        after = at + 1 if figure is None else figure.after
+        if figure is not None and (bit := _of_figure(figure, number, channel.atoms)) is not None:
+            yield bit
+        elif figure is None and atom.text == _ONE:
+            yield Bit("1", number, (atom.word,), atom.start_s, atom.end_s, article=True, doubtful=True)
+        at = after
+
+
+def _of_figure(figure: Figure, number: int, atoms: Sequence[Atom]) -> Bit | None:
+    """A figure as a bit, where it may be one: what counts may be explained, and what follows a month may be the
+    department."""
+    mine = atoms[figure.first : figure.after]
+    before = atoms[figure.first - 1].text if figure.first else ""
+    follower = atoms[figure.after].text if figure.after < len(atoms) else ""
+    dated = figure.role is Role.DATE and before in MONTHS and len(figure.digits) == 2
+    explained = figure.role is Role.QUANTITY and not _EXPLAINING.isdisjoint((before, follower))
+    if not (figure.role is Role.READ or dated or explained) or not _OF_DIGITS.isdisjoint((before, follower)):
+        return None
+    words = tuple(sorted({atom.word for atom in mine}))
+    article = figure.digits == "1" and mine[0].text == _ONE
+    return Bit(
+        figure.digits,
+        number,
+        words,
+        mine[0].start_s,
+        mine[-1].end_s,
+        article=article,
+        dated=dated,
+        settled=figure.settled,
+    )
+
+
+def _words(one: Judged) -> Iterator[int]:
+    for placed in one.run.figures:
+        yield placed.first_word
+        yield placed.last_word
