@@ -251,14 +251,15 @@ SCRIPTS = st.lists(st.one_of(ROUND, INTERRUPTED, STEPS), max_size=20).map(
 def test_stable_words_only_grow_in_time_and_forgotten_sound_is_never_told(script) -> None:
     channel, now, window = Channel(LoudVoice(), "fr"), 0, None
     since_s, wall_s = 0.0, float("inf")
+    wall = 0
     for what, *given_ in script:
         text = Text((), None)
         if what == "hear":
             loud, length, gap = given_
             now += gap
             channel.hear(now, np.full(length, 8000 if loud else 0, np.int16), now / 8000)
+            wall_s = float("inf") if wall <= now else wall_s
             now += length
-            wall_s = float("inf") if wall_s * 8000 <= now - length else wall_s
         elif what == "take" and window is None and channel.due(0.5) is not Due.NOT:
             window = channel.take()
             assert window.end - window.start == len(window.pcm16k) <= WINDOW
@@ -269,7 +270,8 @@ def test_stable_words_only_grow_in_time_and_forgotten_sound_is_never_told(script
         elif what == "forget":
             back = given_[0]
             channel.forget(max(0, now - back))
-            wall_s = max(0, now - back) / 8000
+            wall = max(0, now - back)
+            wall_s = wall / 8000
             since_s = min(since_s, wall_s)
         for word in (*text.decided, *(text.guess or ())):
             assert since_s - 0.001 <= word.start_s <= word.end_s
