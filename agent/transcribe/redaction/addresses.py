@@ -33,7 +33,7 @@ _ENDS = table(
 _FLATS = frozenset({"flat", "apartment", "unit", "apt"})
 _TITLES = table("madame mademoiselle monsieur docteur maitre")
 _PLACES = table("appartement appt batiment bat lieu-dit lieu dit residence escalier etage porte hall")
-_FLOORS = table("voiture wagon niveau etage moins rang allee salle")
+_SEATED = table("voiture wagon rang moins heure heures h")
 _DISTRICTS = table(
     """premier deuxieme troisieme quatrieme cinquieme sixieme septieme huitieme neuvieme dixieme onzieme douzieme
     treizieme quatorzieme quinzieme seizieme vingtieme"""
@@ -72,8 +72,12 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
 
 def _is_seat(atoms: Sequence[Atom], figure: Figure, at: int, by_first: Mapping[int, Figure]) -> bool:
     """Whether it is the number of a car or a floor, and of a place in it: "voiture 12, place 86"."""
-    named = atoms[at - 1].text == "place" and at in by_first and by_first[at].role is Role.READ
-    return named and any(atom.text in _FLOORS for atom in atoms[max(0, figure.first - 2) : figure.first])
+    place = by_first.get(at) if atoms[at - 1].text == "place" else None
+    if place is None or place.role is not Role.READ:
+        return False
+    if place.after in by_first and atoms[place.after].linked:
+        return False
+    return any(atom.text in _SEATED for atom in atoms[max(0, figure.first - 2) : figure.first])
 
 
 def _flat(atoms: Sequence[Atom], first: int, by_first: Mapping[int, Figure]) -> int:

@@ -78,8 +78,6 @@ class Run:
     open: bool = False
     asked: Topic | None = None
     """What was announced last before it, by either party, not long ago."""
-    tail: bool = False
-    """It was said right after what calls it the end of a number."""
 
     @property
     def digits(self) -> str:

@@ -5,9 +5,9 @@ other words are between. So where a NIR was spoken of, what is read out next is 
 whole, something else is spoken of, or no figure comes for long. It is one if together the bits begin as a NIR does.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.model.redaction import SecretKind
 from agent.transcribe.redaction.atoms import Atom
@@ -21,22 +21,24 @@ from agent.transcribe.redaction.tables import table
 
 GAP_WORDS, GAP_S, FIRST_WORDS = 14, 30.0, 25
 """So many words that are no fillers, and seconds, may part two bits, and the first one from what announced it."""
-LEAST_DIGITS, SURE_DIGITS = 5, 9
-"""Sex, year and month are told from other figures; of more digits one may have been misheard."""
+SURE_DIGITS = 9
+"""Of so many digits one may have been misheard."""
+CUTS, OTHER_CUTS = (1, 3, 5), (3, 7)
+"""Where sex, year and month end, in which bits end as well; or what is said with them."""
 NEXT_WORDS = 3
 """Once all but the key was said, what goes on so soon is part of it."""
-LONG_DIGITS = 11
+ALONE_DIGITS = 11
 """So many digits are known for a NIR by themselves, where one was spoken of (`agent.transcribe.redaction.sorts`)."""
 KEY_WORDS, KEY_S, NAMED_WORDS = 60, 60.0, 12
 """So long after that its key may be asked for, and so soon after the word for it comes the key."""
 YEAR_DIGITS = 4
-ASKED_WORDS = 6
+INSURED_WORDS = 6
 """So soon before the insurance is named its number may be asked for."""
 ONE_WORDS = 10
 """So many words at most part "un", where it is no article, from what follows: "un pour homme, l'année …"."""
 _LAST = KEYS | table("dernier derniers derniere fin bout reste manque restent encore aussi")
 _AGAIN = CORRECTIONS | RESTARTS
-_ONE = "un"
+_ONE, _ONES = "un", ("un", "une")
 _BORN = table("annee ne nee naissance mois")
 _NUMBERED = table(
     """numero numeros nir chiffre chiffres dictez dicter dictes lisez lire donner donnez redonner redonnez rappeler
@@ -51,6 +53,8 @@ _EXPLAINING = table("annee mois pour")
 """What says which part of the number it is, and elsewhere what figures count."""
 _OF_DIGITS = table("par dernier derniers premier premiers")
 """Beside figures that say how many digits there are, or are said in one go."""
+_LONGEST_PHRASE = 20
+"""So many words of all parties at most lie between the first and the last one of an announcement."""
 _COUNTS = (str(NIR_DIGITS), str(NIR_WITH_KEY))
 _PASSING = frozenset(
     {Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK, Topic.CODE, Topic.DATE, Topic.MATTER, Topic.EXPIRY}
@@ -77,8 +81,8 @@ class Bit:
 
 @dataclass(slots=True)
 class Dictated:
-    """What was said of one: its digits and their words so far. `known`: it is one, whatever its digits; `open`: it may
-    go on."""
+    """What was said of one: its digits and their words so far, and after how many digits a bit ended (`cuts`). `known`:
+    it is one, whatever its digits; `open`: it may go on."""
 
     word: int
     end_s: float
@@ -88,6 +92,7 @@ class Dictated:
     channel: int = -1
     digits: str = ""
     words: set[int] = field(default_factory=set)
+    cuts: set[int] = field(default_factory=set)
     last: Bit | None = None
     known: bool = False
     open: bool = False
@@ -95,8 +100,11 @@ class Dictated:
     @property
     def is_one(self) -> bool:
         """Whether it is a NIR, or enough of one."""
-        begins = len(self.digits) >= LEAST_DIGITS and begins_as_nir(self.digits)
-        return self.known or begins or (len(self.digits) >= SURE_DIGITS and self.digits[0] in "12")
+        if self.known:
+            return True
+        if len(self.digits) >= SURE_DIGITS and self.cuts.issuperset(CUTS):
+            return True
+        return begins_as_nir(self.digits) and (CUTS[-1] in self.cuts or self.cuts.issuperset(OTHER_CUTS))
 
     @property
     def is_whole(self) -> bool:
@@ -107,10 +115,12 @@ class Dictated:
         """Another bit. Where it is only said again, its words are added and no digits."""
         if self.last is not None and self.last.article and self.digits == "1" and not _is_after_one(self.last, bit):
             self.words.clear()
+            self.cuts.clear()
             self.channel, self.digits = -1, ""
         self.channel = bit.channel if self.channel < 0 else self.channel
         if not self.repeats(bit):
             self.digits += bit.digits
+            self.cuts.add(len(self.digits))
         self.words |= set(bit.words)
         self.word, self.end_s, self.last = max(bit.words), bit.end_s, bit
 
@@ -137,7 +147,15 @@ class _Talk:
     texts: Mapping[int, str]
     counted: Sequence[int]
 
-    def between(self, after: int, before: int) -> list[str]:
+    def between(self, after: int, before: int) -> Iterator[Heard]:
+        """What was announced between two words, begun after the one and before the other."""
+        at = bisect_left(self.heard, after, key=_last_word)
+        while at < len(self.heard) and self.heard[at].last_word < before + _LONGEST_PHRASE:
+            if after < self.heard[at].first_word < before:
+                yield self.heard[at]
+            at += 1
+
+    def said(self, after: int, before: int) -> list[str]:
         """The texts of what lies between two words, the last KEY_WORDS of them."""
         return [self.texts.get(word, "") for word in range(max(after + 1, before - KEY_WORDS), before)]
 
@@ -151,7 +169,7 @@ def dictated(
 ) -> list[Dictated]:
     """Those of a conversation, in order. `heard`: all announcements; `known`: what its numbers are; `counted`: of each
     word, how many words before it are no fillers; `now_s`: it goes on from there; None: it has ended."""
-    nirs = [one for one in known if one.kind is SecretKind.NIR and one.run.length >= LONG_DIGITS]
+    nirs = [one for one in known if one.kind is SecretKind.NIR and one.run.length >= ALONE_DIGITS]
     begun = [Dictated(h.last_word, h.end_s, h.first_word) for h in heard if h.topic is Topic.NIR]
     begun += [Dictated(n.run.first_word - 1, n.run.start_s, n.run.first_word - 1, known=True) for n in nirs]
     if not begun:
@@ -184,11 +202,12 @@ def _others(channels: Mapping[int, Channel], begun: Sequence[int]) -> list[Dicta
 
 def _follow(one: Dictated, talk: _Talk) -> None:
     """Add what is said of one, until it ends."""
-    begun, before = one.word, None
-    for bit in talk.bits:
+    before: Bit | None = None
+    for bit in talk.bits[bisect_right(talk.bits, one.word, key=_first_word) :]:
         first = bit.words[0]
-        misplaced = (bit.doubtful and one.digits) or (bit.dated and len(one.digits) != LEAST_DIGITS)
-        if first <= begun or misplaced:
+        if not one.digits and talk.counted[first] - talk.counted[one.word + 1] > FIRST_WORDS:
+            return
+        if (bit.doubtful and one.digits) or (bit.dated and len(one.digits) != CUTS[-1]):
             continue
         if not bit.settled:
             one.open = bool(one.words)
@@ -196,13 +215,21 @@ def _follow(one: Dictated, talk: _Talk) -> None:
         if not one.digits and not (_may_begin(bit, before) and _is_asked(one, first, talk)):
             before = bit
             continue
-        ended = any(one.word < h.first_word < first and _ends(h, one, talk) for h in talk.heard)
-        if ended or one.is_whole or not _belongs(one, bit, talk):
+        ended = one.is_whole or any(_ends(h, one, talk) for h in talk.between(one.word, first))
+        if ended or not _belongs(one, bit, talk):
             return
         if one.is_of_other(bit):
             continue
         one.add(bit)
         one.known |= talk.of_nirs.issuperset(bit.words)
+
+
+def _last_word(heard: Heard) -> int:
+    return heard.last_word
+
+
+def _first_word(bit: Bit) -> int:
+    return bit.words[0]
 
 
 def _belongs(one: Dictated, bit: Bit, talk: _Talk) -> bool:
@@ -212,7 +239,7 @@ def _belongs(one: Dictated, bit: Bit, talk: _Talk) -> bool:
     mine = bit.channel == one.channel
     if len(one.digits) < NIR_DIGITS:
         return count <= (GAP_WORDS if one.digits else FIRST_WORDS) and far_s <= GAP_S
-    said = talk.between(one.word, bit.words[0])
+    said = talk.said(one.word, bit.words[0])
     is_key = len(bit.digits) <= NIR_WITH_KEY - NIR_DIGITS
     if count <= GAP_WORDS and far_s <= GAP_S:
         goes_on = len(bit.digits) < YEAR_DIGITS and count <= NEXT_WORDS and (mine or one.repeats(bit))
@@ -224,7 +251,7 @@ def _belongs(one: Dictated, bit: Bit, talk: _Talk) -> bool:
 
 def _is_asked(one: Dictated, first: int, talk: _Talk) -> bool:
     """Whether what was said until a word asks for the number of somebody, or announces it."""
-    said = (talk.texts.get(word, "") for word in range(max(0, one.announced_word - ASKED_WORDS), first))
+    said = (talk.texts.get(word, "") for word in range(max(0, one.announced_word - INSURED_WORDS), first))
     return one.known or any(text in _NUMBERED for text in said)
 
 
@@ -254,8 +281,11 @@ def _may_begin(bit: Bit, before: Bit | None) -> bool:
 
 def _bits(channels: Mapping[int, Channel], known: Sequence[Judged]) -> list[Bit]:
     """All that was read out and is of no other number, and each "un" that may be a digit, in order of time."""
-    of_others = {word for one in known if _is_other(one) for word in _words(one)}
+    others = [one for one in known if _is_other(one)]
+    of_others = {word for one in others if not one.run.open for word in _words(one)}
+    perhaps = {word for one in others if one.run.open for word in _words(one)}
     found = [bit for number, channel in channels.items() for bit in _of_channel(number, channel)]
+    found = [replace(bit, settled=False) if perhaps & set(bit.words) else bit for bit in found]
     return sorted((b for b in found if of_others.isdisjoint(b.words)), key=lambda bit: bit.words)
 
 
@@ -281,14 +311,17 @@ def _of_figure(figure: Figure, number: int, atoms: Sequence[Atom]) -> Bit | None
     """A figure as a bit, where it may be one: what counts may be explained, and what follows a month may be the
     department."""
     mine = atoms[figure.first : figure.after]
-    before = atoms[figure.first - 1].text if figure.first else ""
-    follower = atoms[figure.after].text if figure.after < len(atoms) else ""
+    first, last = figure.first, figure.after - 1
+    before = atoms[first - 1].text if first and atoms[first].word - atoms[first - 1].word <= 1 else ""
+    follower = ""
+    if last + 1 < len(atoms) and atoms[last + 1].word - atoms[last].word <= 1:
+        follower = atoms[last + 1].text
     dated = figure.role is Role.DATE and before in MONTHS and len(figure.digits) == 2
     explained = figure.role is Role.QUANTITY and not _EXPLAINING.isdisjoint((before, follower))
     if not (figure.role is Role.READ or dated or explained) or not _OF_DIGITS.isdisjoint((before, follower)):
         return None
     words = tuple(sorted({atom.word for atom in mine}))
-    article = figure.digits == "1" and mine[0].text == _ONE
+    article = figure.digits == "1" and mine[0].text in _ONES
     return Bit(
         figure.digits,
         number,

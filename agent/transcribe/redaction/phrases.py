@@ -85,15 +85,10 @@ _OTHER_CARDS = "|".join(
 """Cards that nobody pays with."""
 _CODES_OF = """promo promotion reduction avantage parrainage entree porte acces immeuble portail parking garage cle wifi
     pin agence guichet banque couleur reponse pays naf ape"""
-_CODES_OF_DOORS = "entree porte immeuble portail parking garage wifi"
 _OF_CODES = """promo promotional discount voucher referral offer door gate entry access key pin pass area dialling
     country branch colour color dress wifi booking"""
 _OTHER_CODES = "|".join(
-    [
-        *(f"code {name}" for name in _CODES_OF.split()),
-        *(f"code {of} {name}" for name in _CODES_OF_DOORS.split() for of in ("de", "du", "de la")),
-        *(f"{name} code" for name in _OF_CODES.split()),
-    ]
+    [*(f"code {name}" for name in _CODES_OF.split()), *(f"{name} code" for name in _OF_CODES.split())]
 )
 """Codes that are no card's."""
 PHRASES = {
@@ -109,6 +104,7 @@ PHRASES = {
     Topic.EXPIRY: "expire|expiration|expiry|expires|expiring|valable|validite|valid until|valid thru|good thru|valid to"
     "|valid till|valid through|good until|runs out|run out"
     "|date de fin"
+    "|finit quand|termine quand|fini quand|finira quand"
     "|a quand|va a quand|bonne a|quel mois|mois et annee|mois et l annee|mois annee"
     "|month and year|month and the year|what month|which month|until when|good till"
     "|date d'expiration|expiry date|expiration date|date de validite|end date",
@@ -152,7 +148,7 @@ NOT_THINGS = FILLERS | table(
     mari femme fille fils mere pere maman papa soeur frere conjoint conjointe voisin voisine collegue madame monsieur
     bureau domicile maison travail tel gsm contact urgence fixe mobile portable personne deux trois quatre quinze seize
     secret confidentiel pin nationalite identite passeport permis fiscal fin debut suite
-    par pour sur sous dans avec sans chez deja encore bien aussi provisoire definitif complet entier personnel
+    par pour sur sous dans avec sans chez deja encore bien aussi provisoire definitif complet entier
     ordre commune doucement lentement tranquillement"""
 )
 """What stands beside "numéro" and "number" and is no thing that has one, or a person, whose number is a phone's."""

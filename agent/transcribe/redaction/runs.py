@@ -44,8 +44,6 @@ CARD_DIGITS = 13
 CODE_DIGITS = range(3, 5)
 """So many digits right after a card's code or end was asked for are whole."""
 ANNOUNCED_WORDS = 60
-TAIL_WORDS = 3
-"""So soon after "finit par" comes the end of a number."""
 OWN_WORDS = 5
 ANCHOR_DIGITS = 3
 _PHONE = re.compile(r"0[1-9]\d{8,9}")
@@ -92,7 +90,6 @@ def runs(channels: Mapping[int, Channel], now_s: float | None) -> list[Run]:
             chunk = Run([_corrected(placed, gap)], lead, lead_word)
             reach = MATTER_WORDS if asked is Topic.MATTER else ASKED_WORDS
             chunk.asked = asked if placed.first_word - asked_word <= reach else None
-            chunk.tail = asked is Topic.TAIL and placed.first_word - asked_word <= TAIL_WORDS
             found.append(chunk)
             joined = False
         lead, gap = "", Gap(parts=channels[placed.channel].atoms[placed.figure.after - 1].ends)
@@ -134,22 +131,17 @@ def _is_of_card(run: Run) -> bool:
 
 
 def _is_ended(chunk: Run, placed: Placed) -> bool:
-    """Whether another figure is of something else for certain: after what a card ends with, its end of validity, or a
-    whole NIR of which it says nothing again."""
+    """Whether another figure is of something else for certain: after the end of a card's validity, or a whole NIR of
+    which it says nothing again."""
     if chunk.asked is Topic.NIR and placed.figure.digits not in chunk.digits:
         return any(is_nir(text) for text in chunk.readings())
-    return _is_tail(chunk) or (chunk.asked is Topic.EXPIRY and _END.fullmatch(chunk.digits) is not None)
+    return chunk.asked is Topic.EXPIRY and _END.fullmatch(chunk.digits) is not None
 
 
 def _is_before_key(chunk: Run, placed: Placed) -> bool:
     """Whether a number may be a NIR, and a figure after it the key."""
     whole = chunk.heard_length == NIR_DIGITS and begins_as_nir(chunk.once)
     return len(placed.figure.digits) <= NIR_WITH_KEY - NIR_DIGITS and (whole or chunk.asked is Topic.NIR)
-
-
-def _is_tail(run: Run) -> bool:
-    """Whether it is what a card ends with, by which people tell which one they mean."""
-    return run.tail and len(run.digits) in CODE_DIGITS and len(run.turns()) == 1
 
 
 def _is_another(chunk: Run, placed: Placed) -> bool:
@@ -208,7 +200,7 @@ def _is_rest(anchor: Run, gap: Gap, chunk: Run) -> bool:
 def _is_whole(run: Run) -> bool:
     """Whether nothing is missing of a number: it is a phone number, a card's or a NIR by its check digits, or a card's
     code that was asked for."""
-    if _is_tail(run) or (run.asked in _CODES and len(run.digits) in CODE_DIGITS):
+    if run.asked in _CODES and len(run.digits) in CODE_DIGITS:
         return True
     if run.asked is Topic.PHONE and any(_AMERICAN_PHONE.fullmatch(text) for text in run.readings()):
         return True

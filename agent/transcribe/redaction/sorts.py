@@ -16,6 +16,7 @@ from agent.transcribe.redaction.checks import (
     hides_card,
     is_gtin,
     is_nir,
+    is_nir_shape,
     is_siret,
     looks_like_card,
     luhn,
@@ -89,9 +90,11 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
         return Judged(run, code)
     carded = any(looks_like_card(r) for r in readings)
     part = None if carded and run.heard_length >= CARD_DIGITS else _said_before(run, heard, known)
+    if part is SecretKind.NIR and (len(run.lead) == 2 or topics.nearest in _OF_A_CARD):
+        part = None
     if part is SecretKind.CARD or (part is not None and topics.nearest is not Topic.CARD):
         return Judged(run, part)
-    if not carded and _is_keyed_nir(run):
+    if len(run.lead) < 2 and not carded and any(_is_keyed_nir(text) for text in run.readings()):
         return Judged(run, SecretKind.NIR)
     if not carded and not hides_card(_digits(run.once)) and _is_harmless(run, topics, readings, known):
         return Judged(run, None, harmless=True)
@@ -104,11 +107,10 @@ def _judge(run: Run, topics: "_Topics", heard: Sequence[Heard], known: Sequence[
     return Judged(run, SecretKind.CARD if announced or carded or _is_long(run, topics) else None)
 
 
-def _is_keyed_nir(run: Run) -> bool:
-    """Whether a whole NIR was said, by its key, and perhaps something short right after it."""
-    if len(run.lead) == 2 or hides_card(_digits(run.once)):
-        return False
-    return any(text[0] in "12" and is_nir(text[:NIR_WITH_KEY]) for text in run.readings())
+def _is_keyed_nir(text: str) -> bool:
+    """Whether it is a whole NIR, by its key, of which something may be said again."""
+    whole, rest = text[:NIR_WITH_KEY], text[NIR_WITH_KEY:]
+    return is_nir(whole) and (not rest or _is_part(rest, whole))
 
 
 def _said_before(run: Run, heard: Sequence[Heard], known: Sequence[Judged]) -> SecretKind | None:
@@ -282,13 +284,12 @@ def _is_same(digits: str, before: str) -> bool:
 
 
 def _account(run: Run, topics: _Topics, carded: bool, english: bool) -> SecretKind | None:
-    """A bank account or a NIR, by its form or what announces it."""
+    """A bank account, by its form or what announces it, or a NIR that was announced."""
     if len(run.lead) == 2 and run.length >= (IBAN_DIGITS if topics.bank else _least_digits(run.lead)):
         return SecretKind.IBAN
-    if any(is_nir(text) for text in run.readings()):
-        return SecretKind.NIR
     shaped = topics.nir and 11 <= run.length <= 18 and run.digits[0] in "123478"
-    shaped = shaped and (begins_as_nir(run.digits) or not is_sum(run))
+    shaped = shaped and (begins_as_nir(run.digits) or is_nir_shape(run.digits[:NIR_DIGITS]) or not is_sum(run))
+    shaped = shaped and topics.nearest not in _OF_A_CARD
     if shaped and not (carded and run.length == 16):
         return SecretKind.NIR
     least = SORT_CODE_DIGITS if english and topics.banked else ANNOUNCED_DIGITS

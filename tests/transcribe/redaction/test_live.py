@@ -67,6 +67,8 @@ def test_hard_cases_word_by_word() -> None:
     [
         "C: un pour un homme A: un instant C: 84 12 76",
         "C: un homme A: dix derniers C: 06 05 76 451",
+        "C: 2 pour une femme retrouve carte 44 A: 44 C: 01 pouvez répéter A: 01 C: département 62 055 A: 055 C: 268",
+        "C: un pour homme, l'année 84, le mois 12, la commune 451, et 089. A: la clé ? C: par contre la clé c'est 46",
         "C: 1 76 05 et la commune 451 A: il y a une clé C: attendez je mets mes lunettes c'est tout petit clé 46",
     ],
 )
