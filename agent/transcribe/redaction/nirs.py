@@ -7,15 +7,14 @@ whole, something else is spoken of, or no figure comes for long. It is one if to
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agent.model.redaction import SecretKind
-from agent.transcribe.redaction.atoms import Atom
+from agent.transcribe.redaction.bits import Bit, bits, words_of
 from agent.transcribe.redaction.checks import NIR_DIGITS, NIR_WITH_KEY, begins_as_nir, is_nir
 from agent.transcribe.redaction.chunks import KEYS, Channel
-from agent.transcribe.redaction.figures import Figure, Role
 from agent.transcribe.redaction.heard import Heard, Judged
-from agent.transcribe.redaction.lexicon import CORRECTIONS, MONTHS, RESTARTS
+from agent.transcribe.redaction.lexicon import CORRECTIONS, RESTARTS
 from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.tables import table
 
@@ -38,7 +37,6 @@ ONE_WORDS = 10
 """So many words at most part "un", where it is no article, from what follows: "un pour homme, l'année …"."""
 _LAST = KEYS | table("dernier derniers derniere fin bout reste manque restent encore aussi")
 _AGAIN = CORRECTIONS | RESTARTS
-_ONE, _ONES = "un", ("un", "une")
 _BORN = table("annee ne nee naissance mois")
 _NUMBERED = table(
     """numero numeros nir chiffre chiffres dictez dicter dictes lisez lire donner donnez redonner redonnez rappeler
@@ -49,10 +47,6 @@ _ANOTHER = table(
     "celui celle conjoint conjointe epoux epouse mari femme fils fille enfant bebe sien sienne mien mienne"
 )
 """Soon after one was spoken of, this announces another."""
-_EXPLAINING = table("annee mois pour")
-"""What says which part of the number it is, and elsewhere what figures count."""
-_OF_DIGITS = table("par dernier derniers premier premiers")
-"""Beside figures that say how many digits there are, or are said in one go."""
 _LONGEST_PHRASE = 20
 """So many words of all parties at most lie between the first and the last one of an announcement."""
 _COUNTS = (str(NIR_DIGITS), str(NIR_WITH_KEY))
@@ -60,23 +54,6 @@ _PASSING = frozenset(
     {Topic.NUMBER, Topic.PAYING, Topic.TAIL, Topic.BACK, Topic.CODE, Topic.DATE, Topic.MATTER, Topic.EXPIRY}
 )
 """What is said of a NIR while it is dictated, and of much else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bit:
-    """Digits that were said in one go, the words that say them, and when. `article`: "un", which may be no digit;
-    `doubtful`: by what is around it, it is none; `dated`: right after a month. `settled`: nothing that is
-    said later can change it."""
-
-    digits: str
-    channel: int
-    words: tuple[int, ...]
-    start_s: float
-    end_s: float
-    article: bool = False
-    doubtful: bool = False
-    dated: bool = False
-    settled: bool = True
 
 
 @dataclass(slots=True)
@@ -175,9 +152,9 @@ def dictated(
     if not begun:
         return []
     begun += _others(channels, sorted(one.word for one in begun))
-    of_nirs = frozenset(word for one in nirs for word in _words(one))
+    of_nirs = frozenset(word for one in nirs for word in words_of(one))
     texts = {atom.word: atom.text for channel in channels.values() for atom in channel.atoms}
-    talk = _Talk(_bits(channels, known), of_nirs, heard, texts, counted)
+    talk = _Talk(bits(channels, known), of_nirs, heard, texts, counted)
     found: list[Dictated] = []
     for one in sorted(begun, key=lambda one: one.word):
         if found and one.word < found[-1].word:
@@ -277,64 +254,3 @@ def _may_begin(bit: Bit, before: Bit | None) -> bool:
     if before is not None and bit.channel == before.channel and bit.words[0] - before.words[-1] <= 1:
         return False
     return bit.digits[0] in "12" and len(bit.digits) != YEAR_DIGITS and bit.digits not in _COUNTS
-
-
-def _bits(channels: Mapping[int, Channel], known: Sequence[Judged]) -> list[Bit]:
-    """All that was read out and is of no other number, and each "un" that may be a digit, in order of time."""
-    others = [one for one in known if _is_other(one)]
-    of_others = {word for one in others if not one.run.open for word in _words(one)}
-    perhaps = {word for one in others if one.run.open for word in _words(one)}
-    found = [bit for number, channel in channels.items() for bit in _of_channel(number, channel)]
-    found = [replace(bit, settled=False) if perhaps & set(bit.words) else bit for bit in found]
-    return sorted((b for b in found if of_others.isdisjoint(b.words)), key=lambda bit: bit.words)
-
-
-def _is_other(one: Judged) -> bool:
-    """Whether a number is known to be none of a NIR; one that was asked for as one may only be long."""
-    return one.harmless or (one.kind not in (None, SecretKind.NIR) and one.run.asked is not Topic.NIR)
-
-
-def _of_channel(number: int, channel: Channel) -> Iterator[Bit]:
-    figures = {f.first: f for f in channel.figures}
-    at = 0
-    while at < len(channel.atoms):
-        figure, atom = figures.get(at), channel.atoms[at]
-        after = at + 1 if figure is None else figure.after
-        if figure is not None and (bit := _of_figure(figure, number, channel.atoms)) is not None:
-            yield bit
-        elif figure is None and atom.text == _ONE:
-            yield Bit("1", number, (atom.word,), atom.start_s, atom.end_s, article=True, doubtful=True)
-        at = after
-
-
-def _of_figure(figure: Figure, number: int, atoms: Sequence[Atom]) -> Bit | None:
-    """A figure as a bit, where it may be one: what counts may be explained, and what follows a month may be the
-    department."""
-    mine = atoms[figure.first : figure.after]
-    first, last = figure.first, figure.after - 1
-    before = atoms[first - 1].text if first and atoms[first].word - atoms[first - 1].word <= 1 else ""
-    follower = ""
-    if last + 1 < len(atoms) and atoms[last + 1].word - atoms[last].word <= 1:
-        follower = atoms[last + 1].text
-    dated = figure.role is Role.DATE and before in MONTHS and len(figure.digits) == 2
-    explained = figure.role is Role.QUANTITY and not _EXPLAINING.isdisjoint((before, follower))
-    if not (figure.role is Role.READ or dated or explained) or not _OF_DIGITS.isdisjoint((before, follower)):
-        return None
-    words = tuple(sorted({atom.word for atom in mine}))
-    article = figure.digits == "1" and mine[0].text in _ONES
-    return Bit(
-        figure.digits,
-        number,
-        words,
-        mine[0].start_s,
-        mine[-1].end_s,
-        article=article,
-        dated=dated,
-        settled=figure.settled,
-    )
-
-
-def _words(one: Judged) -> Iterator[int]:
-    for placed in one.run.figures:
-        yield placed.first_word
-        yield placed.last_word
