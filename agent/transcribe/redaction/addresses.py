@@ -34,6 +34,7 @@ _FLATS = frozenset({"flat", "apartment", "unit", "apt"})
 _TITLES = table("madame mademoiselle monsieur docteur maitre")
 _PLACES = table("appartement appt batiment bat lieu-dit lieu dit residence escalier etage porte hall")
 _SEATED = table("voiture wagon rang moins heure heures h")
+"""Beside these a figure is that of a car, of a floor, or of minutes."""
 _DISTRICTS = table(
     """premier deuxieme troisieme quatrieme cinquieme sixieme septieme huitieme neuvieme dixieme onzieme douzieme
     treizieme quatorzieme quinzieme seizieme vingtieme"""
@@ -71,7 +72,7 @@ def addresses(atoms: Sequence[Atom], figures: Sequence[Figure], english: bool) -
 
 
 def _is_seat(atoms: Sequence[Atom], figure: Figure, at: int, by_first: Mapping[int, Figure]) -> bool:
-    """Whether it is the number of a car or a floor, and of a place in it: "voiture 12, place 86"."""
+    """Whether it is no number of a house, and a numbered seat or place follows: "voiture 12, place 86"."""
     place = by_first.get(at) if atoms[at - 1].text == "place" else None
     if place is None or place.role is not Role.READ:
         return False

@@ -17,6 +17,7 @@ from agent.transcribe.redaction.phrases import Topic
 from agent.transcribe.redaction.tables import table
 
 _ONE, _ONES = "un", ("un", "une")
+"""What may be a digit though it was read as an article; and an article though it was read as a digit."""
 _EXPLAINING = table("annee mois pour")
 """What says which part of the number it is, and elsewhere what figures count."""
 _OF_DIGITS = table("par dernier derniers premier premiers")
@@ -26,8 +27,8 @@ _OF_DIGITS = table("par dernier derniers premier premiers")
 @dataclass(frozen=True, slots=True)
 class Bit:
     """Digits that were said in one go, the words that say them, and when. `article`: "un", which may be no digit;
-    `doubtful`: by what is around it, it is none; `dated`: right after a month. `settled`: nothing that is
-    said later can change it."""
+    `doubtful`: by what is around it, it is none; `dated`: right after a month. `settled`: nothing that is said
+    later can change it."""
 
     digits: str
     channel: int
@@ -72,11 +73,8 @@ def _of_figure(figure: Figure, number: int, atoms: Sequence[Atom]) -> Bit | None
     """A figure as a bit, where it may be one: what counts may be explained, and what follows a month may be the
     department."""
     mine = atoms[figure.first : figure.after]
-    first, last = figure.first, figure.after - 1
-    before = atoms[first - 1].text if first and atoms[first].word - atoms[first - 1].word <= 1 else ""
-    follower = ""
-    if last + 1 < len(atoms) and atoms[last + 1].word - atoms[last].word <= 1:
-        follower = atoms[last + 1].text
+    before = _next(atoms, figure.first, -1)
+    follower = _next(atoms, figure.after - 1, 1)
     dated = figure.role is Role.DATE and before in MONTHS and len(figure.digits) == 2
     explained = figure.role is Role.QUANTITY and not _EXPLAINING.isdisjoint((before, follower))
     if not (figure.role is Role.READ or dated or explained) or not _OF_DIGITS.isdisjoint((before, follower)):
@@ -93,6 +91,14 @@ def _of_figure(figure: Figure, number: int, atoms: Sequence[Atom]) -> Bit | None
         dated=dated,
         settled=figure.settled,
     )
+
+
+def _next(atoms: Sequence[Atom], at: int, step: int) -> str:
+    """The atom before or after a position, where the other party said nothing between."""
+    beside = at + step
+    if not 0 <= beside < len(atoms) or abs(atoms[beside].word - atoms[at].word) > 1:
+        return ""
+    return atoms[beside].text
 
 
 def words_of(one: Judged) -> Iterator[int]:

@@ -70,8 +70,8 @@ def is_nir(text: str) -> bool:
     """Whether it is a NIR of 15 places whose key is right: 97 less the number modulo 97, 2A as 19 and 2B as 18."""
     if len(text) != NIR_WITH_KEY or not is_nir_shape(text):
         return False
-    number = int(text[:13].replace("2A", "19").replace("2B", "18"))
-    return 97 - number % 97 == int(text[13:])
+    number = int(text[:NIR_DIGITS].replace("2A", "19").replace("2B", "18"))
+    return 97 - number % 97 == int(text[NIR_DIGITS:])
 
 
 def begins_as_nir(digits: str) -> bool:

@@ -161,7 +161,7 @@ def dictated(
             continue
         _follow(one, talk)
         if now_s is not None and not one.is_one:
-            one.open |= counted[-1] - counted[one.word + 1] <= GAP_WORDS and now_s - one.end_s <= GAP_S
+            one.open |= _is_near(one, len(counted) - 1, now_s, counted)
         found.append(one)
     return [one for one in found if one.words and (one.open or one.is_one)]
 
@@ -182,7 +182,8 @@ def _follow(one: Dictated, talk: _Talk) -> None:
     before: Bit | None = None
     for bit in talk.bits[bisect_right(talk.bits, one.word, key=_first_word) :]:
         first = bit.words[0]
-        if not one.digits and talk.counted[first] - talk.counted[one.word + 1] > FIRST_WORDS:
+        near = _is_near(one, first, bit.start_s, talk.counted)
+        if not (near or one.digits):
             return
         if (bit.doubtful and one.digits) or (bit.dated and len(one.digits) != CUTS[-1]):
             continue
@@ -193,7 +194,7 @@ def _follow(one: Dictated, talk: _Talk) -> None:
             before = bit
             continue
         ended = one.is_whole or any(_ends(h, one, talk) for h in talk.between(one.word, first))
-        if ended or not _belongs(one, bit, talk):
+        if ended or not (near if len(one.digits) < NIR_DIGITS else _is_rest(one, bit, near, talk)):
             return
         if one.is_of_other(bit):
             continue
@@ -209,21 +210,24 @@ def _first_word(bit: Bit) -> int:
     return bit.words[0]
 
 
-def _belongs(one: Dictated, bit: Bit, talk: _Talk) -> bool:
-    """Whether a bit goes on with one, or is the first of it."""
-    count = talk.counted[bit.words[0]] - talk.counted[one.word + 1]
-    far_s = bit.start_s - one.end_s
-    mine = bit.channel == one.channel
-    if len(one.digits) < NIR_DIGITS:
-        return count <= (GAP_WORDS if one.digits else FIRST_WORDS) and far_s <= GAP_S
+def _is_near(one: Dictated, word: int, at_s: float, counted: Sequence[int]) -> bool:
+    """Whether what begins with a word, at a time, may go on with one, or be the first of it."""
+    words = counted[word] - counted[one.word + 1]
+    return words <= (GAP_WORDS if one.digits else FIRST_WORDS) and at_s - one.end_s <= GAP_S
+
+
+def _is_rest(one: Dictated, bit: Bit, near: bool, talk: _Talk) -> bool:
+    """Whether a bit goes on with one that may lack no more than its key."""
     said = talk.said(one.word, bit.words[0])
     is_key = len(bit.digits) <= NIR_WITH_KEY - NIR_DIGITS
-    if count <= GAP_WORDS and far_s <= GAP_S:
-        goes_on = len(bit.digits) < YEAR_DIGITS and count <= NEXT_WORDS and (mine or one.repeats(bit))
+    if near:
+        mine = bit.channel == one.channel
+        follows = talk.counted[bit.words[0]] - talk.counted[one.word + 1] <= NEXT_WORDS
+        goes_on = len(bit.digits) < YEAR_DIGITS and follows and (mine or one.repeats(bit))
         anew = mine and not _AGAIN.isdisjoint(said)
         if goes_on or anew or (is_key and not _LAST.isdisjoint(said[-NAMED_WORDS:])):
             return True
-    return is_key and far_s <= KEY_S and not KEYS.isdisjoint(said[-NAMED_WORDS:])
+    return is_key and bit.start_s - one.end_s <= KEY_S and not KEYS.isdisjoint(said[-NAMED_WORDS:])
 
 
 def _is_asked(one: Dictated, first: int, talk: _Talk) -> bool:
@@ -245,8 +249,8 @@ def _ends(heard: Heard, one: Dictated, talk: _Talk) -> bool:
 
 def _is_after_one(one: Bit, bit: Bit) -> bool:
     """Whether "un" was the first digit of what goes on with a bit, and no article."""
-    begins = bit.digits[0] in "12" and len(bit.digits) != 2
-    return bit.channel == one.channel and bit.words[0] - one.words[-1] <= ONE_WORDS and not begins
+    anew = bit.digits[0] in "12" and len(bit.digits) != 2
+    return bit.channel == one.channel and bit.words[0] - one.words[-1] <= ONE_WORDS and not anew
 
 
 def _may_begin(bit: Bit, before: Bit | None) -> bool:

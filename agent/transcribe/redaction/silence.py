@@ -82,16 +82,17 @@ def _middle(word: Word) -> float:
 def _with_misheard(edge_s: float, words: list[Word], *, forwards: bool) -> tuple[float, list[Word]]:
     """Where a number ends with the kept words beside it, the nearest first, that may be a digit of it, misheard; and
     the words beyond. A digit may be taken for several words, which last no longer together than it does."""
-    began_s = until_s = None
-    taken = 0
-    for word in words[:MOST_WORDS]:
-        near_s, far_s = (word.start_s, word.end_s) if forwards else (word.end_s, word.start_s)
-        began_s = near_s if began_s is None else began_s
-        gap_s = began_s - edge_s if forwards else edge_s - began_s
-        if gap_s > CLOSE_S or abs(far_s - began_s) > MISHEARD_S or fold(word.text).strip(_STOPS) in FILLERS:
-            break
-        until_s, taken = far_s, taken + 1
-    return edge_s if until_s is None else until_s, words[taken:]
+    if not words:
+        return edge_s, words
+    began_s = words[0].start_s if forwards else words[0].end_s
+    if (began_s - edge_s if forwards else edge_s - began_s) > CLOSE_S:
+        return edge_s, words
+    for taken, word in enumerate(words[:MOST_WORDS]):
+        far_s = word.end_s if forwards else word.start_s
+        if abs(far_s - began_s) > MISHEARD_S or fold(word.text).strip(_STOPS) in FILLERS:
+            return edge_s, words[taken:]
+        edge_s = far_s
+    return edge_s, words[MOST_WORDS:]
 
 
 def followed(pcm: npt.NDArray[np.int16], rate: int, spans: Sequence[Seconds]) -> list[Seconds]:

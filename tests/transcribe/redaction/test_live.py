@@ -77,6 +77,17 @@ def test_a_number_dictated_bit_by_bit_word_by_word(text: str) -> None:
     assert leaks(said, "fr", [1]) == [] and find(said, "fr").secrets
 
 
+def test_a_digit_that_waits_for_the_rest_of_its_number_is_hidden_where_that_is_forgotten() -> None:
+    """ "Un" may have been an article: nobody will know."""
+    said = marked("A: votre numéro de sécu C: un pour un homme d'ici", "fr").said
+    live = LiveRedactor(ALL, "fr")
+    left = [one.word.text for one in live.feed(said)]
+    assert live.held
+    live.forget(said[-1].word.start_s)
+    left += [one.word.text for one in live.flush()]
+    assert left == ["votre", "numéro", "de", "sécu", "[CHIFFRES]", "pour", "un", "homme"]
+
+
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[str, list[Said]]:
     language = draw(st.sampled_from(("fr", "en")))
